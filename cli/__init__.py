@@ -1,0 +1,1 @@
+"""The `sal` command: thin Typer commands and the live display."""

@@ -1,0 +1,1 @@
+"""Answers: extract, canonicalise, compare, verdict; safe against hostile text."""

@@ -1,0 +1,1 @@
+"""One file per search algorithm, each an SGLang program; import `dvts` from `sal.programs.dvts`."""

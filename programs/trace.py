@@ -1,0 +1,82 @@
+"""Everything that a search did on one problem: its nodes, its completions, its costs."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, field
+from typing import Literal
+
+from sal.verifiers.interface import Usage
+
+Finish = Literal["separator", "eot", "length", "error"]
+"""How a step ended. `eot` finishes the completion; `length` truncates it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """One step in the tree. `id` is its path: the root is `()`, its third child `(2,)`.
+
+    `text` has no trailing separator. `scores` holds one PRM score per step in the text: one for a
+    step-wise search, one per step for a completion sampled whole. `error` says why a node failed.
+    """
+
+    id: tuple[int, ...]
+    text: str
+    tokens: int
+    finish: Finish
+    scores: tuple[float, ...] = ()
+    logprob: float | None = None
+    error: str = ""
+    token_ids: tuple[int, ...] = ()
+
+    @property
+    def parent(self) -> tuple[int, ...]:
+        return self.id[:-1]
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """A solution: its steps, one score per step, tokens generated along its path, how it ended.
+
+    `key` is the canonical answer that votes compare; "" when the text has no answer.
+    """
+
+    text: str
+    steps: tuple[str, ...]
+    scores: tuple[float, ...]
+    tokens: int
+    finish: Finish
+    key: str = ""
+    node: tuple[int, ...] = ()
+
+
+@dataclass(slots=True)
+class Trace:
+    """Grows while the program runs; safe to read from another thread (a live display does)."""
+
+    phase: str = "queued"
+    nodes: list[Node] = field(default_factory=list)
+    policy: Usage = Usage()
+    prm: Usage = Usage()
+    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
+
+    def add(self, node: Node, policy: Usage = Usage(), prm: Usage = Usage()) -> None:
+        """Record a finished step and what it cost on each endpoint."""
+        with self._lock:
+            self.nodes.append(node)
+            self.policy = self.policy + policy
+            self.prm = self.prm + prm
+
+
+@dataclass(frozen=True, slots=True)
+class SearchResult:
+    """What a program leaves in its state under "result".
+
+    `chosen` maps each voting rule (naive, weighted, majority) to an index into `completions`, or
+    None when there is no completion with an answer. `errors` lists the reasons of failed nodes.
+    """
+
+    completions: tuple[Completion, ...]
+    chosen: dict[str, int | None]
+    trace: Trace
+    errors: tuple[str, ...] = ()

@@ -1,0 +1,1 @@
+"""An experiment: problems, recipe, journal, resume, results."""

@@ -1,0 +1,1 @@
+"""SGLang processes and the wire: plan, launch, the pooled backend, usage."""

@@ -1,0 +1,1 @@
+"""PRM families: rendering steps into tokens and reading scores from the second endpoint."""

@@ -1,0 +1,32 @@
+"""What a program asks of a PRM."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from sal.runtime.usage import Usage
+
+__all__ = ["Scored", "Usage", "Verifier"]
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """One score in [0, 1] per new step, and what the PRM endpoint spent on them."""
+
+    scores: tuple[float, ...]
+    usage: Usage = Usage()
+
+
+class Verifier(Protocol):
+    """A step-wise reward model behind an endpoint."""
+
+    def score(self, question: str, prefix: Sequence[str], steps: Sequence[str]) -> Scored:
+        """Score `steps`, which follow the already scored `prefix`: one score per new step.
+
+        Blocks the calling thread; safe to call from many threads at once. Steps carry no
+        trailing separator and are never empty. Raises `sal.runtime.errors.EndpointError` when the
+        PRM cannot answer: there is no default score.
+        """
+        ...
