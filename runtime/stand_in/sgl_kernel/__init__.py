@@ -26,7 +26,7 @@ class _Absent:
             raise AttributeError(name)
         return _Absent(f"{self._name}.{name}")
 
-    def __call__(self, *args: object, **kwargs: object) -> NoReturn:
+    def __call__(self, *_: object, **__: object) -> NoReturn:
         raise RuntimeError(
             f"{self._name} is a CUDA kernel, and this server runs on the CPU: "
             "the model or a server flag needs a GPU"
@@ -47,7 +47,7 @@ class _Submodules(MetaPathFinder, Loader):
     """Finds every `sgl_kernel.anything.below`."""
 
     def find_spec(
-        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+        self, fullname: str, _path: Sequence[str] | None, _target: ModuleType | None = None
     ) -> ModuleSpec | None:
         if fullname.startswith(f"{__name__}."):
             return ModuleSpec(fullname, self, is_package=True)
