@@ -73,12 +73,8 @@ def _explain(error: Exception) -> int:
         return _say(str(error), 1)
     if isinstance(error, RunError):
         return _say(str(error), 2)
-    if isinstance(error, LaunchError):
-        if error.tail:
-            print(error.tail.rstrip(), file=sys.stderr)
+    if isinstance(error, LaunchError | EndpointError | OSError):
         return _say(str(error), 1)
-    if isinstance(error, EndpointError | OSError):
-        return _say(f"{error}", 1)
     raise error
 
 

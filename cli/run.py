@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -26,7 +27,6 @@ sal run dvts --policy meta-llama/Llama-3.2-1B-Instruct --prm RLHFlow/Llama3.1-8B
 sal run greedy --policy http://127.0.0.1:30000 --dataset problems.jsonl --json
 """
 
-StrategyName = Literal["greedy", "best-of-n", "beam", "dvts"]
 _STRATEGY_HELP = "; ".join(f"{name}: {s.summary}" for name, s in STRATEGIES.items()) + "."
 
 SEARCH = "Search"
@@ -35,9 +35,19 @@ PROBLEMS = "Problems"
 RUN = "The run"
 
 
+def _known_strategy(name: str) -> str:
+    if name not in STRATEGIES:
+        raise typer.BadParameter(f"{name!r} is not one of {', '.join(STRATEGIES)}")
+    return name
+
+
 def run(
-    context: typer.Context,
-    strategy: Annotated[StrategyName, typer.Argument(help=_STRATEGY_HELP, show_default=False)],
+    strategy: Annotated[
+        str,
+        typer.Argument(
+            metavar="STRATEGY", help=_STRATEGY_HELP, show_default=False, callback=_known_strategy
+        ),
+    ],
     budget: Annotated[
         int | None,
         typer.Option(
@@ -238,9 +248,35 @@ def run(
 
     Without a GPU, models and problems default to the embedded tiny suite.
     """
+    began = time.monotonic()
     if out is not None and resume is not None and out != resume:
         raise typer.BadParameter("give --out (a new run) or --resume, not both")
-    raise NotImplementedError
+    params = {
+        "budget": budget,
+        "width": width,
+        "max_steps": max_steps,
+        "temperature": temperature,
+        "max_tokens": max_tokens,
+        "aggregate": aggregate,
+    }
+    from sal.cli.search import Options, search
+    from sal.runs.settings import Settings
 
-
-__all__ = ["EPILOG", "run"]
+    settings = Settings(
+        strategy=strategy,
+        params={name: value for name, value in params.items() if value is not None},
+        seed=seed,
+        policy=policy,
+        prm=prm,
+        prm_family=prm_family,
+        system_prompt=system_prompt,
+        policy_args=tuple(policy_arg or ()),
+        prm_args=tuple(prm_arg or ()),
+        dataset=dataset,
+        split=split,
+        limit=limit,
+        question_field=question_field,
+        answer_field=answer_field,
+    )
+    options = Options(out=out, resume=resume, dry_run=dry_run, display=display, json=json)
+    return search(settings, options, began)

@@ -46,13 +46,10 @@ class Recorder(Protocol):
 
 
 class Servers(Protocol):
-    """What the runner needs of the two endpoints."""
+    """What the runner needs of the two endpoints. Restarting one is their own business."""
 
-    def revive(self) -> bool:
-        """Called after an error: True when a server had died and is back, False when none had.
-
-        Raises `ServersLost` when one cannot be brought back.
-        """
+    def check(self) -> None:
+        """Called after an error: raises `ServersLost` when an endpoint no longer answers."""
         ...
 
     def abort(self) -> None:
@@ -154,28 +151,22 @@ class Runner:
             return self._owed.popleft()
 
     def _one(self, number: int, question: Question) -> None:
-        lost = (Usage(), Usage())
-        for last_try in (False, True):
-            trace = Trace()
-            self._progress.begin(question.id, trace)
-            began = self._progress.seconds
-            result: SearchResult | None = None
-            reason = ""
-            try:
-                result = self._search(question, trace)
-            except Exception as error:  # a bad problem is data, not a crash
-                reason = f"{type(error).__name__}: {error}"
-            troubled = result is None or bool(result.errors)
-            if troubled and self._cancelled.is_set():
+        trace = Trace()
+        self._progress.begin(question.id, trace)
+        began = self._progress.seconds
+        result: SearchResult | None = None
+        reason = ""
+        try:
+            result = self._search(question, trace)
+        except Exception as error:  # a bad problem is data, not a crash
+            reason = f"{type(error).__name__}: {error}"
+        if result is None or result.errors:
+            if self._cancelled.is_set():
                 self._progress.drop(question.id)
                 return
-            if troubled and not last_try and self._servers.revive():
-                # What a dying server left undone is no result; its cost still counts.
-                lost = (lost[0] + trace.policy, lost[1] + trace.prm)
-                continue
-            break
+            self._servers.check()  # what a dying server left undone is owed, not failed
         seconds = self._progress.seconds - began
-        cost = (lost[0] + trace.policy, lost[1] + trace.prm)
+        cost = (trace.policy, trace.prm)
         if result is not None and result.completions:
             trace.phase = "grade"
             row = self._judge(question, result, cost, seconds)
@@ -186,8 +177,8 @@ class Runner:
                 question.text,
                 question.answer,
                 reason or "; ".join(dict.fromkeys(errors)) or "no completion",
-                policy=cost[0],
-                prm=cost[1],
+                policy=trace.policy,
+                prm=trace.prm,
                 seconds=seconds,
                 errors=errors,
             )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from sal.programs.trace import Completion, Node, SearchResult, Trace
@@ -88,18 +87,14 @@ class BoxedGrader:
 
 @dataclass
 class ScriptedServers:
-    """`revive` answers from a list; `abort` sets an event that a waiting search looks at."""
+    """`check` raises `lost` if there is one; `abort` sets an event that a search can wait for."""
 
-    revivals: list[bool | Exception] = field(default_factory=list)
+    lost: Exception | None = None
     aborted: threading.Event = field(default_factory=threading.Event)
-    on_abort: Callable[[], None] = lambda: None
 
-    def revive(self) -> bool:
-        answer = self.revivals.pop(0) if self.revivals else False
-        if isinstance(answer, Exception):
-            raise answer
-        return answer
+    def check(self) -> None:
+        if self.lost is not None:
+            raise self.lost
 
     def abort(self) -> None:
         self.aborted.set()
-        self.on_abort()

@@ -50,9 +50,9 @@ def test_the_summary_has_what_readers_are_promised() -> None:
 
 
 def test_no_problem_and_one_problem_are_json_too() -> None:
-    assert summary([])["accuracy"] == dict.fromkeys(
-        ("naive", "weighted", "majority", "pass"), {"mean": None, "stderr": None}
-    )
+    nothing = {"mean": None, "stderr": None}
+    rules = ("naive", "weighted", "majority", "pass")
+    assert summary([])["accuracy"] == {rule: nothing for rule in rules}
     one = summary([row("a")])["accuracy"]
     assert isinstance(one, dict)
     assert one["naive"] == {"mean": 1.0, "stderr": None}

@@ -11,7 +11,7 @@ DisplayName = Literal["auto", "rich", "plain", "log", "none"]
 
 
 class Display(Protocol):
-    """Called from the main thread only; everything goes to stderr."""
+    """Called from the main thread unless said otherwise; everything goes to stderr."""
 
     def header(self, title: str, settings: Mapping[str, str]) -> None:
         """Say what begins: only the settings that are not the defaults."""
@@ -19,6 +19,10 @@ class Display(Protocol):
 
     def note(self, text: str) -> None:
         """One line that stays."""
+        ...
+
+    def status(self, role: str, text: str) -> None:
+        """How the start of a server goes; may be called often, and from any thread."""
         ...
 
     def update(self, snapshot: Snapshot) -> None:

@@ -16,10 +16,23 @@ QUIET_SECONDS = 30.0
 """At least one in this time, however slow they are."""
 
 
+class StatusLines:
+    """A line whenever a server's start comes to another phase; its seconds are no phase."""
+
+    def __init__(self) -> None:
+        self._phases: dict[str, str] = {}
+
+    def news(self, role: str, text: str) -> bool:
+        phase = text.partition(",")[0]
+        before, self._phases[role] = self._phases.get(role), phase
+        return phase != before
+
+
 class PlainDisplay:
     """Progress lines, when something finished and now and then."""
 
     def __init__(self) -> None:
+        self._statuses = StatusLines()
         self._last: Snapshot | None = None
         self._shown: Snapshot | None = None
 
@@ -28,6 +41,10 @@ class PlainDisplay:
 
     def note(self, text: str) -> None:
         print(text, file=sys.stderr, flush=True)
+
+    def status(self, role: str, text: str) -> None:
+        if self._statuses.news(role, text):
+            self.note(f"{role}: {text}")
 
     def update(self, snapshot: Snapshot) -> None:
         self._last = snapshot
@@ -53,6 +70,7 @@ class LogDisplay:
     """A dated line per event and per finished problem."""
 
     def __init__(self) -> None:
+        self._statuses = StatusLines()
         self._written = 0
 
     def header(self, title: str, settings: Mapping[str, str]) -> None:
@@ -61,6 +79,10 @@ class LogDisplay:
     def note(self, text: str) -> None:
         now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         print(f"{now} {text}", file=sys.stderr, flush=True)
+
+    def status(self, role: str, text: str) -> None:
+        if self._statuses.news(role, text):
+            self.note(f"{role}: {text}")
 
     def update(self, snapshot: Snapshot) -> None:
         for item in snapshot.finished[self._written :]:
@@ -81,6 +103,9 @@ class NoDisplay:
         return
 
     def note(self, text: str) -> None:  # noqa: ARG002
+        return
+
+    def status(self, role: str, text: str) -> None:  # noqa: ARG002
         return
 
     def update(self, snapshot: Snapshot) -> None:  # noqa: ARG002

@@ -24,6 +24,7 @@ class RichDisplay:
         self._console = Console(stderr=True)
         self._live: Live | None = None
         self._last: Snapshot | None = None
+        self._statuses: dict[str, str] = {}
 
     def header(self, title: str, settings: Mapping[str, str]) -> None:
         line = Text(title, style="bold")
@@ -34,13 +35,24 @@ class RichDisplay:
     def note(self, text: str) -> None:
         self._console.print(Text(text), soft_wrap=True)
 
+    def status(self, role: str, text: str) -> None:
+        if self._last is not None:  # a restart in the middle of the run
+            self.note(f"{role}: {text}")
+            return
+        self._statuses[role] = text
+        lines = [f"{role:<6}  {text}" for role, text in self._statuses.items()]
+        self._draw(Text("\n".join(lines), style="dim"))
+
     def update(self, snapshot: Snapshot) -> None:
         self._last = snapshot
+        self._draw(draw(snapshot))
+
+    def _draw(self, region: RenderableType) -> None:
         if self._live is None:
             # We redraw at our own pace; a refresh thread would draw a moment that is gone.
             self._live = Live(console=self._console, auto_refresh=False, transient=True)
             self._live.start()
-        self._live.update(draw(snapshot), refresh=True)
+        self._live.update(region, refresh=True)
 
     def close(self) -> None:
         if self._live is not None:
