@@ -16,13 +16,13 @@ def last_boxed(text: str) -> str:
     answer = ""
     opened: list[int] = []  # where the content of an open box starts; -1 for another brace
     for mark in _MARK.finditer(text):
-        token = mark.group()
-        if token == "}" and opened:
+        brace = mark.group()
+        if brace == "}" and opened:
             start = opened.pop()
             if start >= 0:
                 answer = text[start : mark.start()].strip()
-        elif token.endswith("boxed{"):
+        elif brace.endswith("boxed{"):
             opened.append(mark.end())
-        elif token == "{":
+        elif brace == "{":
             opened.append(-1)
     return answer
