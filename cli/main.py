@@ -5,22 +5,44 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from importlib import import_module
 from typing import Annotated
 
 import typer
 
 from sal import __version__
-from sal.cli import run
 
-app = typer.Typer(
-    name="sal",
-    help="Search and learn on SGLang: test-time search for small models against a PRM.",
-    add_completion=False,
-    rich_markup_mode="rich",
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-app.command("run", epilog=run.EPILOG)(run.run)
+COMMANDS = {
+    "run": "Search every problem of a dataset with STRATEGY, and grade what is found.",
+    "up": "Start the policy and the PRM, and keep them for the runs to come.",
+    "down": "End the servers that `sal up` keeps running.",
+    "doctor": "Look at this machine: what was found, what would be chosen, what is missing.",
+}
+"""Each is the function of its name in the module of its name."""
+
+
+def build(arguments: Sequence[str]) -> typer.Typer:
+    """The application; of the commands, only those named in `arguments` are imported."""
+    app = typer.Typer(
+        name="sal",
+        help="Search and learn on SGLang: test-time search for small models against a PRM.",
+        add_completion=False,
+        rich_markup_mode="rich",
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    app.callback(invoke_without_command=True)(_root)
+    for name, words in COMMANDS.items():
+        if name in arguments:
+            module = import_module(f"sal.cli.{name}")
+            app.command(name, epilog=getattr(module, "EPILOG", None))(getattr(module, name))
+        else:
+            app.command(name, help=words)(_not_asked_for)
+    return app
+
+
+def _not_asked_for() -> None:
+    """Stands for a command in `sal --help`."""
 
 
 def _show_version(wanted: bool) -> None:
@@ -29,7 +51,6 @@ def _show_version(wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback(invoke_without_command=True)
 def _root(
     context: typer.Context,
     version: Annotated[  # noqa: ARG001 - its callback does it
@@ -46,8 +67,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
     What a user can cause is one line on stderr; SAL_DEBUG=1 shows the traceback as well.
     """
+    arguments = sys.argv[1:] if arguments is None else list(arguments)
     try:
-        code = app(args=arguments, prog_name="sal", standalone_mode=False) or 0
+        code = build(arguments)(args=arguments, prog_name="sal", standalone_mode=False) or 0
     except KeyboardInterrupt:
         code = 130
     except typer.Abort:

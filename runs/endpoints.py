@@ -12,11 +12,12 @@ from sal.runs.recipe import Recipe
 from sal.runtime.backend import PooledBackend
 from sal.runtime.errors import EndpointError
 from sal.runtime.model_files import local_folder
+from sal.runtime.plan import Role
 from sal.runtime.session import Servers
 from sal.verifiers.family import load_verifier
 
 
-def model_location(name: str, role: str) -> str:
+def model_location(name: str | None, role: Role) -> str | None:
     """`tiny` as the folder of the embedded model; any other name or URL as it is."""
     if name != TINY:
         return name
@@ -34,6 +35,7 @@ class RunEndpoints:
 
     def __init__(self, servers: Servers, recipe: Recipe) -> None:
         self._servers = servers
+        self._engines = [e for e in (servers.policy, servers.prm) if e is not None]
         self._system_prompt = recipe.system_prompt
         self.backend = PooledBackend(servers.policy)
         self.verifier: Any = None
@@ -61,17 +63,15 @@ class RunEndpoints:
         """A server of ours was restarted once before this; one of the user's is asked now."""
         if self._servers.failed:
             raise ServersLost(self._servers.failed)
-        for engine in (self._servers.policy, self._servers.prm):
+        for engine in self._engines:
             try:
-                if engine is not None:
-                    engine.info()
+                engine.info()
             except EndpointError as error:
                 raise ServersLost(f"{engine.url} no longer answers: {error}") from error
 
     def abort(self) -> None:
-        for engine in (self._servers.policy, self._servers.prm):
-            if engine is not None:
-                engine.close()
+        for engine in self._engines:
+            engine.close()
 
 
 def _parameters(model: str) -> int | None:

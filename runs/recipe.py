@@ -30,7 +30,7 @@ class Recipe:
     strategy: str
     params: Mapping[str, Any]
     policy: str
-    prm: str
+    prm: str | None
     prm_family: str | None
     dataset: str
     split: str

@@ -18,6 +18,7 @@ class Strategy:
     program_name: str
     params_name: str
     summary: str
+    needs_prm: bool = True
 
     @property
     def program(self) -> Any:
@@ -42,10 +43,12 @@ class Strategy:
 
 
 STRATEGIES: dict[str, Strategy] = {
-    "greedy": Strategy("sal.programs.greedy", "greedy", "GreedyParams", "one solution, no search"),
+    "greedy": Strategy(
+        "sal.programs.greedy", "greedy", "GreedyParams", "one solution, no search", False
+    ),
     "best-of-n": Strategy(
         "sal.programs.best_of_n", "best_of_n", "BestOfNParams", "N solutions, scored by the PRM"
     ),
     "beam": Strategy("sal.programs.beam", "beam", "BeamParams", "keep the N/M best of N beams"),
-    "dvts": Strategy("sal.programs.dvts", "dvts", "DVTSParams", "N/M independent subtrees"),
+    "dvts": Strategy("sal.programs.dvts", "dvts", "DvtsParams", "N/M independent subtrees"),
 }

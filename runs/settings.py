@@ -103,11 +103,12 @@ def prepare(settings: Settings, *, gpu: bool) -> Prepared:
         answer_field=settings.answer_field,
     )
     prompt = SYSTEM_PROMPT if settings.system_prompt is None else settings.system_prompt
+    default_prm = HUB_PRM if gpu else TINY
     recipe = Recipe(
         strategy=settings.strategy,
         params=asdict(params),
         policy=settings.policy or (HUB_POLICY if gpu else TINY),
-        prm=settings.prm or (HUB_PRM if gpu else TINY),
+        prm=settings.prm or (default_prm if strategy.needs_prm else None),
         prm_family=settings.prm_family,
         dataset=problems.dataset,
         split=problems.split,
