@@ -1,0 +1,85 @@
+"""From what a search found to a graded row."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from sal.programs.trace import SearchResult
+from sal.runs.problems import Question
+from sal.runs.results import CompletionRow, ResultRow, Rule
+from sal.runtime.usage import Usage
+from sal.strategies.aggregate import Aggregate, aggregate
+from sal.strategies.voting import elect
+
+
+class Verdict(Protocol):
+    """The grader's word on one completion; `answer` is what it extracted, "" for none."""
+
+    @property
+    def correct(self) -> bool: ...
+    @property
+    def reason(self) -> str: ...
+    @property
+    def answer(self) -> str: ...
+
+
+class Grader(Protocol):
+    """Safe to call from many threads; never raises for what a model wrote."""
+
+    def grade(self, text: str, gold: str) -> Verdict: ...
+
+    def cluster(self, answers: Sequence[str]) -> list[str]:
+        """One key per answer, the same for answers that are equal; "" for no answer."""
+        ...
+
+
+def judge(
+    question: Question,
+    result: SearchResult,
+    cost: tuple[Usage, Usage],
+    seconds: float,
+    *,
+    grader: Grader,
+    how: Aggregate,
+    budget: int,
+) -> ResultRow:
+    """Grade every completion, let equal answers vote together, and choose by each rule.
+
+    `cost` is (policy, PRM). A truncated completion neither votes nor passes, whatever it holds.
+    """
+    found = result.completions
+    verdicts = {text: grader.grade(text, question.answer) for text in {c.text for c in found}}
+    answers = [verdicts[c.text].answer for c in found]
+    keys = grader.cluster(answers)
+    ended = [c.finish == "eot" for c in found]
+    chosen = elect(keys, [aggregate(c.scores, how) for c in found], ended)
+    right = [verdicts[c.text].correct for c in found]
+    correct: dict[Rule, bool] = {
+        "naive": _right(right, chosen["naive"]),
+        "weighted": _right(right, chosen["weighted"]),
+        "majority": _right(right, chosen["majority"]),
+        "pass": any(r and end for r, end in zip(right, ended, strict=True)),
+    }
+    return ResultRow(
+        id=question.id,
+        question=question.text,
+        answer=question.answer,
+        completions=tuple(
+            CompletionRow(
+                c.text, c.steps, c.scores, c.tokens, c.finish, key, verdicts[c.text].reason
+            )
+            for c, key in zip(found, keys, strict=True)
+        ),
+        chosen=chosen,
+        correct=correct,
+        policy=cost[0],
+        prm=cost[1],
+        seconds=seconds,
+        errors=result.errors,
+        unspent=max(0, budget - len(found) - len(result.errors)),
+    )
+
+
+def _right(right: Sequence[bool], index: int | None) -> bool:
+    return index is not None and right[index]
