@@ -30,14 +30,15 @@ class Sampler:
         self.random = torch.Generator().manual_seed(seed)
         self.separator = self.tokenizer.convert_tokens_to_ids("ĊĊ")
 
-    @torch.inference_mode()
     def step(self, prefixes: Sequence[list[int]]) -> list[list[int]]:
         """One more step per prefix, up to and with its separator or end-of-text."""
         order = sorted(range(len(prefixes)), key=lambda i: len(prefixes[i]))
         made: list[list[int]] = [[] for _ in prefixes]
         for i in range(0, len(order), ROWS):
             rows = order[i : i + ROWS]
-            for row, step in zip(rows, self._steps([prefixes[j] for j in rows]), strict=True):
+            with torch.inference_mode():
+                steps = self._steps([prefixes[j] for j in rows])
+            for row, step in zip(rows, steps, strict=True):
                 made[row] = step
         return made
 
@@ -81,10 +82,10 @@ class Judge:
         texts = [judged_text(question, steps) for question, steps in solutions]
         new = sorted({text for text in texts if text not in self.known}, key=len)
         for i in range(0, len(new), ROWS):
-            self._ask(new[i : i + ROWS])
+            with torch.inference_mode():
+                self._ask(new[i : i + ROWS])
         return [self.known[text] for text in texts]
 
-    @torch.inference_mode()
     def _ask(self, texts: list[str]) -> None:
         batch = self.tokenizer(texts, padding=True, padding_side="right", return_tensors="pt")
         hidden = self.model.model(batch["input_ids"]).last_hidden_state

@@ -133,7 +133,7 @@ def _definitions(rng: random.Random, level: int) -> tuple[Definition, ...] | Non
     letters = rng.choice(FAMILIES)
     first = rng.randint(2, 12)
     made = [Definition(letters[0], (first,), "")]
-    worlds = {(first,)}
+    worlds: set[tuple[int, ...]] = {(first,)}
     for name in letters[1 : level + 2]:
         for _ in range(20):
             definition = _definition(rng, name, letters[: len(made)])

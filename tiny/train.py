@@ -53,7 +53,7 @@ STAGES = {
 }
 
 
-class Learner(torch.nn.Module):
+class Learner(torch.nn.Module):  # type: ignore[misc]  # torch is not followed by mypy here
     """A model, and the probe for the PRM's dense target, which is not kept."""
 
     def __init__(self, model: LlamaForCausalLM) -> None:
@@ -76,7 +76,8 @@ class Learner(torch.nn.Module):
 
 def optimizers(learner: Learner) -> list[torch.optim.Optimizer]:
     """Muon for the matrices inside the model, AdamW for everything else."""
-    matrices, others = [], []
+    matrices: list[torch.nn.Parameter] = []
+    others: list[torch.nn.Parameter] = []
     for name, weight in learner.named_parameters():
         inside = weight.ndim == 2 and ".layers." in name
         (matrices if inside else others).append(weight)
