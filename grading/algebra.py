@@ -1,4 +1,4 @@
-r"""math-verify behind the rules: parse two single values, decide numbers numerically, verify the rest.
+r"""math-verify behind the rules: numbers are decided by value, formulas by its verify.
 
 Imported inside workers only (SymPy takes seconds to load, and a parsed expression may take for ever
 to compare). Nothing parsed leaves this module: not pickled, not logged, not turned into text.
@@ -50,9 +50,7 @@ class MathVerify:
         constants = _numeric(left, right)
         if constants is not None:
             return _same_number(gold, pred, *constants)
-        verdict = bool(
-            verify(left, right, timeout_seconds=None, allow_set_relation_comp=True)
-        )
+        verdict = bool(verify(left, right, timeout_seconds=None, allow_set_relation_comp=True))
         return verdict and not _differs_somewhere(left, right)
 
     def same_equation(self, gold: str, pred: str) -> bool:
@@ -90,7 +88,9 @@ def expression(text: str) -> Any:
     """`text` as a SymPy object, or None where it does not parse as mathematics."""
     if "^\\circ" in text:  # math-verify drops the sign: sin 30 degrees becomes sin of 30 radians
         text = _DEGREES.sub(r"(\\frac{\1\\pi}{180})", text)
-    text = re.sub(r"(?<![a-zA-Z\\])(\d[\d.]*)[eE]([+-]?\d{1,3})(?![\d.a-zA-Z])", r"\1\\cdot10^{\2}", text)
+    text = re.sub(
+        r"(?<![a-zA-Z\\])(\d[\d.]*)[eE]([+-]?\d{1,3})(?![\d.a-zA-Z])", r"\1\\cdot10^{\2}", text
+    )
     found = parse(f"\\boxed{{{text}}}", _CONFIG, parsing_timeout=None)
     return found[0] if found and not isinstance(found[0], str) else None
 
@@ -104,7 +104,7 @@ def _numeric(left: Any, right: Any) -> tuple[Any, Any] | None:
         unknown = side.free_symbols
         if any(symbol.name != "i" for symbol in unknown):
             return None
-        value = side.subs({symbol: sympy.I for symbol in unknown}) if unknown else side
+        value = side.subs(dict.fromkeys(unknown, sympy.I)) if unknown else side
         if value.has(sympy.oo, sympy.zoo, sympy.nan, sympy.core.function.AppliedUndef):
             return None
         constants.append(value)
@@ -145,9 +145,7 @@ def _differs_somewhere(left: Any, right: Any) -> bool:
     unknown = sorted(left.free_symbols | right.free_symbols, key=str)
     if len(unknown) > 6 or not unknown or left.has(sympy.core.function.AppliedUndef):
         return False
-    point = {
-        symbol: _CHECK_POINTS[index % 3] + index // 3 for index, symbol in enumerate(unknown)
-    }
+    point = {symbol: _CHECK_POINTS[index % 3] + index // 3 for index, symbol in enumerate(unknown)}
     try:
         first, second = (sympy.N(side.subs(point), 50) for side in (left, right))
         if not (first.is_Number and second.is_Number):

@@ -8,6 +8,7 @@ settle most pairs without a worker (`decide`).
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from fractions import Fraction
 from typing import Protocol
 
@@ -56,7 +57,7 @@ class NeedsAlgebra(Exception):
 
 
 class _NoAlgebra:
-    def same_value(self, gold: str, pred: str) -> bool:
+    def same_value(self, *_: str) -> bool:
         raise NeedsAlgebra
 
     same_equation = same_real_set = same_value
@@ -96,17 +97,25 @@ def _same(gold: str, pred: str, algebra: Algebra, depth: int = 0) -> bool:
     numbers = (read_number(gold), read_number(pred))
     if numbers[0] is not None and numbers[1] is not None:
         return numbers_equal(numbers[0], numbers[1])
-    for rule in (_choices, _clocks, _phrases, _memberships, _constants):
-        verdict = rule(gold, pred, algebra, depth)
-        if verdict is not None:
-            return verdict
-    if _is_region(gold) or _is_region(pred):
-        return _regions(gold, pred, algebra)
-    for rule in (_matrices, _groups, _relations, _numerals, _quantities):
-        verdict = rule(gold, pred, algebra, depth)
-        if verdict is not None:
-            return verdict
-    return _values(gold, pred, algebra)
+    verdict = _first(
+        lambda: _choices(gold, pred, algebra, depth),
+        lambda: _clocks(gold, pred),
+        lambda: _phrases(gold, pred),
+        lambda: _memberships(gold, pred, algebra, depth),
+        lambda: _constants(gold, pred, algebra, depth),
+        lambda: _regions(gold, pred, algebra),
+        lambda: _matrices(gold, pred, algebra, depth),
+        lambda: _groups(gold, pred, algebra, depth),
+        lambda: _relations(gold, pred, algebra, depth),
+        lambda: _numerals(gold, pred),
+        lambda: _quantities(gold, pred, algebra, depth),
+    )
+    return _values(gold, pred, algebra) if verdict is None else verdict
+
+
+def _first(*rules: Callable[[], bool | None]) -> bool | None:
+    """The first verdict; a rule that is about another class of answers says None."""
+    return next((verdict for rule in rules if (verdict := rule()) is not None), None)
 
 
 def _choices(gold: str, pred: str, algebra: Algebra, depth: int) -> bool | None:
@@ -123,20 +132,16 @@ def _choices(gold: str, pred: str, algebra: Algebra, depth: int) -> bool | None:
     return _same(*pair, algebra, depth + 1)
 
 
-def _clocks(gold: str, pred: str, algebra: Algebra, depth: int) -> bool | None:
+def _clocks(gold: str, pred: str) -> bool | None:
     """Times of day; `8:34 pm` is `20:34`, and one side may leave am or pm out."""
     times = (read_clock(gold), read_clock(pred))
     if times[0] is None or times[1] is None:
         return None
-    (left, left_half), (right, right_half) = (_day_time(time) for time in times if time)
-    if left_half or right_half:
-        left_hour, right_hour = int(left.partition(":")[0]), int(right.partition(":")[0])
-        if left_half == right_half or not (left_half and right_half):
-            if not left_half and left_hour > 12 or not right_half and right_hour > 12:
-                return _full_day(left, left_half) == _full_day(right, right_half)
-            return left == right
-        return False
-    return left == right
+    (left, left_half), (right, right_half) = _day_time(times[0]), _day_time(times[1])
+    if _full_day(left, left_half) == _full_day(right, right_half):
+        return True
+    # `4:30` may leave the `pm` of `4:30 pm` to the reader.
+    return left == right and not (left_half and right_half)
 
 
 def _day_time(time: str) -> tuple[str, str]:
@@ -150,7 +155,7 @@ def _full_day(time: str, half: str) -> str:
     return f"{shifted}:{rest}"
 
 
-def _phrases(gold: str, pred: str, algebra: Algebra, depth: int) -> bool | None:
+def _phrases(gold: str, pred: str) -> bool | None:
     """Words equal words only: `east` is not `seat`, though the products of letters are equal."""
     left, right = as_phrase(gold), as_phrase(pred)
     if left is None and right is None:
@@ -215,9 +220,15 @@ def _is_region(text: str) -> bool:
     return False
 
 
-def _regions(gold: str, pred: str, algebra: Algebra) -> bool:
+def _regions(gold: str, pred: str, algebra: Algebra) -> bool | None:
+    """`(1,2)` is `1 < x < 2`, and a union is a disjunction."""
+    if not _is_region(gold) and not _is_region(pred):
+        return None
     if not all(
-        _is_region(text) or _REAL_SET.search(text) or r"\emptyset" in text or text.startswith(r"\{")
+        _is_region(text)
+        or _REAL_SET.search(text)
+        or r"\emptyset" in text
+        or text.startswith(r"\{")
         or "=" in text
         for text in (gold, pred)
     ):
@@ -262,9 +273,7 @@ def _distinct(items: tuple[str, ...]) -> tuple[str, ...]:
     return tuple({key(item): item for item in items}.values())
 
 
-def _unordered(
-    gold: tuple[str, ...], pred: tuple[str, ...], algebra: Algebra, depth: int
-) -> bool:
+def _unordered(gold: tuple[str, ...], pred: tuple[str, ...], algebra: Algebra, depth: int) -> bool:
     if len(gold) != len(pred):
         return False
     rest = list(pred)
@@ -303,22 +312,17 @@ def _relations(gold: str, pred: str, algebra: Algebra, depth: int) -> bool | Non
     left, right = _Statement(gold), _Statement(pred)
     if not left.signs and not right.signs:
         return None
-    if left.name and right.name:
-        if key(left.name) != key(right.name) and not (
-            is_description(left.name) or is_description(right.name)
-        ):
-            both = len(left.sides) == len(right.sides) == 2
-            numeric = all(side.value and not _free_letters(side.value) for side in (left, right))
-            return False if numeric or not both else algebra.same_equation(gold, pred)
-        if _same(left.value, right.value, algebra, depth + 1):
-            return True
-        return False
-    if not left.signs or not right.signs:
-        statement, other = (left, pred) if left.signs else (right, gold)
-        if statement.value is None:
+    if left.value is not None and right.value is not None:
+        described = is_description(left.name) or is_description(right.name)
+        if key(left.name) == key(right.name) or described or not (left.name and right.name):
+            return _same(left.value, right.value, algebra, depth + 1)
+        if not (_free_letters(left.value) and _free_letters(right.value)):
+            return False  # `x = 5` is not `y = 5`
+    elif not left.signs or not right.signs:
+        stated = left.value if left.signs else right.value
+        if stated is None:
             return False
-        pair = (statement.value, other) if left.signs else (other, statement.value)
-        return _same(*pair, algebra, depth + 1)
+        return _same(*((stated, pred) if left.signs else (gold, stated)), algebra, depth + 1)
     return algebra.same_equation(gold, pred)
 
 
@@ -341,7 +345,7 @@ class _Statement:
             self.name, self.value = "", None
 
 
-def _numerals(gold: str, pred: str, algebra: Algebra, depth: int) -> bool | None:
+def _numerals(gold: str, pred: str) -> bool | None:
     """`11_2`: digits and base. The base may be left out on one side, never changed."""
     left, right = _numeral(gold), _numeral(pred)
     if left is None and right is None:
@@ -399,7 +403,11 @@ def _scaled(value: str, scale: Fraction) -> str:
     if number is None:
         return rf"({value})\cdot{scale}"
     total = number.value * scale
-    return str(total) if total.denominator == 1 else rf"\frac{{{total.numerator}}}{{{total.denominator}}}"
+    return (
+        str(total)
+        if total.denominator == 1
+        else rf"\frac{{{total.numerator}}}{{{total.denominator}}}"
+    )
 
 
 def _values(gold: str, pred: str, algebra: Algebra) -> bool:
@@ -411,7 +419,9 @@ def _values(gold: str, pred: str, algebra: Algebra) -> bool:
     percents = (gold.endswith("%"), pred.endswith("%"))
     if percents[0] != percents[1]:
         bare = gold.removesuffix("%"), pred.removesuffix("%")
-        part = [f"({text})/100" if is_pct else text for text, is_pct in zip(bare, percents, strict=True)]
+        part = [
+            f"({text})/100" if is_pct else text for text, is_pct in zip(bare, percents, strict=True)
+        ]
         return _value(*bare, algebra) or _value(part[0], part[1], algebra)
     return _value(gold.removesuffix("%"), pred.removesuffix("%"), algebra)
 

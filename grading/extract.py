@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 
 _TAIL = 8192
-"""Characters read from the end of a text; an answer that far from the end is no final answer."""
+"""Characters read after a box opens, and from the end of a text without boxes."""
 _BOXES = 4
 """Boxes tried from the end. Trying all is quadratic on a text of unclosed boxes."""
 _ANSWER = 2048
@@ -37,14 +37,9 @@ def extract(text: str) -> str | None:
     `Answer:` or "the answer is". A single line that is itself nothing but mathematics is its own
     answer.
     """
+    if _BOX.search(text):
+        return _last_box(text)
     tail = text[-_TAIL:]
-    boxes = list(_BOX.finditer(tail))
-    if boxes:
-        for box in reversed(boxes[-_BOXES:]):
-            content = _closed(tail, box.end())
-            if content:
-                return content
-        return None
     stated = None
     for stated in _STATED.finditer(tail):  # noqa: B007 (the last match is wanted)
         pass
@@ -63,6 +58,20 @@ def extract_gold(text: str) -> str | None:
         return found
     bare = text.strip()
     return bare if bare and not _BOX.search(bare) else None
+
+
+def _last_box(text: str) -> str | None:
+    end = len(text)
+    for _ in range(_BOXES):
+        at = max(text.rfind(r"\boxed", 0, end), text.rfind(r"\fbox", 0, end))
+        if at < 0:
+            return None
+        command = _BOX.match(text, at)
+        content = _closed(text[command.end() : command.end() + _TAIL], 0) if command else None
+        if content:
+            return content
+        end = at
+    return None
 
 
 def _closed(tail: str, start: int) -> str | None:

@@ -56,8 +56,10 @@ _REWRITES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         ),
         (r"\\(?:mathbf|boldsymbol|bm|mathcal|mathscr|mathfrak|vec)\s*\{([a-zA-Z])\}", r"\1"),
         (r"\\(?:mathbf|boldsymbol|bm)\s*\{", r"\\text{"),
-        (r"\\text\{\s*(sin|cos|tan|cot|sec|csc|log|ln|exp|arcsin|arccos|arctan|gcd|max|min)\}",
-         r"\\\1 "),
+        (
+            r"\\text\{\s*(sin|cos|tan|cot|sec|csc|log|ln|exp|arcsin|arccos|arctan|gcd|max|min)\}",
+            r"\\\1 ",
+        ),
         (r"\\(?:leq|leqslant|leqq)" + _END, r"\\le "),
         (r"\\(?:geq|geqslant|geqq)" + _END, r"\\ge "),
         (r"\\neq" + _END + r"|\\not\s*=|(?<=\s)!=(?=\s)", r"\\ne "),
@@ -101,8 +103,11 @@ _THOUSANDS = re.compile(
     r"(?<![\d.,])(\d{1,3})((?:\{,\}\s?\d{3})+|(?:,\d{3})+|(?: \d{3})+)"
     r"(?![\d]|,\d|\{,\}|\s*/)"
 )
-_WORDED_PERCENT = re.compile(r"\s*(?:\\text\{\s*(?:percent(?:age)?|per cent|pct)\s*\}"
-                             r"|\b(?:percent(?:age)?|per cent|pct)\b)", re.IGNORECASE)
+_WORDED_PERCENT = re.compile(
+    r"\s*(?:\\text\{\s*(?:percent(?:age)?|per cent|pct)\s*\}"
+    r"|\b(?:percent(?:age)?|per cent|pct)\b)",
+    re.IGNORECASE,
+)
 _ORDINAL = re.compile(
     r"(?<=\d)\s*\^?\s*(?:\{\s*)?(?:\\text\{\s*)?(?:st|nd|rd|th)(?:\s*\})?(?:\s*\})?$"
 )
@@ -117,7 +122,7 @@ _EDGE = " \t\n"
 _WHOLE_TEXT = re.compile(r"^\\text\{([^{}]*)\}$")
 _PHRASES = {
     r"\emptyset": re.compile(
-        r"(?:there (?:is|are) )?no (?:real |such |integer )?(?:solutions?|values?|roots?)(?: exists?)?"
+        r"(?:there (?:is|are) )?no (?:real |such |integer )?(?:solution|value|root)s?(?: exists?)?"
         r"|(?:the )?empty set|none|\{\s*\}|\\\{\s*\\\}|\\text\{\s*\\emptyset\s*\}"
     ),
     r"\mathbb{R}": re.compile(

@@ -53,7 +53,7 @@ class _WorkerProcess(_BaseProcess):
 
 
 class _Context(_BaseContext):
-    Process = _WorkerProcess  # type: ignore[assignment]
+    Process = _WorkerProcess
 
 
 class GradingPool:

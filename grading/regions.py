@@ -22,7 +22,9 @@ _BUILDER = re.compile(
     r"\\\{\s*([a-zA-Z])\s*(?:\\in\s*\\mathbb\{R\})?\s*(?:\||:|\\text\{\s*such that\s*\})(.*)\\\}",
     re.DOTALL,
 )
-_OR = re.compile(r"\s*,?\s*(?:\\text\{\s*,?\s*or\s*\}|\\lor(?![a-zA-Z])|(?<![a-zA-Z])or(?![a-zA-Z]))\s*")
+_OR = re.compile(
+    r"\s*,?\s*(?:\\text\{\s*,?\s*or\s*\}|\\lor(?![a-zA-Z])|(?<![a-zA-Z])or(?![a-zA-Z]))\s*"
+)
 _AND = re.compile(
     r"\s*,?\s*(?:\\text\{\s*,?\s*(?:and|but)\s*\}|\\land(?![a-zA-Z])|&|"
     r"(?<![a-zA-Z])(?:and|but)(?![a-zA-Z]))\s*"
@@ -146,8 +148,8 @@ def _chain(text: str, parse: Parse) -> Region | None:
     r"""`x > 2`, `1 < x \le 2`, `x \ne 3`, `x \in (1,2)`, `|x| < 2`."""
     sides, signs = split_relations(text)
     if signs == [r"\in"] and is_name(sides[0]):
-        points = _set(sides[1], parse)
-        return None if points is None else Region(sides[0], points)
+        members = _set(sides[1], parse)
+        return None if members is None else Region(sides[0], members)
     if not signs or any(sign not in _FLIP for sign in signs):
         return None
     named = [index for index, side in enumerate(sides) if _is_unknown(side)]
@@ -183,7 +185,7 @@ def _ray(relation: str, bound: Any) -> Any:
 def _solved(text: str, parse: Parse) -> Region | None:
     """Any other condition on one unknown, solved by SymPy."""
     relation = parse(text)
-    symbols = getattr(relation, "free_symbols", set())
+    symbols: set[Any] = getattr(relation, "free_symbols", set())
     if len(symbols) != 1 or not hasattr(relation, "as_set"):
         return None
     name = next(iter(symbols))

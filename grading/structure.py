@@ -22,7 +22,8 @@ _AND_OR = re.compile(
     r"\s*,?\s*(?:\\text\{\s*,?\s*(?:and|or)\s*\}|(?<![a-zA-Z\\])(?:and|or)(?![a-zA-Z]))\s*"
 )
 _ENV = re.compile(
-    r"\\begin\{([pbvBV]?(?:small)?matrix|array|cases|aligned)\}(?:\{[clr| ]*\})?(.*)\\end\{\1\}", re.DOTALL
+    r"\\begin\{([pbvBV]?(?:small)?matrix|array|cases|aligned)\}(?:\{[clr| ]*\})?(.*)\\end\{\1\}",
+    re.DOTALL,
 )
 _NAME = re.compile(
     r"(?:\\text\{[^{}]*\}|\\(?:angle|triangle|widehat|overline|overrightarrow|hat|bar|vec|m)(?![a-zA-Z])"
@@ -103,10 +104,15 @@ def as_matrix(text: str) -> list[list[str]] | None:
 
 def split_relations(text: str) -> tuple[list[str], list[str]]:
     """Top-level sides and the relation signs between them: `a < x \\le b` has three and two."""
-    sides = split_top(text, lambda token: _RELATION.fullmatch(token) is not None)
     signs: list[str] = []
-    split_top(text, lambda token: bool(_RELATION.fullmatch(token)) and not signs.append(token))
-    return sides, signs
+
+    def is_sign(token: str) -> bool:
+        found = _RELATION.fullmatch(token) is not None
+        if found:
+            signs.append(token)
+        return found
+
+    return split_top(text, is_sign), signs
 
 
 def is_name(side: str) -> bool:
@@ -114,16 +120,21 @@ def is_name(side: str) -> bool:
     side = side.strip()
     if not side or not re.search(r"[a-zA-Z]", side):
         return False
-    if "\\text" not in side and _DESCRIPTION.fullmatch(side) and any(
-        is_word(run) for run in side.split()
+    if (
+        "\\text" not in side
+        and _DESCRIPTION.fullmatch(side)
+        and any(is_word(run) for run in side.split())
     ):
         return True
     if _NAME.fullmatch(side) is None:
         return False
     letters = re.sub(r"\\text\{[^{}]*\}|\\[a-zA-Z]+|_(?:\w|\{[^{}]*\})|\([^()]*\)", " ", side)
     runs = re.findall(r"[a-zA-Z]+", letters)
-    greek = re.findall(r"\\(?:alpha|beta|gamma|delta|epsilon|theta|lambda|mu|rho|sigma|tau|phi|varphi"
-                       r"|psi|omega|Delta|ell)(?![a-zA-Z])", side)
+    greek = re.findall(
+        r"\\(?:alpha|beta|gamma|delta|epsilon|theta|lambda|mu|rho|sigma|tau|phi|varphi"
+        r"|psi|omega|Delta|ell)(?![a-zA-Z])",
+        side,
+    )
     if "\\text" in side or "\\angle" in side or "\\triangle" in side:
         return True
     if len(runs) + len(greek) != 1:

@@ -18,7 +18,8 @@ _ALIASES = {
     "km": "km kilometer kilometre kms", "m": "m meter metre", "nm": "nm nanometer nanometre",
     "in": "in inch inches", "ft": "ft foot feet", "yd": "yd yard", "mi": "mi mile",
     "kg": "kg kilogram kilo kgs", "g": "g gram gm", "mg": "mg milligram", "lb": "lb lbs pound",
-    "oz": "oz ounce", "ton": "ton tonne", "L": "L l liter litre", "mL": "mL ml milliliter millilitre",
+    "oz": "oz ounce", "ton": "ton tonne", "L": "L l liter litre",
+    "mL": "mL ml milliliter millilitre",
     "cL": "cl cL centiliter centilitre", "gal": "gal gallon", "s": "s sec second secs",
     "ms": "ms millisecond", "min": "min minute mins", "h": "h hr hour hrs", "day": "day",
     "week": "week wk", "month": "month", "year": "year yr yrs", "deg": "degree deg degs",
@@ -34,14 +35,19 @@ _COMPOUND = {
     "fps": ("ft", "s"), "mpg": ("mi", "gal"), "rpm": ("revolution", "min"), "bpm": ("beat", "min"),
 }  # fmt: skip
 _GLUED = frozenset(
-    "cm mm km kg mg ml mL ft lb lbs oz hr hrs sec mph kph kmph gal yd min deg rad cms kms".split()
-)
+    ("cm", "mm", "km", "kg", "mg", "ml", "mL", "ft", "lb", "lbs", "oz", "hr", "hrs", "sec", "mph",
+     "kph", "kmph", "gal", "yd", "min", "deg", "rad", "cms", "kms")
+)  # fmt: skip
 """Abbreviations that may touch their number: `5cm`; `5m` alone reads as 5 times m."""
 _SCALES = {"hundred": 10**2, "thousand": 10**3, "million": 10**6, "billion": 10**9,
            "trillion": 10**12}  # fmt: skip
 _POWERS = {"square": 2, "sq": 2, "squared": 2, "cubic": 3, "cu": 3, "cubed": 3}
-_FILLER = frozenset("unit a an the of in is are and or each every about approximately".split())
-_NOT_UNITS = frozenset("or and mod pi base choose if where for when".split())
+_FILLER = frozenset(
+    ("unit", "a", "an", "the", "of", "in", "is", "are", "and", "or", "each", "every", "about")
+)
+_NOT_UNITS = frozenset(
+    ("or", "and", "mod", "pi", "base", "choose", "if", "where", "for", "when", "but", "not")
+)
 _MONEY = {r"\$": "usd", r"\euro": "eur", r"\pounds": "gbp", r"\yen": "jpy", r"\rupee": "inr"}
 _MONEY_SIGN = re.compile(r"([+-]?)\s*(\\\$|\\euro|\\pounds|\\yen|\\rupee)(?![a-zA-Z])\s*")
 _MONEY_TAIL = re.compile(r"\s*(\\\$|\\euro|\\pounds|\\yen|\\rupee|\\cents)\s*$")
@@ -69,8 +75,9 @@ class Unit:
         if not self or not other:
             return True
         if self.powers and other.powers:
-            return self.powers == other.powers and not ({"celsius", "fahrenheit"} <= (
-                self.words | other.words))
+            return self.powers == other.powers and not (
+                {"celsius", "fahrenheit"} <= (self.words | other.words)
+            )
         if not self.powers and not other.powers:
             return self.words <= other.words or other.words <= self.words
         return False
@@ -78,7 +85,7 @@ class Unit:
 
 @dataclass(frozen=True, slots=True)
 class Quantity:
-    """`value` is the text without its unit; `scale` is what `million` and the like multiply it by."""
+    """`value` is the text without its unit, `scale` what `million` and the like multiply it by."""
 
     value: str
     unit: Unit = Unit()
@@ -192,15 +199,15 @@ def _read(tokens: list[tuple[str, str]]) -> tuple[Fraction, Counter[str], frozen
     words: set[str] = set()
     direction, pending, last = 1, 1, ""
     pieces: list[str] = []
-    for kind, token in tokens:
+    for kind, spelled in tokens:
         if kind == "text":
-            pieces += re.findall(r"\^\s*-?\d|[^\W\d_]+|/|\d", token[6:-1])
+            pieces += re.findall(r"\^\s*-?\d|[^\W\d_]+|/|\d", spelled[6:-1])
         elif kind == "deg":
             pieces.append("degree")
         elif kind == "pow":
-            pieces.append("^" + re.sub(r"[\s{}^]", "", token))
-        elif kind == "word" or token == "/":
-            pieces.append(token)
+            pieces.append("^" + re.sub(r"[\s{}^]", "", spelled))
+        elif kind == "word" or spelled == "/":
+            pieces.append(spelled)
     for piece in pieces:
         low = piece.lower()
         if piece.startswith("^") or piece.isdigit():

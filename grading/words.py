@@ -11,10 +11,11 @@ _TEXT = re.compile(r"\\text\{([^{}]*)\}")
 _COMMAND = re.compile(r"\\[a-zA-Z]+")
 _RUN = re.compile(r"[^\W\d_]+")
 _FUNCTIONS = frozenset(
-    "sin cos tan cot sec csc log ln exp arcsin arccos arctan sinh cosh tanh gcd lcm max min mod "
-    "lim sgn det sqrt frac pi theta alpha beta gamma lambda or and pmod bmod deg binom cdot".split()
-)
-_SHORT = frozenset("no on up us he me we so or of to go do ok".split())
+    ("sin", "cos", "tan", "cot", "sec", "csc", "log", "ln", "exp", "arcsin", "arccos", "arctan",
+     "sinh", "cosh", "tanh", "gcd", "lcm", "max", "min", "mod", "lim", "sgn", "det", "sqrt", "frac",
+     "pi", "theta", "alpha", "beta", "gamma", "lambda", "or", "and", "deg", "binom")
+)  # fmt: skip
+_SHORT = frozenset(("no", "on", "up", "us", "he", "me", "we", "so", "of", "to", "go", "do", "ok"))
 _VARIABLE_FAMILIES = ("abcdef", "xyzwuvt", "pqrst", "mnkl", "ijk", "xyzabc", "abcxyn")
 _ARTICLES = frozenset(("a", "an", "the"))
 
