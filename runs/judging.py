@@ -5,23 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
+from sal.grading.verdict import Verdict
 from sal.programs.trace import SearchResult
 from sal.runs.problems import Question
 from sal.runs.results import CompletionRow, ResultRow, Rule
 from sal.runtime.usage import Usage
 from sal.strategies.aggregate import Aggregate, aggregate
 from sal.strategies.voting import elect
-
-
-class Verdict(Protocol):
-    """The grader's word on one completion; `answer` is what it extracted, "" for none."""
-
-    @property
-    def correct(self) -> bool: ...
-    @property
-    def reason(self) -> str: ...
-    @property
-    def answer(self) -> str: ...
 
 
 class Grader(Protocol):
@@ -50,7 +40,7 @@ def judge(
     """
     found = result.completions
     verdicts = {text: grader.grade(text, question.answer) for text in {c.text for c in found}}
-    answers = [verdicts[c.text].answer for c in found]
+    answers = [verdicts[c.text].answer or "" for c in found]
     keys = grader.cluster(answers)
     ended = [c.finish == "eot" for c in found]
     chosen = elect(keys, [aggregate(c.scores, how) for c in found], ended)

@@ -43,7 +43,19 @@ def test_every_module_imports_from_the_wheel_alone(wheel: Path, tmp_path: Path) 
     run(sys.executable, "-m", "venv", env)
     python = env / "bin" / "python"
     constraints = ROOT / "constraints.txt"
-    run(sys.executable, "-m", "uv", "pip", "install", "--quiet", "--python", python, "-c", constraints, wheel)
+    run(
+        sys.executable,
+        "-m",
+        "uv",
+        "pip",
+        "install",
+        "--quiet",
+        "--python",
+        python,
+        "-c",
+        constraints,
+        wheel,
+    )
     script = (
         "import importlib, pkgutil, sal\n"
         "import pathlib, sys\n"
