@@ -8,7 +8,6 @@ import re
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -81,10 +80,10 @@ def test_the_other_commands_run(tmp_path: Path, state: Path) -> None:
 
 
 def test_the_programs_in_the_readme_run(
-    policy_server: Any, prm_server: Any, tmp_path: Path
+    policy_server: str, prm_server: str, tmp_path: Path
 ) -> None:
     (program,) = blocks("python")
-    urls = f"POLICY_URL, PRM_URL = {policy_server.url!r}, {prm_server.url!r}\n"
+    urls = f"POLICY_URL, PRM_URL = {policy_server!r}, {prm_server!r}\n"
     printed = subprocess.run(
         [sys.executable, "-c", urls + program],
         cwd=tmp_path,
