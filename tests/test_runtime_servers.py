@@ -1,4 +1,4 @@
-"""Starting, watching and ending processes: stand-ins for speed, and SGLang itself where it counts."""
+"""Starting, watching and ending processes: small stand-ins, and SGLang itself where it counts."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ FAKE = textwrap.dedent(
     import http.server, json, subprocess, sys
     model = sys.argv[1]
     if model == "broken":
-        print("Traceback (most recent call last):\\n  File \\"x.py\\", line 1\\n    x()", flush=True)
+        print("Traceback (most recent call last):\\n  File \\"x.py\\"\\n    x()", flush=True)
         print("ValueError: the weights are torn", flush=True)
         sys.exit(3)
     child = subprocess.Popen([sys.executable, "-S", "-c", "import time; time.sleep(600)"])

@@ -15,9 +15,10 @@ from sal.runtime.tokenizer import Tokenizer
 
 TEMPLATE = (
     "{{- bos_token }}{%- for message in messages %}\n"
-    "    {%- if message['role'] not in ['system', 'user'] %}{{ raise_exception('role') }}{% endif %}"
+    "    {%- if message['role'] == 'tool' %}{{ raise_exception('role') }}{% endif %}"
     "<|{{ message['role'] }}|>{{ message['content'] | trim }}<eos>\n{% endfor %}"
-    "{%- if not date_string is defined %}{% set date_string = strftime_now('%d %b %Y') %}{% endif %}"
+    "{%- if not date_string is defined %}{% set date_string = strftime_now('%d %b %Y') %}"
+    "{% endif %}"
     "{{ date_string }}{% if add_generation_prompt %}<|assistant|>{% endif %}"
 )
 
