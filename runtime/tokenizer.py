@@ -50,6 +50,11 @@ class Tokenizer:
         """How many ids there are, special ones included."""
         return int(self._core.get_vocab_size())
 
+    @property
+    def added(self) -> frozenset[str]:
+        """The strings that are tokens of their own wherever they stand: control tokens and tags."""
+        return frozenset(token.content for token in self._core.get_added_tokens_decoder().values())
+
     def encode(self, text: str, *, special: bool = False) -> list[int]:
         """Ids of `text`; with `special`, led by what starts every prompt of this model (bos).
 
@@ -66,11 +71,14 @@ class Tokenizer:
 
     def chat(self, question: str, system: str | None = None) -> str | None:
         """The prompt for an assistant's turn on `question`; None if the model has no template."""
+        messages = [{"role": "system", "content": system}] if system else []
+        return self.render([*messages, {"role": "user", "content": question}])
+
+    def render(self, messages: list[dict[str, str]], *, reply: bool = True) -> str | None:
+        """`messages` in the model's template, opening a `reply` or not; None without a template."""
         if not self._template:
             return None
-        messages = [{"role": "system", "content": system}] if system else []
-        messages.append({"role": "user", "content": question})
-        return _render(self._template, messages, self._special_tokens())
+        return _render(self._template, messages, reply, self._special_tokens())
 
     def _special_tokens(self) -> dict[str, str]:
         tokens = {}
@@ -83,7 +91,9 @@ class Tokenizer:
         return tokens
 
 
-def _render(template: str, messages: list[dict[str, str]], tokens: dict[str, str]) -> str:
+def _render(
+    template: str, messages: list[dict[str, str]], reply: bool, tokens: dict[str, str]
+) -> str:
     """As transformers renders it: sandboxed, trimmed blocks, the same globals."""
     import jinja2
     import jinja2.sandbox
@@ -100,7 +110,7 @@ def _render(template: str, messages: list[dict[str, str]], tokens: dict[str, str
     environment.globals["raise_exception"] = refuse
     environment.globals["strftime_now"] = lambda form: datetime.now().strftime(form)
     return environment.from_string(template).render(
-        messages=messages, add_generation_prompt=True, date_string=_DATE, **tokens
+        messages=messages, add_generation_prompt=reply, date_string=_DATE, **tokens
     )
 
 

@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 import math
 import urllib.request
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
+import tokenizers
 
+from sal.runtime.client import Engine
+from sal.runtime.tokenizer import Tokenizer
 from sal.verifiers.causal import CausalVerifier
 from sal.verifiers.family import PrmSpec, build_family, load_verifier
 
@@ -35,48 +38,52 @@ ODD = {
 }
 
 
-class Http:
-    """The least that the verifier asks of a client."""
+class Watched:
+    """A client that remembers what it sent and can make the server forget."""
 
     def __init__(self, url: str) -> None:
         self.url = url
+        self.engine = Engine(url)
         self.payloads: list[dict[str, Any]] = []
 
     def generate(self, payload: dict[str, Any]) -> dict[str, Any]:
         self.payloads.append(payload)
-        return self._send("/generate", payload)
+        return self.engine.generate(payload)
 
     def info(self) -> dict[str, Any]:
-        return self._send("/model_info", None)
+        return self.engine.info()
 
     def flush(self) -> None:
-        urllib.request.urlopen(urllib.request.Request(self.url + "/flush_cache", b"")).read()  # noqa: S310
+        urllib.request.urlopen(f"{self.url}/flush_cache", b"", 60).read()  # noqa: S310
 
-    def _send(self, path: str, payload: dict[str, Any] | None) -> dict[str, Any]:
-        data = None if payload is None else json.dumps(payload).encode()
-        request = urllib.request.Request(  # noqa: S310
-            self.url + path, data, {"Content-Type": "application/json"}
-        )
-        with urllib.request.urlopen(request, timeout=120) as reply:  # noqa: S310
-            answer: dict[str, Any] = json.load(reply)
-        return answer
+
+@pytest.fixture
+def prm(prm_server: str) -> Iterator[Watched]:
+    watched = Watched(prm_server)
+    with watched.engine:
+        yield watched
 
 
 @pytest.fixture(scope="module")
-def model_and_tokenizer(prm_server: Any) -> tuple[Any, Any]:
-    torch = pytest.importorskip("torch")
-    from transformers import AutoModelForCausalLM, AutoTokenizer
+def folder(prm_server: str) -> Path:
+    with Engine(prm_server) as engine:
+        return Path(engine.info()["model_path"])
 
-    model = AutoModelForCausalLM.from_pretrained(prm_server.model, dtype=torch.float32).eval()
-    tokenizer = AutoTokenizer.from_pretrained(prm_server.model)
-    tokenizer.chat_template = TURNS
-    return model, tokenizer
+
+@pytest.fixture(scope="module")
+def model(folder: Path) -> Any:
+    """The same weights in transformers."""
+    torch = pytest.importorskip("torch")
+    from transformers import AutoModelForCausalLM
+
+    return AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
 
 
 @pytest.fixture(params=["step-token", "chat-turn"])
-def verifier(request: Any, prm_server: Any, model_and_tokenizer: Any) -> CausalVerifier:
-    family = build_family(PrmSpec(request.param), model_and_tokenizer[1])
-    return CausalVerifier(Http(prm_server.url), family)
+def verifier(request: Any, prm: Watched, folder: Path) -> CausalVerifier:
+    core = tokenizers.Tokenizer.from_file(str(folder / "tokenizer.json"))
+    family = build_family(PrmSpec(request.param), Tokenizer(core, {}, TURNS))
+    return CausalVerifier(prm, family)
 
 
 def expected(
@@ -96,13 +103,12 @@ def expected(
 
 @pytest.mark.parametrize("case", ODD)
 def test_scores_are_those_of_transformers(
-    case: str, verifier: CausalVerifier, model_and_tokenizer: Any
+    case: str, verifier: CausalVerifier, model: Any, prm: Watched
 ) -> None:
     question, steps = ODD[case]
-    reference = pytest.approx(expected(verifier, model_and_tokenizer[0], question, steps), abs=1e-3)
+    reference = pytest.approx(expected(verifier, model, question, steps), abs=1e-3)
 
-    http: Any = verifier._engine
-    http.flush()
+    prm.flush()
     cold = verifier.score(question, (), steps)
     assert list(cold.scores) == reference
     assert cold.usage.cached_tokens == 0
@@ -110,7 +116,7 @@ def test_scores_are_those_of_transformers(
     warm = verifier.score(question, (), steps)
     assert list(warm.scores) == reference
 
-    http.flush()
+    prm.flush()
     one_by_one, served = [], []
     for k, step in enumerate(steps):
         scored = verifier.score(question, steps[:k], [step])
@@ -126,28 +132,26 @@ def test_scores_are_those_of_transformers(
     assert all(0 <= s <= 1 and math.isfinite(s) for s in cold.scores)
 
 
-def test_one_request_whatever_the_number_of_steps(verifier: CausalVerifier) -> None:
-    http: Any = verifier._engine
+def test_one_request_whatever_the_number_of_steps(verifier: CausalVerifier, prm: Watched) -> None:
     scored = verifier.score("q", ("a",), ("b", "c", "d"))
-    assert len(http.payloads) == scored.usage.requests == 1
+    assert len(prm.payloads) == scored.usage.requests == 1
     assert len(scored.scores) == 3
-    assert scored.usage.prompt_tokens == len(http.payloads[0]["input_ids"])
+    assert scored.usage.prompt_tokens == len(prm.payloads[0]["input_ids"])
     assert scored.usage.completion_tokens == 0
 
 
-def test_the_endpoint_tells_which_model_it_serves(prm_server: Any) -> None:
-    verifier = load_verifier(Http(prm_server.url), family="step-token")
+def test_the_endpoint_tells_which_model_it_serves(prm: Watched) -> None:
+    verifier = load_verifier(prm)
     assert len(verifier.score("1+1?", (), ["\\boxed{2}"]).scores) == 1
 
 
-def test_a_model_folder_says_what_it_speaks(prm_server: Any, tmp_path: Path) -> None:
+def test_a_model_folder_says_what_it_speaks(prm: Watched, folder: Path, tmp_path: Path) -> None:
     for name in ("tokenizer.json", "tokenizer_config.json"):
-        (tmp_path / name).write_bytes((Path(prm_server.model) / name).read_bytes())
-    config = json.loads((Path(prm_server.model) / "config.json").read_text("utf-8"))
+        (tmp_path / name).write_bytes((folder / name).read_bytes())
+    config = json.loads((folder / "config.json").read_text("utf-8"))
     config["sal_prm"] = {"family": "step-token", "good": "-", "bad": "+", "aggregate": "min"}
     (tmp_path / "config.json").write_text(json.dumps(config), "utf-8")
-    upside_down = load_verifier(Http(prm_server.url), str(tmp_path))
-    upright = load_verifier(Http(prm_server.url), prm_server.model, family="step-token")
+    upside_down, upright = load_verifier(prm, str(tmp_path)), load_verifier(prm, str(folder))
     assert upside_down.aggregate == "min"
     (down,), (up,) = (v.score("q", (), ["s"]).scores for v in (upside_down, upright))
     assert down + up == pytest.approx(1, abs=1e-3)

@@ -11,8 +11,9 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from sal.runtime.tokenizer import Tokenizer
 from sal.verifiers.plain_text import neutraliser
-from sal.verifiers.rendering import Rendered, Tokenizer, reserved, verdict_id
+from sal.verifiers.rendering import Rendered, verdict_id
 
 
 class ChatTurn:
@@ -22,7 +23,7 @@ class ChatTurn:
         self._tokenizer = tokenizer
         self.good = verdict_id(tokenizer, good)
         self.bad = verdict_id(tokenizer, bad)
-        self._plain = neutraliser(reserved(tokenizer))
+        self._plain = neutraliser(tokenizer.added)
         self._head, self._reply, self._turn = _template_parts(tokenizer)
 
     def render(self, question: str, steps: Sequence[str]) -> Rendered:
@@ -37,17 +38,19 @@ class ChatTurn:
     def _encode(self, before: str, content: str) -> list[int]:
         """From where a turn begins to where its reply is due. Templates trim what users say."""
         text = before + self._plain(content).strip() + self._reply
-        return self._tokenizer.encode(text, add_special_tokens=False)
+        return self._tokenizer.encode(text)
 
 
 def _template_parts(tokenizer: Tokenizer) -> tuple[str, str, str]:
     """The template's text before the first user's words, before a reply, and between turns."""
     names = [f"@{i}@" for i in range(6)]
     roles = ("user", "assistant") * 3
-    text = tokenizer.apply_chat_template(
+    text = tokenizer.render(
         [{"role": role, "content": name} for role, name in zip(roles, names, strict=True)],
-        tokenize=False,
+        reply=False,
     )
+    if text is None:
+        raise ValueError("the PRM has no chat template, which the chat-turn format needs")
     parts = re.split("|".join(names), text)
     if len(parts) != 7 or len(set(parts[1:6:2])) > 1 or len(set(parts[2:6:2])) > 1:
         raise ValueError("the PRM's chat template does not render every turn alike")

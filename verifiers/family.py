@@ -17,9 +17,10 @@ from dataclasses import dataclass, fields
 from typing import Any, Literal, get_args
 
 from sal.runtime.model_files import model_file
+from sal.runtime.tokenizer import Tokenizer
 from sal.verifiers.causal import CausalVerifier, Engine
 from sal.verifiers.chat_turn import ChatTurn
-from sal.verifiers.rendering import Family, Tokenizer
+from sal.verifiers.rendering import Family
 from sal.verifiers.step_token import StepToken
 
 FamilyName = Literal["step-token", "chat-turn"]
@@ -94,8 +95,8 @@ def load_verifier(
     """A verifier on the PRM behind `engine`.
 
     `model` is a folder or a Hub name that holds its tokenizer and config.json; None asks the
-    endpoint which model it serves. Raises UnknownFamily, ValueError when the tokenizer does not
-    fit the family, OSError when there is no tokenizer, EndpointError.
+    endpoint which model it serves. Raises UnknownFamily, ValueError when there is no tokenizer
+    or it does not fit the family, EndpointError.
     """
     if model is None:
         info = engine.info()
@@ -103,7 +104,10 @@ def load_verifier(
     path = model_file(model, "config.json")
     config = json.loads(path.read_text("utf-8")) if path else {}
     spec = choose(model, config, family)
-    return CausalVerifier(engine, build_family(spec, _tokenizer(model)), spec.aggregate)
+    tokenizer = Tokenizer.load(model)
+    if tokenizer is None:
+        raise ValueError(f"no tokenizer.json is to be had for the PRM {model}; name its folder")
+    return CausalVerifier(engine, build_family(spec, tokenizer), spec.aggregate)
 
 
 def build_family(spec: PrmSpec, tokenizer: Tokenizer) -> Family:
@@ -111,10 +115,3 @@ def build_family(spec: PrmSpec, tokenizer: Tokenizer) -> Family:
     if spec.family == "step-token":
         return StepToken(tokenizer, spec.tag, spec.good, spec.bad)
     return ChatTurn(tokenizer, spec.good, spec.bad)
-
-
-def _tokenizer(model: str) -> Tokenizer:
-    from transformers import AutoTokenizer  # slow to import, and only this function needs it
-
-    tokenizer: Tokenizer = AutoTokenizer.from_pretrained(model)
-    return tokenizer

@@ -4,22 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
-
-class Tokenizer(Protocol):
-    """The part of a Hugging Face tokenizer that rendering needs."""
-
-    @property
-    def all_special_tokens(self) -> list[str]: ...
-
-    def get_added_vocab(self) -> dict[str, int]: ...
-
-    def encode(self, text: str, *, add_special_tokens: bool = True) -> list[int]: ...
-
-    def apply_chat_template(
-        self, conversation: list[dict[str, str]], *, tokenize: bool = True
-    ) -> Any: ...
+from sal.runtime.tokenizer import Tokenizer
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,14 +35,9 @@ class Family(Protocol):
         ...
 
 
-def reserved(tokenizer: Tokenizer) -> set[str]:
-    """Every string that the tokenizer turns into a token of its own, out of reach of plain text."""
-    return {*tokenizer.all_special_tokens, *tokenizer.get_added_vocab()}
-
-
 def verdict_id(tokenizer: Tokenizer, text: str) -> int:
     """The id that stands for a verdict such as `+`: the last one that the text encodes to."""
-    ids = tokenizer.encode(text, add_special_tokens=False)
+    ids = tokenizer.encode(text)
     if not ids:
         raise ValueError(f"the PRM's tokenizer has no token for the verdict {text!r}")
     return ids[-1]

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from sal.runtime.tokenizer import Tokenizer
 from sal.verifiers.plain_text import neutraliser
-from sal.verifiers.rendering import Rendered, Tokenizer, reserved, verdict_id
+from sal.verifiers.rendering import Rendered, verdict_id
 
 
 class StepToken:
@@ -24,7 +25,7 @@ class StepToken:
         self._tag_id = verdict_id(tokenizer, tag)
         self.good = verdict_id(tokenizer, good)
         self.bad = verdict_id(tokenizer, bad)
-        self._plain = neutraliser({tag, *reserved(tokenizer)})
+        self._plain = neutraliser({tag, *tokenizer.added})
         self.render("a", ["b", "c"])  # a tag that is no token of its own is found here
 
     def render(self, question: str, steps: Sequence[str]) -> Rendered:
@@ -39,7 +40,7 @@ class StepToken:
         return Rendered(tuple(ids), tuple(tags))
 
     def _encode(self, text: str, *, start: bool) -> list[int]:
-        ids = self._tokenizer.encode(text, add_special_tokens=start)
+        ids = self._tokenizer.encode(text, special=start)
         if ids[-1] != self._tag_id or not (start or ids[0] == self._tag_id):
             raise ValueError(
                 f"the step tag {self._tag!r} is not one token in the PRM's tokenizer; "
