@@ -52,7 +52,7 @@ def test_the_summary_has_what_readers_are_promised() -> None:
 def test_no_problem_and_one_problem_are_json_too() -> None:
     nothing = {"mean": None, "stderr": None}
     rules = ("naive", "weighted", "majority", "pass")
-    assert summary([])["accuracy"] == {rule: nothing for rule in rules}
+    assert summary([])["accuracy"] == dict.fromkeys(rules, nothing)
     one = summary([row("a")])["accuracy"]
     assert isinstance(one, dict)
     assert one["naive"] == {"mean": 1.0, "stderr": None}
