@@ -42,9 +42,7 @@ class Definition:
     operators: str
 
     def __str__(self) -> str:
-        tail = "".join(
-            f"{o}{x}" for o, x in zip(self.operators, self.operands[1:], strict=True)
-        )
+        tail = "".join(f"{o}{x}" for o, x in zip(self.operators, self.operands[1:], strict=True))
         return f"{self.name}={self.operands[0]}{tail}"
 
     def substitute(self, values: dict[str, int]) -> Terms:
@@ -135,7 +133,7 @@ def _definitions(rng: random.Random, level: int) -> tuple[Definition, ...] | Non
     letters = rng.choice(FAMILIES)
     first = rng.randint(2, 12)
     made = [Definition(letters[0], (first,), "")]
-    worlds = {(first,)}
+    worlds: set[tuple[int, ...]] = {(first,)}
     for name in letters[1 : level + 2]:
         for _ in range(20):
             definition = _definition(rng, name, letters[: len(made)])
@@ -153,9 +151,9 @@ def _definition(rng: random.Random, name: str, known: str) -> Definition:
     """A random definition that uses the last known variable and perhaps an earlier one."""
     x = known[-1]
     y: Operand = rng.choice(known[:-1]) if len(known) > 1 and rng.random() < 0.7 else _k(rng)
-    form = rng.choices(
-        ("plain", "precedence", "grouping", "product", "sum"), (25, 30, 25, 10, 10)
-    )[0]
+    form = rng.choices(("plain", "precedence", "grouping", "product", "sum"), (25, 30, 25, 10, 10))[
+        0
+    ]
     if form == "plain":
         operands: tuple[Operand, ...] = (x, y)
         operators = rng.choice("+--")

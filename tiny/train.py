@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from safetensors.torch import load_file, save_file
 from torch.nn import functional as F
 from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
 
@@ -52,7 +53,7 @@ STAGES = {
 }
 
 
-class Learner(torch.nn.Module):
+class Learner(torch.nn.Module):  # type: ignore[misc]  # torch is not followed by mypy here
     """A model, and the probe for the PRM's dense target, which is not kept."""
 
     def __init__(self, model: LlamaForCausalLM) -> None:
@@ -75,7 +76,8 @@ class Learner(torch.nn.Module):
 
 def optimizers(learner: Learner) -> list[torch.optim.Optimizer]:
     """Muon for the matrices inside the model, AdamW for everything else."""
-    matrices, others = [], []
+    matrices: list[torch.nn.Parameter] = []
+    others: list[torch.nn.Parameter] = []
     for name, weight in learner.named_parameters():
         inside = weight.ndim == 2 and ".layers." in name
         (matrices if inside else others).append(weight)
@@ -192,11 +194,20 @@ def main(names: list[str]) -> int:
     quiet = {**os.environ, "OMP_NUM_THREADS": "1"}
     command = [sys.executable, "-m", "sal.tiny.train"]
     running = [subprocess.Popen([*command, name], env=quiet) for name in STAGES]
-    if any([process.wait() for process in running]):
+    codes = [process.wait() for process in running]
+    if any(codes):
         return 1
     for name, folder in (("policy", paths.POLICY), ("prm", paths.PRM)):
-        shutil.copytree(CHECKPOINTS / name / "model", folder, dirs_exist_ok=True)
+        install(CHECKPOINTS / name / "model", folder)
     return 0
+
+
+def install(trained: Path, folder: Path) -> None:
+    """Copy a model folder, its weights rounded to bfloat16 for size; they still load as float32."""
+    shutil.copytree(trained, folder, dirs_exist_ok=True)
+    weights = load_file(trained / "model.safetensors")
+    rounded = {name: weight.to(torch.bfloat16) for name, weight in weights.items()}
+    save_file(rounded, folder / "model.safetensors", {"format": "pt"})
 
 
 if __name__ == "__main__":
