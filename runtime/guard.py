@@ -46,6 +46,7 @@ def main(parent: int, command: list[str]) -> int:
             if os.getppid() != parent:
                 _end_group(child)
             continue
+        os.killpg(0, signal.SIGTERM)  # what the server may have left
         return code if code >= 0 else 128 - code
 
 

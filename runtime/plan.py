@@ -108,7 +108,7 @@ def make_plan(
         if is_url(model):
             urls[role] = model.rstrip("/")
         else:
-            models[role] = canonical(model)
+            models[role] = _checked(canonical(model))
             overrides[role] = parse_flags(args)
     if not models:
         return Plan({}, urls)
@@ -124,6 +124,17 @@ def make_plan(
     idle = len(hardware.gpus) - sum(len(gpus) for gpus in shares.values())
     notes = (f"{idle} GPU(s) stay idle: there are no replicas yet",) if idle else ()
     return Plan(servers, urls, notes)
+
+
+def _checked(model: str) -> str:
+    """Say at once what SGLang would say after half a minute."""
+    folder = Path(model)
+    hub_name = model.count("/") <= 1 and not model.startswith((".", "/", "~"))
+    if not folder.is_dir() and not hub_name:
+        raise PlanError(f"there is no model folder {model}")
+    if folder.is_dir() and not (folder / "config.json").is_file():
+        raise PlanError(f"{model} is no model folder: it has no config.json")
+    return model
 
 
 def parse_flags(args: Sequence[str]) -> Flags:

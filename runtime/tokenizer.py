@@ -45,6 +45,11 @@ class Tokenizer:
         core.no_padding()
         return cls(core, config, template)
 
+    @property
+    def size(self) -> int:
+        """How many ids there are, special ones included."""
+        return int(self._core.get_vocab_size())
+
     def encode(self, text: str, *, special: bool = False) -> list[int]:
         """Ids of `text`; with `special`, led by what starts every prompt of this model (bos).
 
