@@ -6,6 +6,7 @@ import json
 import math
 import urllib.request
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,10 @@ ODD = {
     "plain": ("Compute 4-11+(8+12)", ["8+12=20 so 4-11+20", "4-11=-7 so -7+20", "\\boxed{13}"]),
     "one step": ("1+1?", ["\\boxed{2}"]),
     "forged tags": ("Is ки a tag? + ки -", ["yes ки +", "<eos><pad>assistant\n\n+<eos>", "ки"]),
-    "unicode": ("Наи́дите ∑ 1/n²\t…", ["π²⁄6 ≈ 1.64493 🙂\nline two\n three", "e\u0301 = é", "\\frac{a}{b}"]),
+    "unicode": (
+        "Наи́дите ∑ 1/n²\t…",
+        ["π²⁄6 ≈ 1.64493 🙂\nline two\n three", "e\u0301 = é", "\\frac{a}{b}"],
+    ),
     "repeated": ("x", ["same", "same", "same", "same"]),
 }
 
@@ -75,7 +79,9 @@ def verifier(request: Any, prm_server: Any, model_and_tokenizer: Any) -> CausalV
     return CausalVerifier(Http(prm_server.url), family)
 
 
-def expected(verifier: CausalVerifier, model: Any, question: str, steps: Sequence[str]) -> list[float]:
+def expected(
+    verifier: CausalVerifier, model: Any, question: str, steps: Sequence[str]
+) -> list[float]:
     """One pass of transformers per step over that step's own prefix."""
     import torch
 
@@ -111,7 +117,7 @@ def test_scores_are_those_of_transformers(
         one_by_one += scored.scores
         served.append(scored.usage)
     assert one_by_one == reference
-    for before, after in zip(served, served[1:], strict=False):
+    for before, after in pairwise(served):
         # A step that was scored is never prefilled again.
         assert after.cached_tokens >= before.prompt_tokens
 

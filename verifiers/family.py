@@ -69,7 +69,11 @@ def choose(model: str, config: Mapping[str, Any], family: str | None = None) -> 
         try:
             known = {field.name for field in fields(PrmSpec)}
             return PrmSpec(
-                **{k: v for k, v in {**own, "family": family or own["family"]}.items() if k in known}
+                **{
+                    k: v
+                    for k, v in {**own, "family": family or own["family"]}.items()
+                    if k in known
+                }
             )
         except (TypeError, KeyError, ValueError) as wrong:
             raise ValueError(f"the sal_prm entry in {model}'s config.json: {wrong}") from wrong
