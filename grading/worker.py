@@ -1,0 +1,90 @@
+"""What runs inside a worker process: limits, the soft alarm, and the comparison itself.
+
+Strings come in, outcomes go out. SymPy is imported here, never by the parent.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import cache
+from multiprocessing import connection, parent_process
+from typing import TYPE_CHECKING
+
+from sal.grading.compare import same
+from sal.grading.verdict import Outcome
+
+if TYPE_CHECKING:
+    from sal.grading.algebra import MathVerify
+
+
+class _SoftTimeout(BaseException):
+    """Raised by the alarm; a BaseException so that no `except Exception` on the way eats it."""
+
+
+def start(memory_bytes: int) -> None:
+    """Prepare this process: cap its address space, follow the parent's death, load the algebra."""
+    try:
+        import resource
+    except ImportError:  # Windows has no such limit
+        pass
+    else:
+        resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
+    parent = parent_process()
+    if parent is not None:
+        # A parent that was killed closes nothing politely; do not outlive it.
+        threading.Thread(target=_follow, args=(parent.sentinel,), daemon=True).start()
+    same(r"\frac{\sqrt{3}}{3}", r"\frac{1}{\sqrt{3}}", _algebra())
+
+
+def compare(
+    pairs: Sequence[tuple[str, str]], soft_seconds: float, both_ways: bool
+) -> list[Outcome]:
+    """One outcome per (gold, pred). `both_ways` also asks with the roles exchanged, for voting."""
+    return [_compare(gold, pred, soft_seconds, both_ways) for gold, pred in pairs]
+
+
+def _compare(gold: str, pred: str, soft_seconds: float, both_ways: bool) -> Outcome:
+    algebra = _algebra()
+    try:
+        with _alarm(soft_seconds):
+            equal = same(gold, pred, algebra) and (not both_ways or same(pred, gold, algebra))
+        return "match" if equal else "mismatch"
+    except _SoftTimeout:
+        return "timeout"
+    except (Exception, MemoryError, RecursionError):
+        # The exception may hold a parsed expression whose text never ends: nothing is logged.
+        return "error"
+
+
+@cache
+def _algebra() -> MathVerify:
+    from sal.grading.algebra import MathVerify
+
+    return MathVerify()
+
+
+@contextmanager
+def _alarm(seconds: float) -> Iterator[None]:
+    if not hasattr(signal, "setitimer"):  # Windows: the hard kill alone guards
+        yield
+        return
+
+    def ring(*_: object) -> None:
+        raise _SoftTimeout
+
+    previous = signal.signal(signal.SIGALRM, ring)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, previous)
+
+
+def _follow(sentinel: int) -> None:
+    connection.wait([sentinel])
+    os._exit(1)
