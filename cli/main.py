@@ -17,6 +17,7 @@ COMMANDS = {
     "grade": "Grade a jsonl of completions against their answers.",
     "up": "Start the policy and the PRM, and keep them for the runs to come.",
     "down": "End the servers that `sal up` keeps running.",
+    "grade": "Grade the answers in a file of completions.",
     "doctor": "Look at this machine: what was found, what would be chosen, what is missing.",
 }
 """Each is the function of its name in the module of its name."""

@@ -8,11 +8,12 @@ from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any, Protocol
 
+from sal.grading.grader import Grader
 from sal.programs.problem import Problem
 from sal.programs.trace import SearchResult, Trace
 from sal.runs.folder import RunFolder, write_atomically
 from sal.runs.journal import Record
-from sal.runs.judging import Grader, judge
+from sal.runs.judging import judge
 from sal.runs.problems import Question
 from sal.runs.progress import Progress, Snapshot
 from sal.runs.results import ResultRow, Summary, summarise

@@ -3,25 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
 
-from sal.grading.verdict import Verdict
+from sal.grading.grader import Grader
 from sal.programs.trace import SearchResult
 from sal.runs.problems import Question
 from sal.runs.results import CompletionRow, ResultRow, Rule
 from sal.runtime.usage import Usage
 from sal.strategies.aggregate import Aggregate, aggregate
 from sal.strategies.voting import elect
-
-
-class Grader(Protocol):
-    """Safe to call from many threads; never raises for what a model wrote."""
-
-    def grade(self, text: str, gold: str) -> Verdict: ...
-
-    def cluster(self, answers: Sequence[str]) -> list[str]:
-        """One key per answer, the same for answers that are equal; "" for no answer."""
-        ...
 
 
 def judge(
@@ -39,7 +28,9 @@ def judge(
     `cost` is (policy, PRM). A truncated completion neither votes nor passes, whatever it holds.
     """
     found = result.completions
-    verdicts = {text: grader.grade(text, question.answer) for text in {c.text for c in found}}
+    texts = list(dict.fromkeys(c.text for c in found))
+    graded = grader.grade_many((text, question.answer) for text in texts)
+    verdicts = dict(zip(texts, graded, strict=True))
     answers = [verdicts[c.text].answer or "" for c in found]
     keys = grader.cluster(answers)
     ended = [c.finish == "eot" for c in found]

@@ -20,6 +20,18 @@ NOT_RESULTS = frozenset({"versions"})
 """Recorded, but not compared: a run may be resumed after an upgrade."""
 
 
+class _Readable(yaml.SafeDumper):
+    """Texts of several lines as blocks, where YAML can write them so."""
+
+
+_Readable.add_representer(
+    str,
+    lambda dumper, text: dumper.represent_scalar(
+        "tag:yaml.org,2002:str", text, style="|" if "\n" in text.strip() else None
+    ),
+)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
     """A fully resolved run. `params` are the strategy's own, defaults included.
@@ -65,7 +77,7 @@ class Recipe:
         content = asdict(self) | {"digest": self.digest}
         content["policy_args"] = list(self.policy_args)
         content["prm_args"] = list(self.prm_args)
-        return yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
+        return yaml.dump(content, Dumper=_Readable, sort_keys=False, allow_unicode=True)
 
 
 def read_recipe(path: Path) -> Recipe:

@@ -65,26 +65,6 @@ def row(id: str, correct: bool = True, error: str = "") -> ResultRow:
     )
 
 
-@dataclass(frozen=True)
-class BoxedVerdict:
-    correct: bool
-    reason: str
-    answer: str
-
-
-class BoxedGrader:
-    """Compares the text in the box, letter by letter."""
-
-    def grade(self, text: str, gold: str) -> BoxedVerdict:
-        answer = text[text.find("{") + 1 : text.rfind("}")] if "{" in text else ""
-        if not answer:
-            return BoxedVerdict(False, "no_answer", "")
-        return BoxedVerdict(answer == gold, "match" if answer == gold else "mismatch", answer)
-
-    def cluster(self, answers: list[str]) -> list[str]:
-        return list(answers)
-
-
 @dataclass
 class ScriptedServers:
     """`check` raises `lost` if there is one; `abort` sets an event that a search can wait for."""

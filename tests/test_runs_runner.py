@@ -4,8 +4,9 @@ import threading
 from typing import Any
 
 import pytest
-from runs_examples import COST, BoxedGrader, ScriptedServers, completion, found, questions, row
+from runs_examples import COST, ScriptedServers, completion, found, questions, row
 
+from sal.grading.grader import Grader
 from sal.programs.trace import SearchResult, Trace
 from sal.runs.errors import ServersLost
 from sal.runs.judging import judge
@@ -27,9 +28,7 @@ class Bench:
         self.runner = Runner(
             list(enumerate(questions(count))),
             search=search,
-            judge=lambda q, r, cost, s: judge(
-                q, r, cost, s, grader=BoxedGrader(), how="last", budget=2
-            ),
+            judge=lambda q, r, cost, s: judge(q, r, cost, s, grader=Grader(), how="last", budget=2),
             record=lambda _number, row, _trace: self.rows.append(row),
             servers=self.servers,
             progress=self.progress,
@@ -201,9 +200,7 @@ def test_truncated_completions_neither_vote_nor_pass() -> None:
         completion("8", 0.1),
         completion("", 0.99),
     )
-    judged = judge(
-        question, result, (COST, Usage()), 2.0, grader=BoxedGrader(), how="last", budget=6
-    )
+    judged = judge(question, result, (COST, Usage()), 2.0, grader=Grader(), how="last", budget=6)
     assert judged.chosen == {"naive": 1, "weighted": 1, "majority": 1}
     assert judged.correct == {"naive": False, "weighted": False, "majority": False, "pass": False}
     assert [c.verdict for c in judged.completions] == ["match", "mismatch", "mismatch", "no_answer"]
