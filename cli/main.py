@@ -14,7 +14,6 @@ from sal import __version__
 
 COMMANDS = {
     "run": "Search every problem of a dataset with STRATEGY, and grade what is found.",
-    "grade": "Grade a jsonl of completions against their answers.",
     "up": "Start the policy and the PRM, and keep them for the runs to come.",
     "down": "End the servers that `sal up` keeps running.",
     "grade": "Grade the answers in a file of completions.",
