@@ -19,6 +19,7 @@ from typing import Any
 from sglang.lang.api import function
 
 from sal.programs import checks
+from sal.programs.caps import Caps
 from sal.programs.expand import Candidate, Search
 from sal.programs.problem import SEPARATOR, Problem
 from sal.programs.trace import SearchResult, Trace
@@ -67,9 +68,10 @@ def beam(
     answer_key: Callable[[str], str] = last_boxed,
     seed: int = 0,
     trace: Trace | None = None,
+    caps: Caps = Caps(),
 ) -> SearchResult:
     """Search one problem; what is left in the state is that of `best_of_n`."""
-    with Search(s, problem, params, verifier, seed, trace) as search:
+    with Search(s, problem, params, verifier, seed, trace, caps) as search:
         completed: list[Candidate] = []
         beams, shares = [search.root], [params.budget]
         for step in range(1, params.max_steps + 1):

@@ -9,6 +9,7 @@ from typing import Any
 from sglang.lang.api import function
 
 from sal.programs import checks
+from sal.programs.caps import Caps
 from sal.programs.expand import Search
 from sal.programs.problem import SEPARATOR, Problem
 from sal.programs.trace import SearchResult, Trace
@@ -52,13 +53,14 @@ def best_of_n(
     answer_key: Callable[[str], str] = last_boxed,
     seed: int = 0,
     trace: Trace | None = None,
+    caps: Caps = Caps(),
 ) -> SearchResult:
     """N solutions that know nothing of each other.
 
     Leaves "result" (a SearchResult), "completions", "chosen" and "trace" in the state, and
     returns the result. `answer_key` maps a solution to the key that votes compare, "" for none.
     """
-    with Search(s, problem, params, verifier, seed, trace) as search:
+    with Search(s, problem, params, verifier, seed, trace, caps) as search:
         search.trace.phase = "sampling"
         # Each is scored when it ends, all its steps in one request.
         samples = search.expand([search.root], [params.budget], whole=True)

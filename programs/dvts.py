@@ -17,6 +17,7 @@ from typing import Any
 from sglang.lang.api import function
 
 from sal.programs import checks
+from sal.programs.caps import Caps
 from sal.programs.expand import Candidate, Search, settle
 from sal.programs.problem import SEPARATOR, Problem
 from sal.programs.trace import SearchResult, Trace
@@ -67,13 +68,14 @@ def dvts(
     answer_key: Callable[[str], str] = last_boxed,
     seed: int = 0,
     trace: Trace | None = None,
+    caps: Caps = Caps(),
 ) -> SearchResult:
     """Search one problem; what is left in the state is that of `best_of_n`.
 
     A truncated step can neither be continued nor answer, so it is kept only when its siblings
     are all truncated.
     """
-    with Search(s, problem, params, verifier, seed, trace) as search:
+    with Search(s, problem, params, verifier, seed, trace, caps) as search:
 
         def grow(siblings: list[Future[Candidate]]) -> list[Candidate]:
             """One subtree, from its first siblings to its last; returns the finished of these."""
@@ -87,6 +89,8 @@ def dvts(
                     break
                 search.reach(step)
                 siblings = search.start(best, params.width, whole=step >= params.max_steps)
+                if not siblings:  # a cap: what is finished stays found
+                    break
             return [c for c in candidates if c.done]
 
         search.reach(1)

@@ -13,11 +13,13 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
+from time import monotonic
 from types import TracebackType
 from typing import Any, Protocol
 
 from sglang.lang.api import gen
 
+from sal.programs.caps import Caps
 from sal.programs.problem import Problem
 from sal.programs.trace import Completion, Finish, Node, SearchResult, Trace
 from sal.programs.writing import STEP, InThread, Writing, end, finish_of
@@ -75,6 +77,9 @@ class Search:
 
     The seed of every request derives from (`seed`, problem, node path); backends that know seeds
     find it in the state's variable "sampling_seed".
+
+    Once a cap is reached nothing new is begun: what was asked for counts as `unspent`, and what is
+    being written ends with its present step.
     """
 
     def __init__(
@@ -85,12 +90,18 @@ class Search:
         verifier: Verifier | None,
         seed: int,
         trace: Trace | None,
+        caps: Caps = Caps(),
     ) -> None:
         self.problem = Problem.of(problem)
         self.trace = Trace() if trace is None else trace
         self._sampling = sampling
         self._verifier = verifier
         self._seed = seed
+        self._caps = caps
+        self._began = monotonic()
+        self._generated = 0
+        self._count = threading.Lock()
+        self.unspent = 0
         self._depth = 0
         self._errors: list[tuple[tuple[int, ...], str]] = []
         self._alive: dict[tuple[int, ...], Any] = {}
@@ -110,6 +121,14 @@ class Search:
 
     # Growing
 
+    @property
+    def capped(self) -> bool:
+        """Whether a cap of the search is reached."""
+        caps = self._caps
+        return (caps.tokens is not None and self._generated >= caps.tokens) or (
+            caps.seconds is not None and monotonic() - self._began >= caps.seconds
+        )
+
     def reach(self, step: int) -> None:
         """Show how deep the deepest part of the search is."""
         if step > self._depth:
@@ -121,10 +140,16 @@ class Search:
     ) -> list[Future[Candidate]]:
         """Begin `width` continuations of `parent`, each by one step, or up to its end if `whole`.
 
-        Children get the ids `parent.id + (0,)` and on. The parent's state is spent by this.
+        Children get the ids `parent.id + (0,)` and on. The parent's state is spent by this. None
+        is begun when a cap is reached.
         """
         if self._stopped.is_set():
             raise RuntimeError("the search was stopped")
+        if self.capped:
+            self._end(parent.id)
+            with self._count:
+                self.unspent += width
+            return []
         forks = list(parent.state.fork(width).states)
         self._end(parent.id)
         started = []
@@ -200,7 +225,7 @@ class Search:
             [c.finish == "eot" for c in completions],
         )
         errors = tuple(reason for _, reason in sorted(self._errors))
-        result = SearchResult(completions, chosen, self.trace, errors)
+        result = SearchResult(completions, chosen, self.trace, errors, self.unspent)
         for name in ("completions", "chosen", "trace"):
             self.root.state[name] = getattr(result, name)
         self.root.state["result"] = result
@@ -252,7 +277,12 @@ class Search:
         )
 
     def _write(self, writing: Writing, spent: int, whole: bool) -> Finish:
-        """Have the policy write until there is a step: one separator too many makes none."""
+        """Have the policy write until there is a step: one separator too many makes none.
+
+        Under caps a solution that is written whole is still written step by step, so that it can
+        end, truncated, with the step in which a cap was reached.
+        """
+        through = whole and not self._caps
         while True:
             room = self._sampling.max_tokens - spent - writing.usage.completion_tokens
             if room <= 0:
@@ -263,15 +293,19 @@ class Search:
                     max_tokens=room,
                     temperature=self._sampling.temperature,
                     # A new list each time: the interpreter may add its own stops to it.
-                    stop=None if whole else [self._sampling.separator],
+                    stop=None if through else [self._sampling.separator],
                 )
             )
+            with self._count:
+                self._generated += meta["completion_tokens"]
             finish = finish_of(meta, self._sampling.separator)
             if finish != "separator":
                 return finish
             writing.close(self._sampling.separator)
-            if split_steps(writing.text, self._sampling.separator):
-                full = spent + writing.usage.completion_tokens >= self._sampling.max_tokens
+            full = spent + writing.usage.completion_tokens >= self._sampling.max_tokens
+            if whole and self.capped:
+                return "length"
+            if not whole and split_steps(writing.text, self._sampling.separator):
                 return "length" if full else "separator"
 
     def _judge(self, verifier: Verifier, prefix: tuple[str, ...], steps: tuple[str, ...]) -> Scored:

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 from sglang.lang.api import function
 
 from sal.programs import checks
+from sal.programs.caps import Caps
 from sal.programs.expand import Search
 from sal.programs.problem import SEPARATOR, Problem
 from sal.programs.trace import SearchResult, Trace
@@ -41,9 +42,10 @@ def greedy(
     answer_key: Callable[[str], str] = last_boxed,
     seed: int = 0,
     trace: Trace | None = None,
+    caps: Caps = Caps(),
 ) -> SearchResult:
     """One completion at temperature 0, scored if there is a verifier; see `best_of_n`."""
-    with Search(s, problem, params, verifier, seed, trace) as search:
+    with Search(s, problem, params, verifier, seed, trace, caps) as search:
         search.trace.phase = "decoding"
         completed = [c for c in search.expand([search.root], [1], whole=True) if c.done]
         return search.conclude(completed, "last", answer_key)

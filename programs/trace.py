@@ -74,9 +74,11 @@ class SearchResult:
 
     `chosen` maps each voting rule (naive, weighted, majority) to an index into `completions`, or
     None when there is no completion with an answer. `errors` lists the reasons of failed nodes.
+    `unspent` counts the completions of the budget that were never begun.
     """
 
     completions: tuple[Completion, ...]
     chosen: dict[str, int | None]
     trace: Trace
     errors: tuple[str, ...] = ()
+    unspent: int = 0

@@ -15,6 +15,7 @@ from programs_scripted import QUESTION, Say, ScriptedPolicy, ScriptedPrm, end, s
 
 from sal.programs.beam import BeamParams, beam
 from sal.programs.best_of_n import BestOfNParams, best_of_n
+from sal.programs.caps import Caps
 from sal.programs.dvts import DvtsParams, dvts
 from sal.programs.greedy import GreedyParams, greedy
 from sal.programs.problem import Problem
@@ -352,6 +353,35 @@ class TestEverySearch:
         assert trace.phase == "done"
         assert set(policy.prefixes.values()) == {"Q: q\nA:"}
 
+    def test_a_cap_on_tokens_ends_it_within_a_step(self, program: Any, params: Any) -> None:
+        """Written whole or step by step: no step begins after the cap is reached."""
+
+        def script(path: tuple[int, ...]) -> Say | list[Say]:
+            return [Say("one")] * 9 if program is best_of_n else Say("one")
+
+        result = search(program, ScriptedPolicy(script), ScriptedPrm(), params, caps=Caps(tokens=8))
+        spent = result.trace.policy.completion_tokens
+        assert 8 <= spent < 8 + 2 * len("one ")
+        assert [c.finish for c in result.completions] in ([], ["length", "length"])
+        assert result.unspent == (0 if program is best_of_n else 2)
+
+    def test_a_cap_on_seconds_returns_what_was_found(self, program: Any, params: Any) -> None:
+        tree: dict[Any, Any] = {(0,): end("\\boxed{1}"), (1,): Say("b")}
+        if program is best_of_n:
+            tree[1,] = [Say("b")] * 9
+        prm = ScriptedPrm({"b": 0.9})
+        clock = iter(range(1000))
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("sal.programs.expand.monotonic", lambda: float(next(clock)))
+            result = search(program, ScriptedPolicy(tree), prm, params, caps=Caps(seconds=1.5))
+        assert [c.key for c in result.completions if c.finish == "eot"] == ["1"]
+
+    def test_a_search_that_ends_by_itself_leaves_nothing_unspent(
+        self, program: Any, params: Any
+    ) -> None:
+        policy = ScriptedPolicy(lambda _: end("\\boxed{1}"))
+        assert search(program, policy, ScriptedPrm(), params).unspent == 0
+
     def test_it_holds_no_more_threads_than_it_says(self, program: Any, params: Any) -> None:
         before = threading.active_count()
         most = 0
@@ -464,6 +494,8 @@ class TestParams:
             (DvtsParams, {"max_tokens": 0}, "max_tokens"),
             (GreedyParams, {"separator": ""}, "separator"),
             (GreedyParams, {"max_tokens": True}, "max_tokens"),
+            (Caps, {"tokens": 0}, "a cap on tokens"),
+            (Caps, {"seconds": float("nan")}, "a cap on seconds"),
         ],
     )
     def test_the_wrong_field_is_named(self, make: Any, wrong: Any, field: str) -> None:
