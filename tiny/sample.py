@@ -32,7 +32,7 @@ class Sampler:
 
     def step(self, prefixes: Sequence[list[int]]) -> list[list[int]]:
         """One more step per prefix, up to and with its separator or end-of-text."""
-        order = sorted(range(len(prefixes)), key=lambda i: len(prefixes[i]))
+        order = sorted(range(len(prefixes)), key=lambda i: (len(prefixes[i]), prefixes[i]))
         made: list[list[int]] = [[] for _ in prefixes]
         for i in range(0, len(order), ROWS):
             rows = order[i : i + ROWS]
@@ -43,28 +43,35 @@ class Sampler:
         return made
 
     def _steps(self, prefixes: list[list[int]]) -> list[list[int]]:
-        """As `step`, for rows padded on the left (rotary positions are relative)."""
+        """As `step`, for rows padded on the left (rotary positions are relative).
+
+        Equal prefixes are read once.
+        """
         pad, end = self.tokenizer.pad_token_id, self.tokenizer.eos_token_id
+        different = {prefix: i for i, prefix in enumerate(dict.fromkeys(map(tuple, prefixes)))}
         longest = max(map(len, prefixes))
-        ids = torch.tensor([[pad] * (longest - len(p)) + p for p in prefixes])
+        ids = torch.tensor([[pad] * (longest - len(p)) + list(p) for p in different])
         mask = (ids != pad).long()
         cache = DynamicCache()
+        out = self.model(ids, attention_mask=mask, past_key_values=cache, logits_to_keep=1)
+        source = torch.tensor([different[tuple(prefix)] for prefix in prefixes])
+        cache.batch_select_indices(source)
+        logits, mask = out.logits[source, -1], mask[source]
         rows = torch.arange(len(prefixes))
         made: list[list[int]] = [[] for _ in prefixes]
-        for _ in range(LONGEST_STEP):
-            out = self.model(ids, attention_mask=mask, past_key_values=cache, logits_to_keep=1)
-            odds = (out.logits[:, -1] / self.temperature).softmax(-1)
+        while True:
+            odds = (logits / self.temperature).softmax(-1)
             ids = torch.multinomial(odds, 1, generator=self.random)
             for row, token in zip(rows.tolist(), ids[:, 0].tolist(), strict=True):
                 made[row].append(token)
             going = ((ids[:, 0] != end) & (ids[:, 0] != self.separator)).nonzero()[:, 0]
-            if not len(going):
-                break
+            if not len(going) or len(made[rows[going[0]]]) == LONGEST_STEP:
+                return made
             if len(going) < len(rows):
                 rows, ids, mask = rows[going], ids[going], mask[going]
                 cache.batch_select_indices(going)
             mask = torch.cat([mask, mask.new_ones(len(rows), 1)], dim=1)
-        return made
+            logits = self.model(ids, attention_mask=mask, past_key_values=cache).logits[:, -1]
 
 
 class Judge:
