@@ -195,12 +195,12 @@ def report(bench: Bench, count: int) -> str:
 
 
 def main(arguments: list[str]) -> int:
-    """Arguments, all optional: policy folder, PRM folder, problems a level, samples."""
-    defaults = (str(paths.POLICY), str(paths.PRM), "100", "64")
+    """Arguments, all optional: policy folder, PRM folder, problems, samples."""
+    defaults = (str(paths.POLICY), str(paths.PRM), "500", "64")
     policy, prm, most, count = (*arguments, *defaults[len(arguments) :])
     torch.set_num_threads(1)
     rows = [json.loads(line) for line in paths.PROBLEMS["test"].read_text().splitlines()]
-    chosen = [row for i, row in enumerate(rows) if i % 100 < int(most)]
+    chosen = rows[: int(most)]
     bench = Bench(
         [row["question"] for row in chosen],
         [row["answer"] for row in chosen],

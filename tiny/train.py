@@ -25,7 +25,7 @@ from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
 from sal.tiny import paths
 from sal.tiny.models import build_model
 from sal.tiny.stream import IGNORED, Batch, Examples, batches, policy_examples, prm_examples
-from sal.tiny.task import LEVELS, generate
+from sal.tiny.task import LEVELS, TinyProblem, generate
 from sal.tiny.tokenizer import TAG, build_tokenizer
 
 CHECKPOINTS = Path(".sal/tiny")
@@ -171,18 +171,29 @@ def save(
 
 
 def write_problems() -> None:
-    """The problem sets: 100 held-out problems a level to test on, 20 a level to train on."""
+    """The problem sets: 100 held-out problems a level to test on, 20 a level to train on.
+
+    The levels take turns, so that the first problems of a set stand for all of it.
+    """
     for split, count in (("test", 100), ("train", 20)):
         rng = random.Random(split)
-        rows: dict[str, dict[str, object]] = {}
-        for level in LEVELS:
-            while len(rows) < count * level:
-                p = generate(rng, level, test=split == "test")
-                row = {"id": p.id, "question": p.question, "answer": str(p.answer), "level": level}
-                rows[p.id] = row
+        by_level = [_distinct(rng, level, count, split == "test") for level in LEVELS]
+        rows = [
+            {"id": p.id, "question": p.question, "answer": str(p.answer), "level": p.level}
+            for turn in zip(*by_level, strict=True)
+            for p in turn
+        ]
         path = paths.PROBLEMS[split]
         path.parent.mkdir(exist_ok=True)
-        path.write_text("".join(json.dumps(row) + "\n" for row in rows.values()))
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+
+def _distinct(rng: random.Random, level: int, count: int, test: bool) -> list[TinyProblem]:
+    made: dict[str, TinyProblem] = {}
+    while len(made) < count:
+        problem = generate(rng, level, test=test)
+        made[problem.id] = problem
+    return list(made.values())
 
 
 def main(names: list[str]) -> int:
