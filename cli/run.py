@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -42,6 +43,7 @@ def _known_strategy(name: str) -> str:
 
 
 def run(
+    context: typer.Context,
     strategy: Annotated[
         str,
         typer.Argument(
@@ -89,7 +91,7 @@ def run(
     max_tokens: Annotated[
         int | None,
         typer.Option(
-            help="Tokens that a completion (or a step, in a step-wise search) may have.",
+            help="Tokens that a completion may have.",
             envvar="SAL_MAX_TOKENS",
             rich_help_panel=SEARCH,
             min=1,
@@ -259,6 +261,7 @@ def run(
         "max_tokens": max_tokens,
         "aggregate": aggregate,
     }
+    from sal.cli.resume import resume_command
     from sal.cli.search import Options, search
     from sal.runs.settings import Settings
 
@@ -278,5 +281,12 @@ def run(
         question_field=question_field,
         answer_field=answer_field,
     )
-    options = Options(out=out, resume=resume, dry_run=dry_run, display=display, json=json)
+    options = Options(
+        out=out,
+        resume=resume,
+        dry_run=dry_run,
+        display=display,
+        json=json,
+        resume_command=partial(resume_command, context),
+    )
     return search(settings, options, began)

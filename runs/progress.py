@@ -37,7 +37,8 @@ class Snapshot:
     """One moment of a run. `seconds`, usage and `finished` are of this session alone.
 
     `done` and `failed` include problems of earlier sessions. `accuracy` is that of the weighted
-    vote over all that is done, None before the first. `eta` is in seconds, None while unknown.
+    vote over all that is done, None before the first. `eta` is in seconds, None while unknown, and
+    never past the run's time limit.
     """
 
     total: int
@@ -53,19 +54,24 @@ class Snapshot:
 
 
 class Progress:
-    """Written by the runner's threads; `snapshot()` is consistent."""
+    """Written by the runner's threads; `snapshot()` is consistent.
+
+    `until`: seconds after which a time limit ends the run.
+    """
 
     def __init__(
         self,
         total: int,
         earlier: Iterable[ResultRow] = (),
         *,
+        until: float | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._lock = threading.Lock()
         self._clock = clock
         self._started = clock()
         self._total = total
+        self._until = until
         self._in_flight: dict[str, tuple[float, Trace]] = {}
         self._finished: list[Finished] = []
         self._done = self._failed = self._correct = 0
@@ -107,14 +113,13 @@ class Progress:
             now = self._clock()
             seconds = now - self._started
             running = list(self._in_flight.items())
-            here = len(self._finished)
             return Snapshot(
                 total=self._total,
                 done=self._done,
                 failed=self._failed,
                 accuracy=self._correct / self._done if self._done else None,
                 seconds=seconds,
-                eta=seconds / here * (self._total - self._done) if here else None,
+                eta=self._eta(seconds),
                 policy=sum((trace.policy for _, (_, trace) in running), self._policy),
                 prm=sum((trace.prm for _, (_, trace) in running), self._prm),
                 in_flight=tuple(
@@ -123,6 +128,13 @@ class Progress:
                 ),
                 finished=tuple(self._finished),
             )
+
+    def _eta(self, seconds: float) -> float | None:
+        here = len(self._finished)
+        if not here:
+            return None
+        eta = seconds / here * (self._total - self._done)
+        return eta if self._until is None else max(0.0, min(eta, self._until - seconds))
 
     def _count(self, row: ResultRow) -> None:
         self._done += 1

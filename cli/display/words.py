@@ -31,12 +31,12 @@ def header_line(title: str, settings: Mapping[str, str]) -> str:
 
 
 def progress_line(s: Snapshot) -> str:
-    """done/total, elapsed, ETA, accuracy so far, failed."""
+    """done/total, elapsed, ETA, accuracy so far (of the weighted vote), failed."""
     parts = [f"{s.done}/{s.total}", duration(s.seconds)]
     if s.eta is not None and s.done < s.total:
         parts.append(f"ETA {duration(s.eta)}")
     if s.accuracy is not None:
-        parts.append(f"weighted {100 * s.accuracy:.1f}%")
+        parts.append(f"accuracy {100 * s.accuracy:.1f}%")
     parts.append(f"failed {s.failed}")
     return "  ".join(parts)
 
