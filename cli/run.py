@@ -22,8 +22,7 @@ sal run best-of-n --budget 32 --aggregate min --out runs-out/bon32
 
 sal run best-of-n --budget 32 --aggregate min --resume runs-out/bon32
 
-sal run dvts --policy meta-llama/Llama-3.2-1B-Instruct --prm RLHFlow/Llama3.1-8B-PRM-Deepseek-Data
---dataset HuggingFaceH4/MATH-500 --dry-run
+sal run dvts --policy meta-llama/Llama-3.2-1B-Instruct --dataset openai/gsm8k:main --dry-run
 
 sal run greedy --policy http://127.0.0.1:30000 --dataset problems.jsonl --json
 """

@@ -38,7 +38,8 @@ def check_urls(urls: Mapping[Role, str]) -> None:
             try:
                 engine.info()
             except EndpointError as error:
-                raise RunError(f"--{role} {url}: not an SGLang server: {error}") from error
+                said = " ".join(str(error).split())
+                raise RunError(f"--{role} {url}: not an SGLang server: {said:.200}") from error
 
 
 def check_family(recipe: Recipe) -> None:
@@ -67,6 +68,7 @@ class RunEndpoints:
         self._engines = [e for e in (servers.policy, servers.prm) if e is not None]
         self._system_prompt = recipe.system_prompt
         self.backend = PooledBackend(servers.policy)
+        self.capacity = servers.policy.capacity()
         self.verifier: Any = None
         self.parameters: dict[str, int | None] = {
             "policy": _parameters(self.backend.get_model_name())

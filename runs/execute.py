@@ -39,6 +39,11 @@ class Endpoints(Servers, Protocol):
         """Parameter counts by endpoint ("policy", "prm"), where known."""
         ...
 
+    @property
+    def capacity(self) -> int | None:
+        """How many requests the policy's server runs at a time, where known."""
+        ...
+
     def problem(self, question: Question) -> Problem:
         """The question with the prompt that this policy wants."""
         ...
@@ -120,7 +125,9 @@ def execute(
         record=record,
         servers=endpoints,
         progress=progress,
-        in_flight=problems_in_flight(prepared.params.live_states),
+        in_flight=problems_in_flight(
+            prepared.params.live_states, prepared.budget, endpoints.capacity
+        ),
         time_limit=time_limit,
     )
 

@@ -119,7 +119,7 @@ class Progress:
                 failed=self._failed,
                 accuracy=self._correct / self._done if self._done else None,
                 seconds=seconds,
-                eta=self._eta(seconds),
+                eta=self._eta(seconds, len(running)),
                 policy=sum((trace.policy for _, (_, trace) in running), self._policy),
                 prm=sum((trace.prm for _, (_, trace) in running), self._prm),
                 in_flight=tuple(
@@ -129,11 +129,14 @@ class Progress:
                 finished=tuple(self._finished),
             )
 
-    def _eta(self, seconds: float) -> float | None:
+    def _eta(self, seconds: float, running: int) -> float | None:
         here = len(self._finished)
         if not here:
             return None
-        eta = seconds / here * (self._total - self._done)
+        owed = self._total - self._done
+        typical = sum(item.seconds for item in self._finished) / here
+        # The first to finish says little of the rate, but how long those beside it will take.
+        eta = min(seconds / here * owed, typical * max(1.0, owed / max(1, running)))
         return eta if self._until is None else max(0.0, min(eta, self._until - seconds))
 
     def _count(self, row: ResultRow) -> None:

@@ -92,6 +92,15 @@ def test_live_states_in_flight_stay_under_a_thousand(live: int, admitted: int) -
     assert problems_in_flight(live) == admitted
 
 
+@pytest.mark.parametrize(
+    ("budget", "capacity", "admitted"), [(8, 256, 32), (128, 256, 2), (128, 64, 2), (8, 4096, 76)]
+)
+def test_no_more_problems_are_in_flight_than_fill_the_server(
+    budget: int, capacity: int, admitted: int
+) -> None:
+    assert problems_in_flight(1 + budget + budget // 2, budget, capacity) == admitted
+
+
 def test_an_interrupt_drops_what_is_in_flight_and_keeps_what_is_done() -> None:
     servers = ScriptedServers()
 

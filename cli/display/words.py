@@ -20,7 +20,7 @@ def duration(seconds: float) -> str:
 
 def count(number: float) -> str:
     """`812`, `8.1k`, `1.3M`."""
-    for limit, divisor, unit in ((1e3, 1.0, ""), (1e6, 1e3, "k"), (1e9, 1e6, "M")):
+    for limit, divisor, unit in ((999.5, 1.0, ""), (999_950, 1e3, "k"), (999_950_000, 1e6, "M")):
         if number < limit:
             return f"{number / divisor:.0f}" if divisor == 1 else f"{number / divisor:.1f}{unit}"
     return f"{number / 1e9:.1f}G"
