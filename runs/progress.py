@@ -37,8 +37,8 @@ class Snapshot:
     """One moment of a run. `seconds`, usage and `finished` are of this session alone.
 
     `done` and `failed` include problems of earlier sessions. `accuracy` is that of the weighted
-    vote over all that is done, None before the first. `eta` is in seconds, None while unknown, and
-    never past the run's time limit.
+    vote over all that is done, None before the first. `eta` is in seconds, None while unknown;
+    `limited` when it is the run's time limit that comes first, and not the last problem.
     """
 
     total: int
@@ -51,6 +51,7 @@ class Snapshot:
     prm: Usage
     in_flight: tuple[InFlight, ...]
     finished: tuple[Finished, ...]
+    limited: bool = False
 
 
 class Progress:
@@ -113,13 +114,16 @@ class Progress:
             now = self._clock()
             seconds = now - self._started
             running = list(self._in_flight.items())
+            eta = self._eta(seconds, len(running))
+            left = None if self._until is None else max(0.0, self._until - seconds)
+            limited = left is not None and (eta is None or left < eta)
             return Snapshot(
                 total=self._total,
                 done=self._done,
                 failed=self._failed,
                 accuracy=self._correct / self._done if self._done else None,
                 seconds=seconds,
-                eta=self._eta(seconds, len(running)),
+                eta=left if limited else eta,
                 policy=sum((trace.policy for _, (_, trace) in running), self._policy),
                 prm=sum((trace.prm for _, (_, trace) in running), self._prm),
                 in_flight=tuple(
@@ -127,6 +131,7 @@ class Progress:
                     for id, (began, trace) in running
                 ),
                 finished=tuple(self._finished),
+                limited=limited,
             )
 
     def _eta(self, seconds: float, running: int) -> float | None:
@@ -136,8 +141,7 @@ class Progress:
         owed = self._total - self._done
         typical = sum(item.seconds for item in self._finished) / here
         # The first to finish says little of the rate, but how long those beside it will take.
-        eta = min(seconds / here * owed, typical * max(1.0, owed / max(1, running)))
-        return eta if self._until is None else max(0.0, min(eta, self._until - seconds))
+        return min(seconds / here * owed, typical * max(1.0, owed / max(1, running)))
 
     def _count(self, row: ResultRow) -> None:
         self._done += 1

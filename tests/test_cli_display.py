@@ -75,6 +75,10 @@ def test_what_is_not_known_yet_is_not_shown() -> None:
     assert "accuracy" not in progress
 
 
+def test_a_time_limit_that_comes_first_is_said() -> None:
+    assert "ETA 20s (time limit)  accuracy" in shown(replace(MIDDLE, eta=20.0, limited=True))[0]
+
+
 def test_more_problems_than_rows_are_counted() -> None:
     many = tuple(InFlight(f"p{i}", "step 1", 1, 1.0) for i in range(MAX_ROWS + 5))
     rows = shown(replace(MIDDLE, in_flight=many))[3:]

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -215,6 +216,21 @@ def test_truncated_completions_neither_vote_nor_pass() -> None:
     assert [c.verdict for c in judged.completions] == ["match", "mismatch", "mismatch", "no_answer"]
     assert judged.unspent == 2
     assert ResultRow.from_json(judged.as_json()) == judged
+
+
+def test_the_eta_is_of_the_problems_in_flight_and_never_past_the_time_limit() -> None:
+    now = 0.0
+    progress = Progress(80, until=60.0, clock=lambda: now)
+    assert (progress.snapshot().eta, progress.snapshot().limited) == (60.0, True)
+    for i in range(32):
+        progress.begin(f"q{i}", Trace())
+    now = 10.0
+    progress.finish(replace(row("q0"), seconds=10.0))
+    snapshot = progress.snapshot()
+    assert snapshot.eta == pytest.approx(10.0 * 79 / 31)  # and not 10 s for each that is owed
+    assert not snapshot.limited
+    now = 50.0
+    assert (progress.snapshot().eta, progress.snapshot().limited) == (10.0, True)
 
 
 def test_progress_counts_earlier_rows_but_not_their_cost() -> None:

@@ -34,7 +34,7 @@ def progress_line(s: Snapshot) -> str:
     """done/total, elapsed, ETA, accuracy so far (of the weighted vote), failed."""
     parts = [f"{s.done}/{s.total}", duration(s.seconds)]
     if s.eta is not None and s.done < s.total:
-        parts.append(f"ETA {duration(s.eta)}")
+        parts.append(f"ETA {duration(s.eta)}{' (time limit)' if s.limited else ''}")
     if s.accuracy is not None:
         parts.append(f"accuracy {100 * s.accuracy:.1f}%")
     parts.append(f"failed {s.failed}")
