@@ -91,16 +91,12 @@ def _explain(error: Exception) -> int:
     from sal.runtime.errors import EndpointError, LaunchError
 
     if isinstance(error, typer.TyperException):
-        return _say(" ".join(error.format_message().split()), error.exit_code)
-    if isinstance(error, ServersLost):
-        return _say(str(error), 1)
-    if isinstance(error, RunError):
-        return _say(str(error), 2)
-    if isinstance(error, LaunchError | EndpointError | OSError):
-        return _say(str(error), 1)
-    raise error
-
-
-def _say(message: str, code: int) -> int:
-    print(f"sal: {message}", file=sys.stderr)
+        message, code = " ".join(error.format_message().split()), error.exit_code
+    elif isinstance(error, RunError) and not isinstance(error, ServersLost):
+        message, code = str(error), 2
+    elif isinstance(error, ServersLost | LaunchError | EndpointError | OSError):
+        message, code = str(error), 1
+    else:
+        raise error
+    print("\n".join([f"sal: {message}", *getattr(error, "__notes__", [])]), file=sys.stderr)
     return code

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -21,8 +22,7 @@ sal run best-of-n --budget 32 --aggregate min --out runs-out/bon32
 
 sal run best-of-n --budget 32 --aggregate min --resume runs-out/bon32
 
-sal run dvts --policy meta-llama/Llama-3.2-1B-Instruct --prm RLHFlow/Llama3.1-8B-PRM-Deepseek-Data
---dataset HuggingFaceH4/MATH-500 --dry-run
+sal run dvts --policy meta-llama/Llama-3.2-1B-Instruct --dataset openai/gsm8k:main --dry-run
 
 sal run greedy --policy http://127.0.0.1:30000 --dataset problems.jsonl --json
 """
@@ -42,6 +42,7 @@ def _known_strategy(name: str) -> str:
 
 
 def run(
+    context: typer.Context,
     strategy: Annotated[
         str,
         typer.Argument(
@@ -89,7 +90,7 @@ def run(
     max_tokens: Annotated[
         int | None,
         typer.Option(
-            help="Tokens that a completion (or a step, in a step-wise search) may have.",
+            help="Tokens that a completion may have.",
             envvar="SAL_MAX_TOKENS",
             rich_help_panel=SEARCH,
             min=1,
@@ -259,6 +260,7 @@ def run(
         "max_tokens": max_tokens,
         "aggregate": aggregate,
     }
+    from sal.cli.resume import resume_command
     from sal.cli.search import Options, search
     from sal.runs.settings import Settings
 
@@ -278,5 +280,12 @@ def run(
         question_field=question_field,
         answer_field=answer_field,
     )
-    options = Options(out=out, resume=resume, dry_run=dry_run, display=display, json=json)
+    options = Options(
+        out=out,
+        resume=resume,
+        dry_run=dry_run,
+        display=display,
+        json=json,
+        resume_command=partial(resume_command, context),
+    )
     return search(settings, options, began)

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-import shlex
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -18,11 +17,12 @@ from sal.cli.display.choose import choose_display
 from sal.cli.display.interface import Display, DisplayName
 from sal.cli.interrupt import EXIT_CODE, Interrupt
 from sal.cli.table import summary_table
-from sal.runs.errors import RunError
+from sal.runs.errors import RunError, ServersLost
 from sal.runs.folder import RunFolder, check_folder
 from sal.runs.problems import TINY
 from sal.runs.runner import TimeLimit
 from sal.runs.settings import Prepared, Settings, prepare
+from sal.runtime.errors import EndpointError, LaunchError
 
 if TYPE_CHECKING:
     from sal.runs.execute import Outcome
@@ -48,6 +48,7 @@ class Options:
     dry_run: bool
     display: DisplayName
     json: bool
+    resume_command: Callable[[Path], str]
 
 
 def search(settings: Settings, options: Options, began: float) -> int:
@@ -58,53 +59,56 @@ def search(settings: Settings, options: Options, began: float) -> int:
     use_light_frontend()  # before a program is imported: the whole of sglang takes 10 s
     hardware = detect()
     display = choose_display(options.display)
+    # Below, as late as this: they import the programs.
+    from sal.runs.endpoints import check_urls
+    from sal.runs.execute import Outcome, finished
+
     with Interrupt() as interrupt:
         prepared = prepare(settings, gpu=bool(hardware.gpus))
-        plan = _plan(prepared, hardware)
         path = options.resume or options.out or _new_folder(prepared)
         check_folder(path, prepared.recipe, resume=options.resume is not None)
+        plan = _plan(prepared, hardware)
         if options.dry_run:
             _show_plan(plan, prepared, path, as_json=options.json)
             return 0
+        check_urls(plan.urls)
         timed = _is_default_tiny(settings, prepared)
         display.header(f"sal {settings.strategy}", settings.given())
         if TINY in (prepared.recipe.policy, prepared.recipe.dataset) and not hardware.gpus:
             until = ": as many of its problems as finish in 5 minutes" if timed else ""
             display.note(f"No GPU: the embedded tiny suite{until}.")
         with RunFolder(path, prepared.recipe, resume=options.resume is not None) as folder:
+            done = finished(prepared, folder)
+            if done is not None:
+                display.note(f"Nothing is owed in {path}.")
+                return _show(Outcome(done, False, False), path, as_json=options.json)
             try:
                 outcome = _follow(prepared, plan, folder, display, interrupt, began, timed)
             except KeyboardInterrupt:
                 outcome = None
+            except (ServersLost, LaunchError, EndpointError, OSError) as error:
+                error.add_note(f"resume with\n  {options.resume_command(path)}")
+                raise
             finally:
                 display.close()
     if outcome is None or outcome.interrupted:
-        done = "" if outcome is None else f" after {outcome.summary.problems} problems"
-        print(f"sal: interrupted{done}; resume with", file=sys.stderr)
-        print(f"  {resume_command(sys.argv[1:], path)}", file=sys.stderr)
+        after = "" if outcome is None else f" after {_problems(outcome.summary.problems)}"
+        print(f"sal: interrupted{after}; resume with", file=sys.stderr)
+        print(f"  {options.resume_command(path)}", file=sys.stderr)
         return EXIT_CODE
     return _show(outcome, path, as_json=options.json)
 
 
-def resume_command(arguments: Sequence[str], path: Path) -> str:
-    """The command that was given, with `--resume PATH` in place of where it was to write."""
-    kept: list[str] = []
-    skip = False
-    for argument in arguments:
-        if skip:
-            skip = False
-        elif argument in ("--out", "--resume"):
-            skip = True
-        elif not argument.startswith(("--out=", "--resume=")):
-            kept.append(argument)
-    return shlex.join(["sal", *kept, "--resume", str(path)])
+def _problems(number: int) -> str:
+    return f"{number} problem{'' if number == 1 else 's'}"
 
 
 def _plan(prepared: Prepared, hardware: Hardware) -> Plan:
-    from sal.runs.endpoints import model_location
+    from sal.runs.endpoints import check_family, model_location
     from sal.runtime.plan import PlanError, make_plan
 
     recipe = prepared.recipe
+    check_family(recipe)
     try:
         return make_plan(
             hardware,

@@ -42,7 +42,6 @@ def _tokens(usage: Usage) -> str:
     if not usage.requests:
         return "not used"
     cached = usage.cached_tokens / usage.prompt_tokens if usage.prompt_tokens else 0.0
-    return (
-        f"{count(usage.completion_tokens)} tokens generated, "
-        f"{count(usage.prompt_tokens)} prefilled ({100 * cached:.0f}% from the cache)"
-    )
+    prompt = f"{count(usage.prompt_tokens)} prompt tokens ({100 * cached:.0f}% cached)"
+    made = usage.completion_tokens
+    return f"{prompt}, {count(made)} generated" if made else prompt

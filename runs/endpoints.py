@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from typing import Any
 
 from sal.programs.problem import Problem
@@ -10,11 +12,12 @@ from sal.runs.parameters import count_parameters
 from sal.runs.problems import TINY, Question
 from sal.runs.recipe import Recipe
 from sal.runtime.backend import PooledBackend
+from sal.runtime.client import Engine
 from sal.runtime.errors import EndpointError
-from sal.runtime.model_files import local_folder
+from sal.runtime.model_files import is_url, local_folder
 from sal.runtime.plan import Role
-from sal.runtime.session import Servers
-from sal.verifiers.family import load_verifier
+from sal.runtime.session import Servers, reachable
+from sal.verifiers.family import FAMILIES, choose, load_verifier
 
 
 def model_location(name: str | None, role: Role) -> str | None:
@@ -24,6 +27,33 @@ def model_location(name: str | None, role: Role) -> str | None:
     from sal.tiny.paths import POLICY, PRM
 
     return str(POLICY if role == "policy" else PRM)
+
+
+def check_urls(urls: Mapping[Role, str]) -> None:
+    """Raise `RunError` for an endpoint of the user's that is not there."""
+    for role, url in urls.items():
+        if not reachable(url):
+            raise RunError(f"--{role} {url}: nothing takes connections there")
+        with Engine(url) as engine:
+            try:
+                engine.info()
+            except EndpointError as error:
+                said = " ".join(str(error).split())
+                raise RunError(f"--{role} {url}: not an SGLang server: {said:.200}") from error
+
+
+def check_family(recipe: Recipe) -> None:
+    """Raise `RunError` when it can be told here that the PRM's format is not known."""
+    if recipe.prm_family is not None and recipe.prm_family not in FAMILIES:
+        raise RunError(f"--prm-family {recipe.prm_family}: not one of {', '.join(FAMILIES)}")
+    prm = model_location(recipe.prm, "prm")
+    folder = None if prm is None or is_url(prm) else local_folder(prm)
+    if prm is None or folder is None:  # told by its server, or when it is downloaded
+        return
+    try:
+        choose(prm, json.loads((folder / "config.json").read_text("utf-8")), recipe.prm_family)
+    except (ValueError, OSError) as error:
+        raise RunError(" ".join(str(error).split())) from error
 
 
 class RunEndpoints:
@@ -38,6 +68,7 @@ class RunEndpoints:
         self._engines = [e for e in (servers.policy, servers.prm) if e is not None]
         self._system_prompt = recipe.system_prompt
         self.backend = PooledBackend(servers.policy)
+        self.capacity = servers.policy.capacity()
         self.verifier: Any = None
         self.parameters: dict[str, int | None] = {
             "policy": _parameters(self.backend.get_model_name())

@@ -39,6 +39,11 @@ class Endpoints(Servers, Protocol):
         """Parameter counts by endpoint ("policy", "prm"), where known."""
         ...
 
+    @property
+    def capacity(self) -> int | None:
+        """How many requests the policy's server runs at a time, where known."""
+        ...
+
     def problem(self, question: Question) -> Problem:
         """The question with the prompt that this policy wants."""
         ...
@@ -73,8 +78,16 @@ def execute(
     questions = prepared.problems.questions
     rows = {row.id: row for row in finished_rows(folder.journal.records)}
     before = seconds_spent(folder.journal.records)
-    progress = Progress(len(questions), rows.values())
-    folder.journal.append({"type": "session", "versions": dict(prepared.recipe.versions)})
+    until = time_limit.admit_until if time_limit is not None else None
+    progress = Progress(len(questions), rows.values(), until=until)
+    parameters = dict(endpoints.parameters)
+    folder.journal.append(
+        {
+            "type": "session",
+            "versions": dict(prepared.recipe.versions),
+            "parameters": parameters,
+        }
+    )
 
     def search(question: Question, trace: Trace) -> SearchResult:
         state = prepared.strategy.program.run(
@@ -112,7 +125,9 @@ def execute(
         record=record,
         servers=endpoints,
         progress=progress,
-        in_flight=problems_in_flight(prepared.params.live_states),
+        in_flight=problems_in_flight(
+            prepared.params.live_states, prepared.budget, endpoints.capacity
+        ),
         time_limit=time_limit,
     )
 
@@ -124,23 +139,48 @@ def execute(
     try:
         runner.run(look)
     finally:
-        done = [rows[q.id] for q in questions if q.id in rows]
-        summary = summarise(
-            done,
-            strategy=prepared.recipe.strategy,
-            budget=prepared.budget,
-            owed=len(questions) - len(done),
-            seconds=before + progress.seconds,
-            versions=prepared.recipe.versions,
-            recipe=prepared.recipe.digest,
-            parameters=endpoints.parameters,
-        )
-        lines = (json.dumps(row.as_json(), ensure_ascii=False) + "\n" for row in done)
-        write_atomically(folder.path / "results.jsonl", "".join(lines))
-        write_atomically(
-            folder.path / "summary.json", json.dumps(summary.as_json(), indent=2) + "\n"
-        )
+        summary = write_results(prepared, folder, rows, before + progress.seconds, parameters)
     return Outcome(summary, interrupted=interrupted(), timed_out=runner.timed_out)
+
+
+def finished(prepared: Prepared, folder: RunFolder) -> Summary | None:
+    """The summary of a run of which nothing is owed, its results written anew; else None.
+
+    Needs no server: all that a summary says is in the journal.
+    """
+    rows = {row.id: row for row in finished_rows(folder.journal.records)}
+    if any(question.id not in rows for question in prepared.problems.questions):
+        return None
+    parameters: dict[str, int | None] = {}
+    for record in folder.journal.records:
+        parameters.update(record.get("parameters", {}))
+    return write_results(prepared, folder, rows, seconds_spent(folder.journal.records), parameters)
+
+
+def write_results(
+    prepared: Prepared,
+    folder: RunFolder,
+    rows: Mapping[str, ResultRow],
+    seconds: float,
+    parameters: Mapping[str, int | None],
+) -> Summary:
+    """Write results.jsonl and summary.json from the rows that are there, by problem id."""
+    questions = prepared.problems.questions
+    done = [rows[q.id] for q in questions if q.id in rows]
+    summary = summarise(
+        done,
+        strategy=prepared.recipe.strategy,
+        budget=prepared.budget,
+        owed=len(questions) - len(done),
+        seconds=seconds,
+        versions=prepared.recipe.versions,
+        recipe=prepared.recipe.digest,
+        parameters=parameters,
+    )
+    lines = (json.dumps(row.as_json(), ensure_ascii=False) + "\n" for row in done)
+    write_atomically(folder.path / "results.jsonl", "".join(lines))
+    write_atomically(folder.path / "summary.json", json.dumps(summary.as_json(), indent=2) + "\n")
+    return summary
 
 
 def finished_rows(records: list[Record]) -> list[ResultRow]:

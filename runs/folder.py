@@ -13,12 +13,16 @@ from sal.runs.errors import FolderError
 from sal.runs.journal import Journal
 from sal.runs.recipe import Recipe, differences, read_recipe
 
+_OF_A_START = {"journal.jsonl", "recipe.yaml", ".recipe.yaml.tmp", "traces"}
+"""What a run leaves that ended before its first record."""
+
 
 class RunFolder:
     """The folder of one run, opened for writing by one process at a time.
 
     A folder that is not there yet is made. One that holds a run is opened only with `resume`, and
-    only under the same recipe. Raises `FolderError` otherwise.
+    only under the same recipe; a run whose servers never came up left nothing, and is forgotten.
+    Raises `FolderError` otherwise.
     """
 
     def __init__(self, path: Path, recipe: Recipe, *, resume: bool) -> None:
@@ -33,7 +37,7 @@ class RunFolder:
         try:
             # Again, now that no other process can write the recipe between the look and the use.
             check_folder(path, recipe, resume=True)
-            if not self.recipe_path.exists():
+            if not self.journal.records:
                 write_atomically(self.recipe_path, recipe.dump())
             (path / "traces").mkdir(exist_ok=True)
         except BaseException:
@@ -64,19 +68,24 @@ def check_folder(path: Path, recipe: Recipe, *, resume: bool) -> None:
         return
     if not path.is_dir():
         raise FolderError(f"{path}: not a folder")
-    if not resume and any(path.iterdir()):
-        raise FolderError(f"{path}: not empty; continue the run there with --resume {path}")
+    names = {item.name for item in path.iterdir()}
+    if names <= _OF_A_START and not _holds_anything(path / "journal.jsonl"):
+        return
     recipe_path = path / "recipe.yaml"
+    if not resume:
+        advice = f"; continue the run there with --resume {path}" if recipe_path.exists() else ""
+        raise FolderError(f"{path}: not empty{advice}")
     if recipe_path.exists():
         differ = differences(read_recipe(recipe_path), recipe)
         if differ:
             keys = ", ".join(differ)
             raise FolderError(f"{path}: holds a run of another recipe; these differ: {keys}")
     else:
-        # A run killed before its recipe was written leaves at most these.
-        strangers = {item.name for item in path.iterdir()} - {"journal.jsonl", ".recipe.yaml.tmp"}
-        if strangers:
-            raise FolderError(f"{path}: not empty, and holds no run")
+        raise FolderError(f"{path}: not empty, and holds no run")
+
+
+def _holds_anything(journal: Path) -> bool:
+    return journal.exists() and journal.stat().st_size > 0
 
 
 def write_atomically(path: Path, text: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -112,7 +113,7 @@ def _read_with_datasets(
     import datasets
 
     datasets.disable_progress_bars()
-    datasets.logging.set_verbosity_error()
+    datasets.logging.set_verbosity(logging.CRITICAL)  # it raises what it logs
     try:
         # The rows are read at once, so that a local file leaves no copy behind in a cache.
         with tempfile.TemporaryDirectory(prefix="sal-dataset-") as cache:

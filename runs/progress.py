@@ -37,7 +37,8 @@ class Snapshot:
     """One moment of a run. `seconds`, usage and `finished` are of this session alone.
 
     `done` and `failed` include problems of earlier sessions. `accuracy` is that of the weighted
-    vote over all that is done, None before the first. `eta` is in seconds, None while unknown.
+    vote over all that is done, None before the first. `eta` is in seconds, None while unknown;
+    `limited` when it is the run's time limit that comes first, and not the last problem.
     """
 
     total: int
@@ -50,22 +51,28 @@ class Snapshot:
     prm: Usage
     in_flight: tuple[InFlight, ...]
     finished: tuple[Finished, ...]
+    limited: bool = False
 
 
 class Progress:
-    """Written by the runner's threads; `snapshot()` is consistent."""
+    """Written by the runner's threads; `snapshot()` is consistent.
+
+    `until`: seconds after which a time limit ends the run.
+    """
 
     def __init__(
         self,
         total: int,
         earlier: Iterable[ResultRow] = (),
         *,
+        until: float | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._lock = threading.Lock()
         self._clock = clock
         self._started = clock()
         self._total = total
+        self._until = until
         self._in_flight: dict[str, tuple[float, Trace]] = {}
         self._finished: list[Finished] = []
         self._done = self._failed = self._correct = 0
@@ -107,14 +114,16 @@ class Progress:
             now = self._clock()
             seconds = now - self._started
             running = list(self._in_flight.items())
-            here = len(self._finished)
+            eta = self._eta(seconds, len(running))
+            left = None if self._until is None else max(0.0, self._until - seconds)
+            limited = left is not None and (eta is None or left < eta)
             return Snapshot(
                 total=self._total,
                 done=self._done,
                 failed=self._failed,
                 accuracy=self._correct / self._done if self._done else None,
                 seconds=seconds,
-                eta=seconds / here * (self._total - self._done) if here else None,
+                eta=left if limited else eta,
                 policy=sum((trace.policy for _, (_, trace) in running), self._policy),
                 prm=sum((trace.prm for _, (_, trace) in running), self._prm),
                 in_flight=tuple(
@@ -122,7 +131,17 @@ class Progress:
                     for id, (began, trace) in running
                 ),
                 finished=tuple(self._finished),
+                limited=limited,
             )
+
+    def _eta(self, seconds: float, running: int) -> float | None:
+        here = len(self._finished)
+        if not here:
+            return None
+        owed = self._total - self._done
+        typical = sum(item.seconds for item in self._finished) / here
+        # The first to finish says little of the rate, but how long those beside it will take.
+        return min(seconds / here * owed, typical * max(1.0, owed / max(1, running)))
 
     def _count(self, row: ResultRow) -> None:
         self._done += 1

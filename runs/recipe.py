@@ -24,11 +24,15 @@ class _Readable(yaml.SafeDumper):
     """Texts of several lines as blocks, where YAML can write them so."""
 
 
+def _style(text: str) -> str | None:
+    if "\n" not in text:
+        return None
+    return "|" if text.strip() else '"'
+
+
 _Readable.add_representer(
     str,
-    lambda dumper, text: dumper.represent_scalar(
-        "tag:yaml.org,2002:str", text, style="|" if "\n" in text.strip() else None
-    ),
+    lambda dumper, text: dumper.represent_scalar("tag:yaml.org,2002:str", text, style=_style(text)),
 )
 
 

@@ -66,9 +66,17 @@ class TimeLimit:
     stop_at: float
 
 
-def problems_in_flight(live_states: int) -> int:
-    """How many problems may be searched at once, each needing `live_states` states."""
-    return max(1, (MAX_LIVE_STATES - 1) // max(1, live_states))
+def problems_in_flight(live_states: int, requests: int = 1, capacity: int | None = None) -> int:
+    """How many problems may be searched at once, each needing `live_states` states.
+
+    Each has up to `requests` requests on their way, of which the server runs `capacity` at a
+    time. More problems than fill it would only finish later, and more would be lost with a killed
+    run; but two, so that one works while the other waits for its last steps.
+    """
+    threads = max(1, (MAX_LIVE_STATES - 1) // max(1, live_states))
+    if capacity is None:
+        return threads
+    return min(threads, max(2, -(-capacity // max(1, requests))))
 
 
 class Runner:

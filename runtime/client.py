@@ -86,6 +86,21 @@ class Engine:
             raise Closed("the client is shut down", url=self.url)
         return asyncio.run_coroutine_threadsafe(self._info(), self._loop).result()
 
+    def capacity(self) -> int | None:
+        """How many requests the server runs at a time; None where it does not say (a router)."""
+        if self._closed:
+            raise Closed("the client is shut down", url=self.url)
+        try:
+            info = asyncio.run_coroutine_threadsafe(
+                self._tracked("GET", "/server_info", None, _INFO_LIMIT_S), self._loop
+            ).result()
+            states = [
+                state["effective_max_running_requests_per_dp"] for state in info["internal_states"]
+            ]
+            return sum(int(number) for number in states) or None
+        except (EndpointError, KeyError, TypeError, ValueError):
+            return None
+
     def close(self) -> None:
         """End the client: whatever is in flight raises `Closed` at once."""
         if self._closed:

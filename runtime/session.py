@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import socket
 import threading
+from collections.abc import Mapping
 from types import TracebackType
+from urllib.parse import urlsplit
 
 from sal.runtime.client import Engine
 from sal.runtime.errors import LaunchError
@@ -13,14 +16,28 @@ from sal.runtime.registry import Registry
 from sal.runtime.server_log import tail
 
 _WATCH_S = 1.0
+_CONNECT_S = 2.0
+_REFUSALS = 10  # in a row, a second apart: networks blink
+
+
+def reachable(url: str) -> bool:
+    """Whether something takes connections there; a busy server does, whatever it is doing."""
+    parts = urlsplit(url)
+    try:
+        port = parts.port or (443 if parts.scheme == "https" else 80)
+        with socket.create_connection((parts.hostname or "", port), timeout=_CONNECT_S):
+            return True
+    except (OSError, ValueError):
+        return False
 
 
 class Servers:
     """Context manager that turns a plan into clients.
 
-    Inside, a server started here that dies is started again, once; when it dies again, its client
-    is closed and `failed` says why: the run stops, to be resumed. Only what was started here is
-    ended on exit. `on_status(role, text)` tells the progress, also of a restart.
+    Inside, a server started here that dies is started again, once; when it dies again, or one that
+    was given takes no connection for some 10 s, its client is closed and `failed` says why: the run
+    stops, to be resumed. Only what was started here is ended on exit. `on_status(role, text)`
+    tells the progress, also of a restart.
     """
 
     def __init__(
@@ -66,9 +83,12 @@ class Servers:
         start_all(self._started, self._on_status)
         urls.update({server.spec.role: server.url for server in self._started})
         self._engines = {role: Engine(url) for role, url in urls.items()}
-        if self._started:
-            self._watcher = threading.Thread(target=self._watch, name="sal-watch", daemon=True)
-            self._watcher.start()
+        ours = {server.spec.role for server in self._started}
+        given = {role: url for role, url in urls.items() if role not in ours}
+        self._watcher = threading.Thread(
+            target=self._watch, args=(given,), name="sal-watch", daemon=True
+        )
+        self._watcher.start()
         return self
 
     def __exit__(
@@ -85,9 +105,15 @@ class Servers:
             self._watcher.join(0.2)
             stop_all(self._started)  # one that was being started again just now
 
-    def _watch(self) -> None:
+    def _watch(self, given: Mapping[Role, str]) -> None:
         restarted: set[Role] = set()
+        refusals = dict.fromkeys(given, 0)
         while not self._ending.wait(_WATCH_S):
+            for role, url in given.items():
+                refusals[role] = 0 if reachable(url) else refusals[role] + 1
+                if refusals[role] == _REFUSALS:
+                    self._give_up(role, f"the {role} server at {url} takes no more connections")
+                    return
             for server in self._started:
                 if server.alive() or self._ending.is_set():
                     continue

@@ -45,8 +45,8 @@ def test_a_file_that_is_no_recipe_is_a_clear_error(tmp_path: Path, content: str)
 
 def test_a_new_run_wants_an_empty_folder_and_a_resumed_one_the_same_recipe(tmp_path: Path) -> None:
     path = tmp_path / "runs" / "one"
-    with RunFolder(path, recipe(), resume=True):
-        pass
+    with RunFolder(path, recipe(), resume=True) as folder:
+        folder.journal.append({"type": "session"})
     with pytest.raises(FolderError, match="--resume"):
         RunFolder(path, recipe(), resume=False)
     with pytest.raises(FolderError, match=r"these differ: params\.budget, seed"):
@@ -60,6 +60,13 @@ def test_a_run_killed_before_its_recipe_was_written_can_start_again(tmp_path: Pa
     (tmp_path / ".recipe.yaml.tmp").write_text("strat")
     with RunFolder(tmp_path, recipe(), resume=True) as folder:
         assert read_recipe(folder.recipe_path) == recipe()
+
+
+def test_a_run_that_never_began_leaves_its_folder_free(tmp_path: Path) -> None:
+    with RunFolder(tmp_path, recipe(), resume=False):
+        pass
+    with RunFolder(tmp_path, recipe(seed=3), resume=False) as folder:
+        assert read_recipe(folder.recipe_path) == recipe(seed=3)
 
 
 def test_a_folder_of_other_things_is_left_alone(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -90,6 +91,15 @@ def test_as_many_run_at_once_as_are_admitted_and_no_more() -> None:
 @pytest.mark.parametrize(("live", "admitted"), [(1, 999), (161, 6), (999, 1), (5000, 1)])
 def test_live_states_in_flight_stay_under_a_thousand(live: int, admitted: int) -> None:
     assert problems_in_flight(live) == admitted
+
+
+@pytest.mark.parametrize(
+    ("budget", "capacity", "admitted"), [(8, 256, 32), (128, 256, 2), (128, 64, 2), (8, 4096, 76)]
+)
+def test_no_more_problems_are_in_flight_than_fill_the_server(
+    budget: int, capacity: int, admitted: int
+) -> None:
+    assert problems_in_flight(1 + budget + budget // 2, budget, capacity) == admitted
 
 
 def test_an_interrupt_drops_what_is_in_flight_and_keeps_what_is_done() -> None:
@@ -206,6 +216,21 @@ def test_truncated_completions_neither_vote_nor_pass() -> None:
     assert [c.verdict for c in judged.completions] == ["match", "mismatch", "mismatch", "no_answer"]
     assert judged.unspent == 2
     assert ResultRow.from_json(judged.as_json()) == judged
+
+
+def test_the_eta_is_of_the_problems_in_flight_and_never_past_the_time_limit() -> None:
+    now = 0.0
+    progress = Progress(80, until=60.0, clock=lambda: now)
+    assert (progress.snapshot().eta, progress.snapshot().limited) == (60.0, True)
+    for i in range(32):
+        progress.begin(f"q{i}", Trace())
+    now = 10.0
+    progress.finish(replace(row("q0"), seconds=10.0))
+    snapshot = progress.snapshot()
+    assert snapshot.eta == pytest.approx(10.0 * 79 / 31)  # and not 10 s for each that is owed
+    assert not snapshot.limited
+    now = 50.0
+    assert (progress.snapshot().eta, progress.snapshot().limited) == (10.0, True)
 
 
 def test_progress_counts_earlier_rows_but_not_their_cost() -> None:

@@ -13,6 +13,7 @@ from rich.text import Text
 from sal.cli.display.words import duration, progress_line, usage_line
 from sal.runs.progress import Snapshot
 
+BAR_WIDTH = 24
 MAX_ROWS = 8
 """Rows for problems in flight; the rest is counted."""
 
@@ -45,7 +46,7 @@ class RichDisplay:
 
     def update(self, snapshot: Snapshot) -> None:
         self._last = snapshot
-        self._draw(draw(snapshot))
+        self._draw(draw(snapshot, self._console.width))
 
     def _draw(self, region: RenderableType) -> None:
         if self._live is None:
@@ -59,14 +60,19 @@ class RichDisplay:
             self._live.stop()
             self._live = None
         if self._last is not None:
-            self._console.print(draw(self._last, rows=0))
+            self._console.print(draw(self._last, self._console.width, rows=0))
             self._last = None
 
 
-def draw(s: Snapshot, rows: int = MAX_ROWS) -> RenderableType:
-    """The whole live region."""
+def draw(s: Snapshot, width: int, rows: int = MAX_ROWS) -> RenderableType:
+    """The whole live region, for a terminal of `width` columns: the words go before the bar."""
+    line = progress_line(s)
+    bar = min(BAR_WIDTH, width - len(line) - 2)
     top = Table.grid(padding=(0, 2))
-    top.add_row(ProgressBar(total=max(s.total, 1), completed=s.done, width=24), progress_line(s))
+    if bar >= BAR_WIDTH // 4:
+        top.add_row(ProgressBar(total=max(s.total, 1), completed=s.done, width=bar), line)
+    else:
+        top.add_row(line)
     parts: list[RenderableType] = [
         top,
         Text(usage_line("policy", s.policy, s.seconds), style="cyan"),

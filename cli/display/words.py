@@ -20,7 +20,7 @@ def duration(seconds: float) -> str:
 
 def count(number: float) -> str:
     """`812`, `8.1k`, `1.3M`."""
-    for limit, divisor, unit in ((1e3, 1.0, ""), (1e6, 1e3, "k"), (1e9, 1e6, "M")):
+    for limit, divisor, unit in ((999.5, 1.0, ""), (999_950, 1e3, "k"), (999_950_000, 1e6, "M")):
         if number < limit:
             return f"{number / divisor:.0f}" if divisor == 1 else f"{number / divisor:.1f}{unit}"
     return f"{number / 1e9:.1f}G"
@@ -31,12 +31,12 @@ def header_line(title: str, settings: Mapping[str, str]) -> str:
 
 
 def progress_line(s: Snapshot) -> str:
-    """done/total, elapsed, ETA, accuracy so far, failed."""
+    """done/total, elapsed, ETA, accuracy so far (of the weighted vote), failed."""
     parts = [f"{s.done}/{s.total}", duration(s.seconds)]
     if s.eta is not None and s.done < s.total:
-        parts.append(f"ETA {duration(s.eta)}")
+        parts.append(f"ETA {duration(s.eta)}{' (time limit)' if s.limited else ''}")
     if s.accuracy is not None:
-        parts.append(f"weighted {100 * s.accuracy:.1f}%")
+        parts.append(f"accuracy {100 * s.accuracy:.1f}%")
     parts.append(f"failed {s.failed}")
     return "  ".join(parts)
 

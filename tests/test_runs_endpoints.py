@@ -1,0 +1,71 @@
+"""The two servers as a run uses them."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from runs_examples import recipe
+
+from sal.runs.endpoints import RunEndpoints
+from sal.runs.problems import Question
+from sal.runtime.plan import Plan
+from sal.runtime.registry import Registry
+from sal.runtime.session import Servers
+from sal.runtime.tokenizer import Tokenizer
+from sal.tiny.paths import POLICY
+
+pytestmark = pytest.mark.servers
+
+QUESTION = Question("q", "Let p=12, q=p+4. Find q.", "16")
+TEMPLATE = (
+    "{% for m in messages %}<{{ m.role }}>{{ m.content }}</{{ m.role }}>{% endfor %}"
+    "{% if add_generation_prompt %}<assistant>{% endif %}"
+)
+
+
+@pytest.fixture
+def with_template(tmp_path: Path) -> Tokenizer:
+    """The tiny policy's tokenizer as a chat model has it."""
+    shutil.copy(POLICY / "tokenizer.json", tmp_path)
+    config = json.loads((POLICY / "tokenizer_config.json").read_text())
+    (tmp_path / "tokenizer_config.json").write_text(
+        json.dumps({**config, "chat_template": TEMPLATE})
+    )
+    tokenizer = Tokenizer.load(str(tmp_path))
+    assert tokenizer is not None
+    return tokenizer
+
+
+@pytest.mark.parametrize(
+    ("system_prompt", "prompt"),
+    [
+        ("Think.", f"<system>Think.</system><user>{QUESTION.text}</user><assistant>"),
+        (None, f"<user>{QUESTION.text}</user><assistant>"),
+    ],
+)
+def test_a_policy_with_a_chat_template_gets_it(
+    policy_server: str,
+    tmp_path: Path,
+    with_template: Tokenizer,
+    system_prompt: str | None,
+    prompt: str,
+) -> None:
+    with Servers(Plan({}, {"policy": policy_server}), Registry(tmp_path)) as servers:
+        endpoints = RunEndpoints(servers, recipe(prm=None, system_prompt=system_prompt))
+        assert QUESTION.text in endpoints.problem(QUESTION).prompt
+        assert "Think." not in endpoints.problem(QUESTION).prompt  # the tiny policy has none
+        endpoints.backend.tokenizer = with_template
+        assert endpoints.problem(QUESTION).prompt == prompt
+
+
+def test_the_policys_server_says_how_much_it_runs_at_a_time(
+    policy_server: str, tmp_path: Path
+) -> None:
+    with Servers(Plan({}, {"policy": policy_server}), Registry(tmp_path)) as servers:
+        endpoints = RunEndpoints(servers, recipe(prm=None))
+        assert endpoints.capacity is not None
+        assert endpoints.capacity >= 64
+        assert endpoints.parameters == {"policy": pytest.approx(7e5, rel=0.5)}

@@ -1,0 +1,289 @@
+"""Whole runs on real servers: what they leave, and what survives a kill, Ctrl-C, a dead PRM."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import signal
+import subprocess
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+import yaml
+from conftest import CPU_ONLY
+from runs_proxy import Proxy
+from runs_terminal import SAL, Terminal, environment, records
+
+from sal.cli.main import main
+from sal.runtime import hardware
+
+pytestmark = pytest.mark.servers
+
+RULES = ("naive", "weighted", "majority", "pass")
+SIX = ["--budget", "64", "--limit", "6", "--max-tokens", "200"]
+"""Four of the six problems are in flight at a time: a server of 256 requests is full."""
+
+
+def sal(words: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [SAL, *words],
+        cwd=folder,
+        env=environment(folder / "state"),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=240,
+    )
+
+
+def rows_of(folder: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (folder / "results.jsonl").read_text().splitlines()]
+
+
+def check_whole(folder: Path, ids: list[str]) -> dict[str, Any]:
+    """The run's folder is as design.md's Result contract says; returns the summary."""
+    recipe = yaml.safe_load((folder / "recipe.yaml").read_text())
+    assert {"strategy", "params", "versions", "digest", "seed", "problems_digest"} <= set(recipe)
+    rows = rows_of(folder)
+    assert [row["id"] for row in rows] == ids
+    recorded = [record["row"] for record in records(folder, "problem")]
+    assert sorted(recorded, key=lambda row: ids.index(row["id"])) == rows
+    traces = sorted((folder / "traces").iterdir())
+    assert [path.name[:5] for path in traces] == [f"{i:05d}" for i in range(len(ids))]
+    assert [json.loads(path.read_text())["id"] for path in traces] == ids
+    for row in rows:
+        assert row["error"] is None
+        assert 1 <= len(row["completions"]) <= recipe["params"].get("budget", 1)
+        for completion in row["completions"]:
+            assert {"text", "steps", "scores", "tokens", "finish", "key"} <= set(completion)
+            assert len(completion["scores"]) == (len(completion["steps"]) if recipe["prm"] else 0)
+            assert completion["finish"] in ("eot", "length")
+        assert set(row["chosen"]) == set(RULES) - {"pass"}
+        assert set(row["correct"]) == set(RULES)
+        assert row["seconds"] > 0
+    summary: dict[str, Any] = json.loads((folder / "summary.json").read_text())
+    assert (summary["strategy"], summary["recipe"]) == (recipe["strategy"], recipe["digest"])
+    assert (summary["problems"], summary["failed"], summary["owed"]) == (len(ids), 0, 0)
+    for rule in RULES:
+        right = [row["correct"][rule] for row in rows]
+        assert summary["accuracy"][rule]["mean"] == pytest.approx(sum(right) / len(right))
+        assert summary["accuracy"][rule]["stderr"] is not None
+    for endpoint in ("policy", "prm"):
+        for name, total in summary["usage"][endpoint].items():
+            assert total == sum(row["usage"][endpoint][name] for row in rows)
+    assert summary["usage"]["policy"]["completion_tokens"] > 0
+    assert summary["seconds"] > 0
+    assert "sglang" in summary["versions"]
+    return summary
+
+
+@pytest.fixture(scope="module")
+def ids() -> list[str]:
+    from sal.runs.problems import load_problems
+
+    return [question.id for question in load_problems("tiny", limit=6).questions]
+
+
+@pytest.fixture
+def urls(policy_server: str, prm_server: str) -> list[str]:
+    return ["--policy", policy_server, "--prm", prm_server]
+
+
+@pytest.fixture
+def fronts(policy_server: str, prm_server: str) -> Iterator[tuple[Proxy, Proxy]]:
+    with Proxy(policy_server) as policy, Proxy(prm_server) as prm:
+        yield policy, prm
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["greedy"],
+        ["best-of-n", "--budget", "4", "--aggregate", "min"],
+        ["beam", "--budget", "4", "--width", "2", "--temperature", "0.6"],
+        ["dvts", "--budget", "4", "--width", "2", "--seed", "3"],
+    ],
+    ids=lambda words: words[0],
+)
+def test_a_run_leaves_a_whole_folder_and_nothing_else(
+    words: list[str],
+    urls: list[str],
+    ids: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(hardware, "detect", lambda: CPU_ONLY)
+    urls = urls[:2] if words == ["greedy"] else urls
+    before = set(threading.enumerate())
+    children = set(psutil.Process().children(recursive=True))
+    with pytest.raises(SystemExit) as end:
+        main(["run", *words, "--limit", "3", *urls, "--out", str(tmp_path / "run"), "--json"])
+    out, err = capsys.readouterr()
+    assert end.value.code == 0, err
+    summary = check_whole(tmp_path / "run", ids[:3])
+    assert json.loads(out) == summary
+    assert "embedded tiny suite" in err
+    assert "3/3" in err
+    assert (summary["usage"]["prm"]["requests"] > 0) == (words != ["greedy"])
+    assert "Traceback" not in err
+    for thread in set(threading.enumerate()) - before:
+        if thread.name != "sal-wire":  # one for the whole process
+            thread.join(30)
+            assert not thread.is_alive(), thread.name
+    started = set(psutil.Process().children(recursive=True)) - children
+    assert not [p for p in started if "launch_server" in str(p.cmdline())]
+
+
+def test_a_killed_run_goes_on_and_searches_nothing_twice(
+    fronts: tuple[Proxy, Proxy], ids: list[str], tmp_path: Path
+) -> None:
+    policy, prm = fronts
+    run = tmp_path / "run"
+    words = ["run", "dvts", *SIX, "--policy", policy.url, "--prm", prm.url, "--resume", str(run)]
+    first = Terminal(words, tmp_path)  # --resume also starts a run that is not there yet
+    first.until(lambda: records(run, "problem"))
+    first.process.kill()
+    assert first.wait() == -signal.SIGKILL
+    before = (run / "journal.jsonl").read_bytes()
+    done = [record["row"]["id"] for record in records(run, "problem")]
+    assert 1 <= len(done) < len(ids), "it was not killed in the middle"
+    # What a power loss may leave besides: a torn record, owed again.
+    with (run / "journal.jsonl").open("ab") as journal:
+        journal.write(b'{"type":"problem","row":{"id":"' + ids[-1].encode())
+    asked = policy.requests, prm.requests
+
+    second = sal([*words, "--json"], tmp_path)
+
+    assert second.returncode == 0, second.stderr
+    assert json.loads(second.stdout) == check_whole(run, ids)
+    after = (run / "journal.jsonl").read_bytes()
+    assert after.startswith(before[: before.rfind(b"\n") + 1])
+    new = [record["row"] for record in records(run, "problem")[len(done) :]]
+    assert sorted(done + [row["id"] for row in new]) == sorted(ids)
+    # The servers were asked for the owed problems and nothing else.
+    for front, was, endpoint in zip(fronts, asked, ("policy", "prm"), strict=True):
+        assert front.requests - was == sum(row["usage"][endpoint]["requests"] for row in new)
+
+    asked = policy.requests, prm.requests
+    third = sal(words, tmp_path)
+    assert third.returncode == 0
+    assert "| weighted" in third.stdout
+    assert (policy.requests, prm.requests) == asked
+    assert (run / "journal.jsonl").read_bytes() == after
+
+    other = sal([*words, "--seed", "9", "--width", "2"], tmp_path)
+    assert other.returncode == 2
+    assert other.stderr.strip().endswith("these differ: params.width, seed")
+
+
+def test_ctrl_c_says_how_to_go_on_and_that_completes_the_run(
+    urls: list[str], ids: list[str], tmp_path: Path
+) -> None:
+    run = tmp_path / "a run"
+    terminal = Terminal(["run", "best-of-n", *SIX, *urls, "--out", str(run)], tmp_path)
+    terminal.until(lambda: records(run, "problem"))
+    terminal.press_ctrl_c()
+    assert terminal.wait() == 130
+    assert terminal.stdout.read_bytes() == b""
+    shown = terminal.shown
+    assert "Traceback" not in shown
+    assert "best-of-n  budget=64  max_tokens=200" in shown.splitlines()[0]
+    assert "policy " in shown
+    assert "in flight" not in shown  # the live display, not plain lines
+    done = len(rows_of(run))
+    assert 1 <= done < len(ids)
+    assert json.loads((run / "summary.json").read_text())["owed"] == len(ids) - done
+    *_, said, command = shown.rstrip().splitlines()
+    assert said == f"sal: interrupted after {done} problem{'s' if done > 1 else ''}; resume with"
+
+    name, *words = shlex.split(command)
+    assert name == "sal"
+    resumed = sal(words, tmp_path)
+    assert resumed.returncode == 0, resumed.stderr
+    check_whole(run, ids)
+    head, rule, *table = resumed.stdout.splitlines()
+    assert head.startswith("| best-of-n, budget 64 | 6 problems")
+    assert set(rule) == {"|", "-"}
+    assert [line.split()[1] for line in table[:4]] == list(RULES)
+    assert len({len(line) for line in resumed.stdout.splitlines()}) == 1
+
+
+@pytest.mark.parametrize("moment", ["starting", "searching"])
+def test_ctrl_c_leaves_no_server_of_ours_behind(
+    moment: str, prm_server: str, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    words = ["run", "best-of-n", "--budget", "64", "--limit", "300", "--policy", "tiny"]
+    terminal = Terminal([*words, "--prm", prm_server, "--out", str(run)], tmp_path)
+    whole = psutil.Process(terminal.process.pid)
+
+    def servers() -> list[psutil.Process]:
+        return [p for p in whole.children(recursive=True) if "launch_server" in str(p.cmdline())]
+
+    def searching() -> bool:
+        return bool(records(run, "session"))
+
+    terminal.until(servers if moment == "starting" else searching)
+    ours = whole.children(recursive=True)
+    assert servers()
+    terminal.press_ctrl_c()
+    assert terminal.wait() == 130
+    assert "Traceback" not in terminal.shown
+    assert f"--resume {run}" in terminal.shown
+    _, alive = psutil.wait_procs(ours, timeout=10)
+    assert [p for p in alive if p.status() != psutil.STATUS_ZOMBIE] == []
+
+
+def test_a_dead_prm_stops_the_run_which_goes_on_when_it_is_back(
+    fronts: tuple[Proxy, Proxy], ids: list[str], tmp_path: Path
+) -> None:
+    policy, prm = fronts
+    run = tmp_path / "run"
+    words = ["run", "best-of-n", *SIX, "--policy", policy.url, "--prm", prm.url]
+    terminal = Terminal([*words, "--out", str(run)], tmp_path)
+    terminal.until(lambda: records(run, "problem"))
+    prm.cut()
+    assert terminal.wait() == 1
+    *_, said, command = terminal.shown.rstrip().splitlines()
+    assert "Traceback" not in terminal.shown
+    assert f"sal: the prm server at {prm.url} takes no more connections" in terminal.shown
+    assert said == "resume with"
+    done = rows_of(run)
+    assert 1 <= len(done) < len(ids)
+    assert all(row["error"] is None for row in done)  # what it left undone is owed, not failed
+
+    gone = sal(shlex.split(command)[1:], tmp_path)
+    assert (gone.returncode, gone.stdout) == (2, "")
+    prm.mend()
+    resumed = sal(shlex.split(command)[1:], tmp_path)
+    assert resumed.returncode == 0, resumed.stderr
+    check_whole(run, ids)
+    assert all(row in rows_of(run) for row in done)
+
+
+def test_a_problem_that_fails_is_a_failed_row_and_exit_code_1(
+    urls: list[str], tmp_path: Path
+) -> None:
+    rows = [
+        {"question": "Let p=12, q=p+4, r=q+p. Find r.", "answer": "28"},
+        {"question": "Let p=1. " * 2000, "answer": "1"},  # more than the policy's context
+    ]
+    (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    words = ["run", "best-of-n", "--budget", "2", "--dataset", "rows.jsonl", "--out", "run"]
+    done = sal([*words, *urls], tmp_path)
+    assert done.returncode == 1, done.stderr
+    assert done.stderr.splitlines()[-1] == "sal: 1 of 2 problems failed"
+    assert "1 failed (counted as wrong)" in done.stdout
+    first, second = rows_of(tmp_path / "run")
+    assert first["error"] is None
+    assert second["error"]
+    assert second["completions"] == []
+    summary = json.loads((tmp_path / "run" / "summary.json").read_text())
+    assert (summary["problems"], summary["failed"], summary["owed"]) == (2, 1, 0)
+    assert not os.path.exists(tmp_path / "runs-out")
