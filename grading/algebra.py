@@ -143,7 +143,9 @@ def _differs_somewhere(left: Any, right: Any) -> bool:
     if not isinstance(left, sympy.Expr) or not isinstance(right, sympy.Expr):
         return False
     unknown = sorted(left.free_symbols | right.free_symbols, key=str)
-    if len(unknown) > 6 or not unknown or left.has(sympy.core.function.AppliedUndef):
+    if left == right or len(unknown) > 6 or not unknown:
+        return False
+    if left.has(sympy.core.function.AppliedUndef, sympy.Sum, sympy.Product, sympy.Integral):
         return False
     point = {symbol: _CHECK_POINTS[index % 3] + index // 3 for index, symbol in enumerate(unknown)}
     try:

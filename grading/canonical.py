@@ -17,6 +17,7 @@ _CLOCK = re.compile(
 )
 _CHOICE = re.compile(r"(?:\\text\{\s*)?\(\s*([A-Z])\s*\)(?:\s*\})?|\\text\{\s*([A-Z])\s*\}")
 _GAP = re.compile(r" (?![0-9a-zA-Z])|(?<![0-9a-zA-Z]) ")
+_ITEMS = re.compile(r",(?=\d{3}(?!\d))")
 _TEXT = re.compile(r"\\text\{\s*([^{}]*?)\s*\}")
 _DECIMAL = re.compile(r"(?<![\d.])(\d+)\.(\d*?)0*(?![\d.])")
 _BARE_POINT = re.compile(r"(?<!\d)\.(?=\d)")
@@ -51,7 +52,8 @@ def _spell(answer: str) -> str:
     text = _TEXT.sub(r" \1 ", text).replace(r"\times", r"\cdot")
     text = _DECIMAL.sub(lambda match: _trim(match[1], match[2]), _BARE_POINT.sub("0.", text))
     text = re.sub(r"\s+", " ", text).strip()
-    return _GAP.sub("", text)
+    # A space keeps `32, 349` two items, however often it is read.
+    return _ITEMS.sub(", ", _GAP.sub("", text))
 
 
 def _trim(whole: str, decimals: str) -> str:

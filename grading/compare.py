@@ -241,6 +241,8 @@ def _groups(gold: str, pred: str, algebra: Algebra, depth: int) -> bool | None:
     if left is None and right is None:
         return None
     if left is None or right is None:
+        if split_relations(pred if left is not None else gold)[1]:
+            return None  # `(x, y) = (2, 3)`
         group, other = (left, pred) if left is not None else (right, gold)
         if group is None or len(group.items) != 1:
             # An equation in several unknowns may hold commas; a value never equals a group.
@@ -253,10 +255,7 @@ def _groups(gold: str, pred: str, algebra: Algebra, depth: int) -> bool | None:
 def _same_groups(gold: Group, pred: Group, algebra: Algebra, depth: int) -> bool:
     kinds = {gold.kind, pred.kind}
     if kinds <= {"list", "set"}:
-        left, right = gold.items, pred.items
-        if "set" in kinds:
-            left, right = _distinct(left), _distinct(right)
-        return _unordered(left, right, algebra, depth)
+        return _unordered(_distinct(gold.items), _distinct(pred.items), algebra, depth)
     if "set" in kinds:
         return False  # \{1,2\} is no point
     if kinds == {"closed", "tuple"} and len(gold.items) == 2:
@@ -334,6 +333,12 @@ class _Statement:
         self.name = ""
         self.value: str | None = None
         if not self.signs or any(sign not in ("=", r"\approx", r"\in") for sign in self.signs):
+            return
+        if r"\approx" in self.signs[1:]:  # `x = 1/3 \approx 0.33` states 1/3
+            at = self.signs.index(r"\approx", 1)
+            self.sides, self.signs = self.sides[: at + 1], self.signs[:at]
+        elif self.signs == [r"\approx"] and not is_name(self.sides[0]):
+            self.value = self.sides[0]
             return
         if len(self.sides) == 2 and is_name(self.sides[1]) and not is_name(self.sides[0]):
             self.sides.reverse()  # `5 = x`

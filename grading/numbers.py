@@ -115,6 +115,8 @@ def stands_for(decimal: Number, value: Fraction, places: int) -> bool:
         return False
     if abs(error) * 10**12 <= abs(value):
         return True
+    if (value / unit).denominator == 1:
+        return False  # could have been written exactly: 3.999999999 is not 4
     if decimal.places >= 6 and abs(error) * 10**9 <= abs(value):
         return True
     return abs(error) <= unit / 2 or 0 <= -error < unit
