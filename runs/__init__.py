@@ -1,1 +1,1 @@
-"""An experiment: problems, recipe, journal, resume, results."""
+"""An experiment: problems, recipe, journal, resume, results. Knows nothing of the terminal."""

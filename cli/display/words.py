@@ -1,0 +1,49 @@
+"""A snapshot in words, the same for every display."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from sal.runs.progress import Snapshot
+from sal.runtime.usage import Usage
+
+
+def duration(seconds: float) -> str:
+    """`8s`, `1m05s`, `2h03m`."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole}s"
+    if whole < 3600:
+        return f"{whole // 60}m{whole % 60:02d}s"
+    return f"{whole // 3600}h{whole % 3600 // 60:02d}m"
+
+
+def count(number: float) -> str:
+    """`812`, `8.1k`, `1.3M`."""
+    for limit, divisor, unit in ((1e3, 1.0, ""), (1e6, 1e3, "k"), (1e9, 1e6, "M")):
+        if number < limit:
+            return f"{number / divisor:.0f}" if divisor == 1 else f"{number / divisor:.1f}{unit}"
+    return f"{number / 1e9:.1f}G"
+
+
+def header_line(title: str, settings: Mapping[str, str]) -> str:
+    return "  ".join([title, *(f"{name}={value}" for name, value in settings.items())])
+
+
+def progress_line(s: Snapshot) -> str:
+    """done/total, elapsed, ETA, accuracy so far, failed."""
+    parts = [f"{s.done}/{s.total}", duration(s.seconds)]
+    if s.eta is not None and s.done < s.total:
+        parts.append(f"ETA {duration(s.eta)}")
+    if s.accuracy is not None:
+        parts.append(f"weighted {100 * s.accuracy:.1f}%")
+    parts.append(f"failed {s.failed}")
+    return "  ".join(parts)
+
+
+def usage_line(name: str, usage: Usage, seconds: float) -> str:
+    """Tokens through the endpoint, the cached share of its prompts, and its rate."""
+    through = usage.prompt_tokens + usage.completion_tokens
+    cached = usage.cached_tokens / usage.prompt_tokens if usage.prompt_tokens else 0.0
+    rate = usage.uncached_tokens / seconds if seconds > 0 else 0.0
+    return f"{name:<6}  {count(through)} tokens  {100 * cached:.0f}% cached  {count(rate)} tokens/s"

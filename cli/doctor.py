@@ -1,0 +1,43 @@
+"""`sal doctor`: what is here, what would run, what is missing."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from sal.runtime.checkup import checkup
+from sal.runtime.default_models import default_models
+from sal.runtime.registry import Registry
+
+
+def doctor(
+    policy: Annotated[
+        str | None, typer.Option(help="Plan for this policy. [default: the tiny one]")
+    ] = None,
+    prm: Annotated[
+        str | None, typer.Option(help="Plan for this PRM. [default: the tiny one]")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
+) -> None:
+    """Look at this machine and say whether a run is possible, and how to mend what is missing."""
+    checks = checkup(*default_models(policy, prm), Registry())
+    fatal = any(check.fatal for check in checks)
+    if as_json:
+        typer.echo(json.dumps({"ok": not fatal, "checks": [asdict(c) for c in checks]}, indent=2))
+    else:
+        table = Table(show_header=True, box=None, pad_edge=False)
+        table.add_column("")
+        table.add_column("what", no_wrap=True)
+        table.add_column("found", overflow="fold")
+        for check in checks:
+            mark = "[red]✗[/]" if check.fatal else "[yellow]![/]" if check.mend else "[green]✓[/]"
+            table.add_row(mark, check.what, check.found)
+            if check.mend:
+                table.add_row("", "", f"→ {check.mend}", style="bold")
+        Console().print(table)
+    raise typer.Exit(1 if fatal else 0)

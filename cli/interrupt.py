@@ -1,0 +1,65 @@
+"""Ctrl-C and SIGTERM: the first asks for a clean end, the second forces it."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType, TracebackType
+from typing import Self
+
+EXIT_CODE = 130
+
+
+class Interrupt:
+    """While entered, a first signal raises KeyboardInterrupt in the main thread.
+
+    Inside `deferred()` it only sets `asked`, for code that looks at it and must end in order. A
+    second signal ends the process at once, and the servers that it started with it.
+    """
+
+    def __init__(self) -> None:
+        self.asked = False
+        self._deferred = False
+        self._before: dict[int, object] = {}
+
+    @contextmanager
+    def deferred(self) -> Iterator[None]:
+        self._deferred = True
+        try:
+            yield
+        finally:
+            self._deferred = False
+
+    def __enter__(self) -> Self:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            self._before[number] = signal.signal(number, self._handle)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)  # type: ignore[arg-type]
+
+    def _handle(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002
+        if self.asked:
+            _end_now()
+        self.asked = True
+        if not self._deferred:
+            raise KeyboardInterrupt
+
+
+def _end_now() -> None:
+    import psutil
+
+    for child in psutil.Process().children(recursive=True):
+        try:
+            child.kill()
+        except psutil.NoSuchProcess:
+            continue
+    os._exit(EXIT_CODE)

@@ -1,0 +1,106 @@
+"""The `sal` command. Command modules are thin and import what is heavy inside their functions."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from typing import Annotated
+
+import typer
+
+from sal import __version__
+
+COMMANDS = {
+    "run": "Search every problem of a dataset with STRATEGY, and grade what is found.",
+    "up": "Start the policy and the PRM, and keep them for the runs to come.",
+    "down": "End the servers that `sal up` keeps running.",
+    "grade": "Grade the answers in a file of completions.",
+    "doctor": "Look at this machine: what was found, what would be chosen, what is missing.",
+}
+"""Each is the function of its name in the module of its name."""
+
+
+def build(arguments: Sequence[str]) -> typer.Typer:
+    """The application; of the commands, only those named in `arguments` are imported."""
+    app = typer.Typer(
+        name="sal",
+        help="Search and learn on SGLang: test-time search for small models against a PRM.",
+        add_completion=False,
+        rich_markup_mode="rich",
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    app.callback(invoke_without_command=True)(_root)
+    for name, words in COMMANDS.items():
+        if name in arguments:
+            module = import_module(f"sal.cli.{name}")
+            app.command(name, epilog=getattr(module, "EPILOG", None))(getattr(module, name))
+        else:
+            app.command(name, help=words)(_not_asked_for)
+    return app
+
+
+def _not_asked_for() -> None:
+    """Stands for a command in `sal --help`."""
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        print(f"sal {__version__}")
+        raise typer.Exit
+
+
+def _root(
+    context: typer.Context,
+    version: Annotated[  # noqa: ARG001 - its callback does it
+        bool,
+        typer.Option("--version", help="Print the version.", callback=_show_version, is_eager=True),
+    ] = False,
+) -> None:
+    if context.invoked_subcommand is None:
+        print(context.get_help())
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run `sal`; ends the process with 0, 1 (failures), 2 (bad usage) or 130 (interrupted).
+
+    What a user can cause is one line on stderr; SAL_DEBUG=1 shows the traceback as well.
+    """
+    arguments = sys.argv[1:] if arguments is None else list(arguments)
+    try:
+        code = build(arguments)(args=arguments, prog_name="sal", standalone_mode=False) or 0
+    except KeyboardInterrupt:
+        code = 130
+    except typer.Abort:
+        code = 130
+    except Exception as error:
+        code = _explain(error)
+    sys.stdout.flush()
+    sys.exit(code)
+
+
+def _explain(error: Exception) -> int:
+    """Print what went wrong; returns the exit code. A defect of ours keeps its traceback."""
+    if os.environ.get("SAL_DEBUG") == "1":
+        import traceback
+
+        traceback.print_exception(error)
+    from sal.runs.errors import RunError, ServersLost
+    from sal.runtime.errors import EndpointError, LaunchError
+
+    if isinstance(error, typer.TyperException):
+        return _say(" ".join(error.format_message().split()), error.exit_code)
+    if isinstance(error, ServersLost):
+        return _say(str(error), 1)
+    if isinstance(error, RunError):
+        return _say(str(error), 2)
+    if isinstance(error, LaunchError | EndpointError | OSError):
+        return _say(str(error), 1)
+    raise error
+
+
+def _say(message: str, code: int) -> int:
+    print(f"sal: {message}", file=sys.stderr)
+    return code

@@ -1,0 +1,194 @@
+"""What `sal run` does with its flags: prepare, start, follow, and show the result."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import yaml
+
+from sal.cli.display.choose import choose_display
+from sal.cli.display.interface import Display, DisplayName
+from sal.cli.interrupt import EXIT_CODE, Interrupt
+from sal.cli.table import summary_table
+from sal.runs.errors import RunError
+from sal.runs.folder import RunFolder, check_folder
+from sal.runs.problems import TINY
+from sal.runs.runner import TimeLimit
+from sal.runs.settings import Prepared, Settings, prepare
+
+if TYPE_CHECKING:
+    from sal.runs.execute import Outcome
+    from sal.runtime.hardware import Hardware
+    from sal.runtime.plan import Plan
+
+TINY_SECONDS = 300.0
+"""How long the embedded suite may take by default, servers included."""
+
+ADMIT_SECONDS = 240.0
+"""When its last problem may be expected to end, so that a slow one still fits."""
+
+LEAST_SECONDS = 60.0
+"""Left for searching however long a first, cold start of the servers took."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """Where the results go, and how the run is followed."""
+
+    out: Path | None
+    resume: Path | None
+    dry_run: bool
+    display: DisplayName
+    json: bool
+
+
+def search(settings: Settings, options: Options, began: float) -> int:
+    """Returns the exit code; `began` is `time.monotonic()` at the command's start."""
+    from sal.runtime.frontend_light import use_light_frontend
+    from sal.runtime.hardware import detect
+
+    use_light_frontend()  # before a program is imported: the whole of sglang takes 10 s
+    hardware = detect()
+    display = choose_display(options.display)
+    with Interrupt() as interrupt:
+        prepared = prepare(settings, gpu=bool(hardware.gpus))
+        plan = _plan(prepared, hardware)
+        path = options.resume or options.out or _new_folder(prepared)
+        check_folder(path, prepared.recipe, resume=options.resume is not None)
+        if options.dry_run:
+            _show_plan(plan, prepared, path, as_json=options.json)
+            return 0
+        timed = _is_default_tiny(settings, prepared)
+        display.header(f"sal {settings.strategy}", settings.given())
+        if TINY in (prepared.recipe.policy, prepared.recipe.dataset) and not hardware.gpus:
+            until = ": as many of its problems as finish in 5 minutes" if timed else ""
+            display.note(f"No GPU: the embedded tiny suite{until}.")
+        with RunFolder(path, prepared.recipe, resume=options.resume is not None) as folder:
+            try:
+                outcome = _follow(prepared, plan, folder, display, interrupt, began, timed)
+            except KeyboardInterrupt:
+                outcome = None
+            finally:
+                display.close()
+    if outcome is None or outcome.interrupted:
+        done = "" if outcome is None else f" after {outcome.summary.problems} problems"
+        print(f"sal: interrupted{done}; resume with", file=sys.stderr)
+        print(f"  {resume_command(sys.argv[1:], path)}", file=sys.stderr)
+        return EXIT_CODE
+    return _show(outcome, path, as_json=options.json)
+
+
+def resume_command(arguments: Sequence[str], path: Path) -> str:
+    """The command that was given, with `--resume PATH` in place of where it was to write."""
+    kept: list[str] = []
+    skip = False
+    for argument in arguments:
+        if skip:
+            skip = False
+        elif argument in ("--out", "--resume"):
+            skip = True
+        elif not argument.startswith(("--out=", "--resume=")):
+            kept.append(argument)
+    return shlex.join(["sal", *kept, "--resume", str(path)])
+
+
+def _plan(prepared: Prepared, hardware: Hardware) -> Plan:
+    from sal.runs.endpoints import model_location
+    from sal.runtime.plan import PlanError, make_plan
+
+    recipe = prepared.recipe
+    try:
+        return make_plan(
+            hardware,
+            model_location(recipe.policy, "policy"),
+            model_location(recipe.prm, "prm"),
+            policy_args=recipe.policy_args,
+            prm_args=recipe.prm_args,
+        )
+    except PlanError as error:
+        raise RunError(str(error)) from error
+
+
+def _follow(
+    prepared: Prepared,
+    plan: Plan,
+    folder: RunFolder,
+    display: Display,
+    interrupt: Interrupt,
+    began: float,
+    timed: bool,
+) -> Outcome:
+    from sal.grading.grader import Grader
+    from sal.runs.endpoints import RunEndpoints
+    from sal.runs.execute import execute
+    from sal.runtime.session import Servers
+    from sal.strategies.answers import last_boxed
+
+    display.note(f"folder {folder.path}")
+    with Servers(plan, on_status=display.status) as servers, Grader() as grader:
+        endpoints = RunEndpoints(servers, prepared.recipe)
+        with interrupt.deferred():
+            return execute(
+                prepared,
+                folder,
+                endpoints,
+                grader,
+                answer_key=last_boxed,
+                tick=display.update,
+                interrupted=lambda: interrupt.asked,
+                time_limit=_time_left(began) if timed else None,
+            )
+
+
+def _time_left(began: float) -> TimeLimit:
+    """What the start of the servers left of the embedded suite's time."""
+    spent = time.monotonic() - began
+    return TimeLimit(
+        admit_until=max(ADMIT_SECONDS - spent, LEAST_SECONDS),
+        stop_at=max(TINY_SECONDS - 10.0 - spent, 2 * LEAST_SECONDS),
+    )
+
+
+def _is_default_tiny(settings: Settings, prepared: Prepared) -> bool:
+    return settings.dataset is None and settings.limit is None and prepared.recipe.dataset == TINY
+
+
+def _new_folder(prepared: Prepared) -> Path:
+    name = Path(prepared.recipe.dataset.partition(":")[0]).stem or "problems"
+    now = datetime.now().strftime("%Y%m%d-%H%M%S")
+    return Path("runs-out") / f"{prepared.recipe.strategy}-{name}-{now}"
+
+
+def _show_plan(plan: Plan, prepared: Prepared, path: Path, *, as_json: bool) -> None:
+    recipe = yaml.safe_load(prepared.recipe.dump())
+    if as_json:
+        content = {"plan": plan.lines(), "recipe": recipe, "folder": str(path)}
+        print(json.dumps(content, indent=2, ensure_ascii=False))
+        return
+    print("# plan (nothing was started)")
+    print("\n".join(plan.lines()))
+    print(f"\n# recipe, for {path}")
+    print(prepared.recipe.dump(), end="")
+
+
+def _show(outcome: Outcome, path: Path, *, as_json: bool) -> int:
+    summary = outcome.summary
+    if outcome.timed_out:
+        rest = f"{summary.owed} more would take longer; --limit chooses how many"
+        print(f"Time is up: complete over {summary.problems} problems ({rest}).", file=sys.stderr)
+    if as_json:
+        print(json.dumps(summary.as_json(), indent=2))
+    else:
+        print(summary_table(summary, path))
+    if summary.failed:
+        print(f"sal: {summary.failed} of {summary.problems} problems failed", file=sys.stderr)
+        return 1
+    return 0

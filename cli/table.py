@@ -1,0 +1,48 @@
+"""A finished run as a Markdown table."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from sal.cli.display.words import count, duration
+from sal.runs.results import RULES, Estimate, Summary
+from sal.runtime.usage import Usage
+
+
+def summary_table(summary: Summary, folder: Path) -> str:
+    """Accuracy by rule in percent, ± one standard error over problems; cost; where it lies."""
+    problems = f"{summary.problems} problem{'' if summary.problems == 1 else 's'}"
+    if summary.failed:
+        problems += f", {summary.failed} failed (counted as wrong)"
+    rows: list[tuple[str, str]] = [(rule, _percent(summary.accuracy[rule])) for rule in RULES]
+    rows += [
+        ("policy", _tokens(summary.policy)),
+        ("PRM", _tokens(summary.prm)),
+        ("time", duration(summary.seconds)),
+        ("folder", f"{folder}"),
+    ]
+    if summary.unspent:
+        rows.insert(-2, ("unspent", f"{summary.unspent} completions"))
+    if summary.truncated:
+        rows.insert(-2, ("truncated", f"{summary.truncated} of {summary.completions} completions"))
+    head = (f"{summary.strategy}, budget {summary.budget}", problems)
+    cells = [tuple(cell.replace("|", "\\|") for cell in row) for row in [head, *rows]]
+    left, right = (max(len(row[i]) for row in cells) for i in (0, 1))
+    lines = [f"| {a:<{left}} | {b:<{right}} |" for a, b in cells]
+    lines.insert(1, f"|{'-' * (left + 2)}|{'-' * (right + 2)}|")
+    return "\n".join(lines)
+
+
+def _percent(estimate: Estimate) -> str:
+    mean, error = (f"{100 * value:.1f}" for value in (estimate.mean, estimate.stderr))
+    return f"{mean} ± {error} %" if error != "nan" else f"{mean} %"
+
+
+def _tokens(usage: Usage) -> str:
+    if not usage.requests:
+        return "not used"
+    cached = usage.cached_tokens / usage.prompt_tokens if usage.prompt_tokens else 0.0
+    return (
+        f"{count(usage.completion_tokens)} tokens generated, "
+        f"{count(usage.prompt_tokens)} prefilled ({100 * cached:.0f}% from the cache)"
+    )

@@ -1,0 +1,117 @@
+"""`sal up`: start the servers and leave them running."""
+
+from __future__ import annotations
+
+import time
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from sal.runtime.default_models import default_models
+from sal.runtime.errors import LaunchError
+from sal.runtime.hardware import detect
+from sal.runtime.launch import Server, start_all
+from sal.runtime.plan import Plan, PlanError, Role, ServerSpec, make_plan
+from sal.runtime.registry import Registry, Warm
+
+_POLL_S = 0.5
+
+
+def up(
+    policy: Annotated[
+        str | None, typer.Option(help="Folder or Hub name of the policy. [default: the tiny one]")
+    ] = None,
+    prm: Annotated[
+        str | None, typer.Option(help="Folder or Hub name of the PRM. [default: the tiny one]")
+    ] = None,
+    policy_arg: Annotated[
+        list[str] | None, typer.Option(help="An SGLang flag for the policy, as '--flag value'.")
+    ] = None,
+    prm_arg: Annotated[
+        list[str] | None, typer.Option(help="An SGLang flag for the PRM, as '--flag value'.")
+    ] = None,
+) -> None:
+    """Start the policy and the PRM, and keep them for the runs to come (`sal down` ends them)."""
+    console = Console(stderr=True)
+    registry = Registry()
+    policy, prm = default_models(policy, prm)
+    try:
+        plan = make_plan(
+            detect(), policy, prm, policy_args=policy_arg or (), prm_args=prm_arg or ()
+        )
+    except PlanError as error:
+        console.print(str(error), style="red", highlight=False)
+        raise typer.Exit(2) from error
+    missing, loading = _compare(plan, registry, console)
+    if not plan.servers:
+        console.print("Nothing to start: name a model with --policy or --prm.")
+        raise typer.Exit(2)
+    try:
+        _start(missing, loading, registry, console)
+    except LaunchError as error:
+        console.print(str(error), style="red", highlight=False, markup=False)
+        raise typer.Exit(1) from error
+    except KeyboardInterrupt:
+        console.print("interrupted: what was being started is stopped")
+        raise typer.Exit(130) from None
+
+
+def _compare(
+    plan: Plan, registry: Registry, console: Console
+) -> tuple[list[ServerSpec], list[Warm]]:
+    """Which servers are missing, and which another `sal up` is still loading."""
+    missing: list[ServerSpec] = []
+    loading: list[Warm] = []
+    for role, spec in plan.servers.items():
+        warm = registry.get(role)
+        if warm is None:
+            missing.append(spec)
+        elif warm.digest != spec.digest:
+            console.print(
+                f"Another {role} is up, or the same with other flags: {warm.model}. "
+                "End it first: sal down"
+            )
+            raise typer.Exit(2)
+        elif warm.answers():
+            console.print(f"{role}: already up at {warm.url} ({warm.model})", highlight=False)
+        else:
+            loading.append(warm)
+    return missing, loading
+
+
+def _start(
+    missing: list[ServerSpec], loading: list[Warm], registry: Registry, console: Console
+) -> None:
+    servers = [Server(spec, registry.logs, detached=True) for spec in missing]
+    states: dict[Role, str] = {}
+    with console.status("starting") as status:
+
+        def show(role: Role, text: str) -> None:
+            states[role] = text
+            status.update(" | ".join(f"{name}: {state}" for name, state in states.items()))
+
+        try:
+            start_all(servers, show, registry.record)
+        except BaseException:
+            for server in servers:
+                registry.forget(server.spec.role)
+            raise
+        for warm in loading:
+            show(warm.role, "loading (started by another `sal up`)")
+            _wait(warm, registry)
+    for server in servers:
+        console.print(
+            f"{server.spec.role}: up at {server.url} ({server.spec.model})", highlight=False
+        )
+    for warm in loading:
+        console.print(f"{warm.role}: up at {warm.url} ({warm.model})", highlight=False)
+
+
+def _wait(warm: Warm, registry: Registry) -> None:
+    """Until a server that another `sal up` started takes requests."""
+    while not warm.answers():
+        if not warm.alive():
+            registry.forget(warm.role)
+            raise LaunchError(f"the {warm.role} server did not start (its log: {warm.log})")
+        time.sleep(_POLL_S)

@@ -1,0 +1,41 @@
+# `pip install rust-just`, then one of these. Each sets up what it needs.
+
+python := env("SAL_PYTHON", "python3")
+bin := justfile_directory() / ".venv/bin"
+
+# one torch thread per process: the policy server, the PRM server and the client share the cores
+export OMP_NUM_THREADS := env("OMP_NUM_THREADS", "1")
+export TOKENIZERS_PARALLELISM := "false"
+
+_default:
+    @just --list
+
+# a virtual environment with everything pinned (once; again when the pins change)
+setup:
+    #!/usr/bin/env bash
+    set -euo pipefail
+    want=$(cat pyproject.toml constraints.txt | sha256sum | cut -c1-16)
+    if [ -x .venv/bin/sal ] && [ "$(cat .venv/sal-pins 2>/dev/null)" = "$want" ]; then exit 0; fi
+    echo "setting up .venv (several GB the first time)" >&2
+    "{{ python }}" -m venv .venv
+    .venv/bin/python -m pip install --quiet --disable-pip-version-check uv
+    .venv/bin/uv pip install --quiet --python .venv/bin/python -c constraints.txt -e '.[dev]'
+    echo "$want" > .venv/sal-pins
+
+# the main job: DVTS with 128 completions a problem on two real SGLang servers
+demo *ARGS: setup
+    {{ bin }}/sal run dvts --budget 128 {{ ARGS }}
+
+# every test, real servers included
+test *ARGS: setup
+    {{ bin }}/python -m pytest {{ ARGS }}
+
+# lint and strict types over all rooms
+check: setup
+    {{ bin }}/ruff check .
+    {{ bin }}/ruff format --check .
+    {{ bin }}/mypy
+
+# make the tiny policy, the tiny PRM and their problems from seeds (resumable)
+train-tiny *ARGS: setup
+    {{ bin }}/python -m sal.tiny.train {{ ARGS }}

@@ -1,0 +1,93 @@
+"""Beam search over steps against a PRM (Snell et al., arXiv 2408.03314, section 5.2).
+
+1. Sample N first steps.
+2. Score every step with the PRM.
+3. Keep the N/M best.
+4. Sample M continuations of each, N in all; go to 2, for at most 40 rounds.
+
+Two things differ from the paper, where it leaves them open. A finished beam is a completion: it
+is put aside and counts against N, so that N completions are sampled and never more; the steps go
+on with what is left (as in REBASE, arXiv 2408.00724). And the last round runs to the end of text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from sglang.lang.api import function
+
+from sal.programs import checks
+from sal.programs.expand import Candidate, Search
+from sal.programs.problem import SEPARATOR, Problem
+from sal.programs.trace import SearchResult, Trace
+from sal.strategies.aggregate import Aggregate
+from sal.strategies.answers import last_boxed
+from sal.strategies.keep import survivors, widths
+from sal.verifiers.interface import Verifier
+
+
+@dataclass(frozen=True, slots=True)
+class BeamParams:
+    """`budget` is N, the beams; `width` is M, the continuations of each one kept.
+
+    N need not be a multiple of M: ceil(N/M) beams are kept and their continuations sum to N.
+    M = 4, 40 rounds and the last step's score are the paper's, temperature 0.8 is that of
+    Beeching et al. (2024); `max_tokens` bounds a whole completion.
+    """
+
+    budget: int = 16
+    width: int = 4
+    max_steps: int = 40
+    temperature: float = 0.8
+    aggregate: Aggregate = "last"
+    max_tokens: int = 2048
+    separator: str = SEPARATOR
+
+    def __post_init__(self) -> None:
+        for name in ("budget", "width", "max_steps"):
+            checks.whole_number(name, getattr(self, name))
+        checks.sampling(self.temperature, self.max_tokens, self.separator)
+        checks.reduction(self.aggregate)
+
+    @property
+    def live_states(self) -> int:
+        """The most threads that a run holds at a time, for admission control."""
+        return 1 + self.budget + -(-self.budget // self.width)
+
+
+@function  # type: ignore[untyped-decorator]  # sglang has no types
+def beam(
+    s: Any,
+    problem: str | Problem,
+    *,
+    params: BeamParams,
+    verifier: Verifier,
+    answer_key: Callable[[str], str] = last_boxed,
+    seed: int = 0,
+    trace: Trace | None = None,
+) -> SearchResult:
+    """Search one problem; what is left in the state is that of `best_of_n`."""
+    with Search(s, problem, params, verifier, seed, trace) as search:
+        completed: list[Candidate] = []
+        beams, shares = [search.root], [params.budget]
+        for step in range(1, params.max_steps + 1):
+            search.reach(step)
+
+            # Sample and score
+            candidates = search.expand(beams, shares, whole=step == params.max_steps)
+
+            # Put finished beams aside
+            completed += [c for c in candidates if c.done]
+            left = params.budget - len(completed)
+
+            # Keep
+            growing = [c for c in candidates if c.open]
+            values = [c.value(params.aggregate) for c in growing]
+            beams = [growing[i] for i in survivors(values, left, params.width)]
+            search.prune(growing, keep=beams)
+            shares = widths(left, len(beams))
+            if not beams:
+                break
+        return search.conclude(completed, params.aggregate, answer_key)

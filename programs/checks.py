@@ -1,0 +1,28 @@
+"""Checks that parameters make of themselves."""
+
+from __future__ import annotations
+
+import math
+
+from sal.strategies.aggregate import AGGREGATES
+
+
+def whole_number(name: str, value: object, least: int = 1) -> None:
+    """Raises ValueError, naming the field, unless `value` is an int of at least `least`."""
+    if not isinstance(value, int) or isinstance(value, bool) or value < least:
+        raise ValueError(f"{name} must be a whole number of at least {least}, not {value!r}")
+
+
+def sampling(temperature: float, max_tokens: int, separator: str) -> None:
+    """The fields that every program has; raises ValueError naming the one that is wrong."""
+    if not isinstance(temperature, int | float) or not 0 <= temperature < math.inf:
+        raise ValueError(f"temperature must be a number of at least 0, not {temperature!r}")
+    whole_number("max_tokens", max_tokens)
+    if not isinstance(separator, str) or not separator:
+        raise ValueError(f"separator must be a text that is not empty, not {separator!r}")
+
+
+def reduction(aggregate: str) -> None:
+    """Raises ValueError unless `aggregate` names a reduction of step scores."""
+    if aggregate not in AGGREGATES:
+        raise ValueError(f"aggregate must be one of {', '.join(AGGREGATES)}, not {aggregate!r}")

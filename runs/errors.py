@@ -1,0 +1,25 @@
+"""What can go wrong with a run through its user's input; each message is one line.
+
+RunError
+├── DatasetError   no such file, split or field; the Hub cannot be reached
+├── FolderError    the run's folder is taken, locked, or holds another recipe
+└── ServersLost    a server died and did not come back; the run can be resumed
+"""
+
+from __future__ import annotations
+
+
+class RunError(Exception):
+    """A run cannot start or go on; the message says what to change."""
+
+
+class DatasetError(RunError):
+    """The problems cannot be read."""
+
+
+class FolderError(RunError):
+    """The run's folder cannot be used."""
+
+
+class ServersLost(RunError):
+    """A server died and did not come back; what is finished is in the journal."""

@@ -1,0 +1,173 @@
+"""A prepared run from its first owed problem to its summary."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from functools import partial
+from typing import Any, Protocol
+
+from sal.grading.grader import Grader
+from sal.programs.problem import Problem
+from sal.programs.trace import SearchResult, Trace
+from sal.runs.folder import RunFolder, write_atomically
+from sal.runs.journal import Record
+from sal.runs.judging import judge
+from sal.runs.problems import Question
+from sal.runs.progress import Progress, Snapshot
+from sal.runs.results import ResultRow, Summary, summarise
+from sal.runs.runner import Runner, Servers, TimeLimit, owed_problems, problems_in_flight
+from sal.runs.settings import Prepared
+
+
+class Endpoints(Servers, Protocol):
+    """The two servers, ready to be used."""
+
+    @property
+    def backend(self) -> Any:
+        """What the programs run on."""
+        ...
+
+    @property
+    def verifier(self) -> Any:
+        """The PRM behind its family."""
+        ...
+
+    @property
+    def parameters(self) -> Mapping[str, int | None]:
+        """Parameter counts by endpoint ("policy", "prm"), where known."""
+        ...
+
+    def problem(self, question: Question) -> Problem:
+        """The question with the prompt that this policy wants."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """`interrupted` when it was asked to stop, `timed_out` when its time limit stopped it."""
+
+    summary: Summary
+    interrupted: bool
+    timed_out: bool
+
+
+def execute(
+    prepared: Prepared,
+    folder: RunFolder,
+    endpoints: Endpoints,
+    grader: Grader,
+    *,
+    answer_key: Callable[[str], str],
+    tick: Callable[[Snapshot], object],
+    interrupted: Callable[[], bool] = lambda: False,
+    time_limit: TimeLimit | None = None,
+) -> Outcome:
+    """Search what the journal does not hold yet; write results.jsonl and summary.json.
+
+    Runs in the main thread; `tick` and `interrupted` are called four times a second. However it
+    ends, what is finished is in the journal and in the results. Raises `ServersLost`, or OSError
+    when the folder cannot be written.
+    """
+    questions = prepared.problems.questions
+    rows = {row.id: row for row in finished_rows(folder.journal.records)}
+    before = seconds_spent(folder.journal.records)
+    progress = Progress(len(questions), rows.values())
+    folder.journal.append({"type": "session", "versions": dict(prepared.recipe.versions)})
+
+    def search(question: Question, trace: Trace) -> SearchResult:
+        state = prepared.strategy.program.run(
+            problem=endpoints.problem(question),
+            params=prepared.params,
+            verifier=endpoints.verifier,
+            answer_key=answer_key,
+            seed=prepared.recipe.seed,
+            trace=trace,
+            backend=endpoints.backend,
+        )
+        error = state.error()
+        if error is not None:
+            raise error
+        result: SearchResult = state["result"]
+        return result
+
+    def record(number: int, row: ResultRow, trace: Trace) -> None:
+        # The trace first: a problem in the journal always has one.
+        folder.write_trace(number, row.id, trace_json(row.id, trace))
+        folder.journal.append(
+            {"type": "problem", "number": number, "at": progress.seconds, "row": row.as_json()}
+        )
+        rows[row.id] = row
+
+    runner = Runner(
+        owed_problems(questions, rows.values()),
+        search=search,
+        judge=partial(
+            judge,
+            grader=grader,
+            how=getattr(prepared.params, "aggregate", "last"),
+            budget=prepared.budget,
+        ),
+        record=record,
+        servers=endpoints,
+        progress=progress,
+        in_flight=problems_in_flight(prepared.params.live_states),
+        time_limit=time_limit,
+    )
+
+    def look() -> None:
+        tick(progress.snapshot())
+        if interrupted():
+            runner.interrupt()
+
+    try:
+        runner.run(look)
+    finally:
+        done = [rows[q.id] for q in questions if q.id in rows]
+        summary = summarise(
+            done,
+            strategy=prepared.recipe.strategy,
+            budget=prepared.budget,
+            owed=len(questions) - len(done),
+            seconds=before + progress.seconds,
+            versions=prepared.recipe.versions,
+            recipe=prepared.recipe.digest,
+            parameters=endpoints.parameters,
+        )
+        lines = (json.dumps(row.as_json(), ensure_ascii=False) + "\n" for row in done)
+        write_atomically(folder.path / "results.jsonl", "".join(lines))
+        write_atomically(
+            folder.path / "summary.json", json.dumps(summary.as_json(), indent=2) + "\n"
+        )
+    return Outcome(summary, interrupted=interrupted(), timed_out=runner.timed_out)
+
+
+def finished_rows(records: list[Record]) -> list[ResultRow]:
+    """The problems that a journal holds."""
+    return [ResultRow.from_json(r["row"]) for r in records if r.get("type") == "problem"]
+
+
+def seconds_spent(records: list[Record]) -> float:
+    """Searching time over all sessions, each counted up to its last finished problem."""
+    total = last = 0.0
+    for record in records:
+        if record.get("type") == "session":
+            total, last = total + last, 0.0
+        elif record.get("type") == "problem":
+            last = max(last, float(record["at"]))
+    return total + last
+
+
+def trace_json(problem_id: str, trace: Trace) -> dict[str, Any]:
+    """Every node that the search made, in the order in which they finished."""
+    return {
+        "id": problem_id,
+        "policy": asdict(trace.policy),
+        "prm": asdict(trace.prm),
+        "nodes": [
+            {key: value for key, value in asdict(node).items() if value not in ("", (), None)}
+            | {"id": list(node.id)}
+            for node in trace.nodes
+        ],
+    }

@@ -1,0 +1,89 @@
+"""A run's folder: the recipe, the journal, and what is written from them."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from sal.runs.errors import FolderError
+from sal.runs.journal import Journal
+from sal.runs.recipe import Recipe, differences, read_recipe
+
+
+class RunFolder:
+    """The folder of one run, opened for writing by one process at a time.
+
+    A folder that is not there yet is made. One that holds a run is opened only with `resume`, and
+    only under the same recipe. Raises `FolderError` otherwise.
+    """
+
+    def __init__(self, path: Path, recipe: Recipe, *, resume: bool) -> None:
+        self.path = path
+        self.recipe_path = path / "recipe.yaml"
+        check_folder(path, recipe, resume=resume)
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+            self.journal = Journal(path / "journal.jsonl")
+        except OSError as error:
+            raise FolderError(f"{path}: {error.strerror or error}") from error
+        try:
+            # Again, now that no other process can write the recipe between the look and the use.
+            check_folder(path, recipe, resume=True)
+            if not self.recipe_path.exists():
+                write_atomically(self.recipe_path, recipe.dump())
+            (path / "traces").mkdir(exist_ok=True)
+        except BaseException:
+            self.journal.close()
+            raise
+
+    def write_trace(self, number: int, problem_id: str, trace: dict[str, Any]) -> None:
+        """One compact JSON file; `number` is the problem's place in its dataset."""
+        readable = re.sub(r"[^A-Za-z0-9.-]+", "-", problem_id).strip("-.")[:60]
+        text = json.dumps(trace, separators=(",", ":"))
+        write_atomically(self.path / "traces" / f"{number:05d}-{readable}.json", text)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.journal.close()
+
+
+def check_folder(path: Path, recipe: Recipe, *, resume: bool) -> None:
+    """Raise `FolderError` unless a run of `recipe` may be written to `path`; changes nothing."""
+    if not path.exists():
+        return
+    if not path.is_dir():
+        raise FolderError(f"{path}: not a folder")
+    if not resume and any(path.iterdir()):
+        raise FolderError(f"{path}: not empty; continue the run there with --resume {path}")
+    recipe_path = path / "recipe.yaml"
+    if recipe_path.exists():
+        differ = differences(read_recipe(recipe_path), recipe)
+        if differ:
+            keys = ", ".join(differ)
+            raise FolderError(f"{path}: holds a run of another recipe; these differ: {keys}")
+    else:
+        # A run killed before its recipe was written leaves at most these.
+        strangers = {item.name for item in path.iterdir()} - {"journal.jsonl", ".recipe.yaml.tmp"}
+        if strangers:
+            raise FolderError(f"{path}: not empty, and holds no run")
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """The file is there whole or not at all, whenever the process is killed."""
+    unfinished = path.with_name(f".{path.name}.tmp")
+    with open(unfinished, "w", encoding="utf-8", errors="backslashreplace") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(unfinished, path)

@@ -1,0 +1,111 @@
+"""Everything that determines a run's results, written to `recipe.yaml`."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import platform
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from sal import __version__
+from sal.runs.errors import FolderError
+
+NOT_RESULTS = frozenset({"versions"})
+"""Recorded, but not compared: a run may be resumed after an upgrade."""
+
+
+class _Readable(yaml.SafeDumper):
+    """Texts of several lines as blocks, where YAML can write them so."""
+
+
+_Readable.add_representer(
+    str,
+    lambda dumper, text: dumper.represent_scalar(
+        "tag:yaml.org,2002:str", text, style="|" if "\n" in text.strip() else None
+    ),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipe:
+    """A fully resolved run. `params` are the strategy's own, defaults included.
+
+    `problems_digest` is of the questions themselves, so that a changed file is another recipe.
+    """
+
+    strategy: str
+    params: Mapping[str, Any]
+    policy: str
+    prm: str | None
+    prm_family: str | None
+    dataset: str
+    split: str
+    limit: int | None
+    question_field: str
+    answer_field: str
+    problems_digest: str
+    system_prompt: str | None
+    seed: int
+    policy_args: tuple[str, ...] = ()
+    prm_args: tuple[str, ...] = ()
+    versions: Mapping[str, str] = field(default_factory=dict)
+
+    def flat(self) -> dict[str, Any]:
+        """The keys that determine the results; those of `params` are named `params.width`."""
+        keys: dict[str, Any] = {}
+        for name, value in asdict(self).items():
+            if name == "params":
+                keys.update({f"params.{key}": item for key, item in value.items()})
+            elif name not in NOT_RESULTS:
+                keys[name] = list(value) if isinstance(value, tuple) else value
+        return keys
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 over the canonical JSON of `flat()`."""
+        canonical = json.dumps(self.flat(), sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(canonical.encode()).hexdigest()
+
+    def dump(self) -> str:
+        """YAML, with the digest."""
+        content = asdict(self) | {"digest": self.digest}
+        content["policy_args"] = list(self.policy_args)
+        content["prm_args"] = list(self.prm_args)
+        return yaml.dump(content, Dumper=_Readable, sort_keys=False, allow_unicode=True)
+
+
+def read_recipe(path: Path) -> Recipe:
+    """Read a `recipe.yaml`; raises `FolderError` when it is not one."""
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        known = {f.name for f in fields(Recipe)}
+        values = {key: value for key, value in content.items() if key in known}
+        for name in ("policy_args", "prm_args"):
+            values[name] = tuple(values.get(name) or ())
+        return Recipe(**values)
+    except (OSError, yaml.YAMLError, AttributeError, TypeError) as error:
+        raise FolderError(f"{path}: not a recipe: {' '.join(str(error).split())}") from error
+
+
+def differences(ours: Recipe, theirs: Recipe) -> list[str]:
+    """The names of the result-determining keys whose values differ, in recipe order."""
+    a, b = ours.flat(), theirs.flat()
+    missing = object()
+    return [key for key in (a | b) if a.get(key, missing) != b.get(key, missing)]
+
+
+def installed_versions() -> dict[str, str]:
+    """What a result was made with."""
+    found = {"sal": __version__, "python": platform.python_version()}
+    for package in ("sglang", "torch", "transformers", "math-verify"):
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found

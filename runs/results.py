@@ -1,0 +1,218 @@
+"""A run's result types: a row per problem and the summary, and their JSON."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+from sal.runtime.usage import Usage
+
+Rule = Literal["naive", "weighted", "majority", "pass"]
+RULES: tuple[Rule, ...] = ("naive", "weighted", "majority", "pass")
+"""How one answer is taken from many completions; "pass": any completion is correct."""
+
+
+@dataclass(frozen=True, slots=True)
+class CompletionRow:
+    """A completion as recorded: one score per step; equal answers have the same `key`.
+
+    `verdict` is the grader's reason (match, mismatch, no_answer, guarded, timeout, error).
+    """
+
+    text: str
+    steps: tuple[str, ...]
+    scores: tuple[float, ...]
+    tokens: int
+    finish: str
+    key: str
+    verdict: str
+
+
+@dataclass(frozen=True, slots=True)
+class ResultRow:
+    """What a search found on one problem. `chosen` holds indices into `completions`.
+
+    `errors` are the reasons of failed candidates; `error` says why the whole problem failed (then
+    there are no completions and nothing is correct). `unspent` is the part of the budget that
+    the strategy saved.
+    """
+
+    id: str
+    question: str
+    answer: str
+    completions: tuple[CompletionRow, ...]
+    chosen: dict[str, int | None]
+    correct: dict[Rule, bool]
+    policy: Usage
+    prm: Usage
+    seconds: float
+    error: str = ""
+    errors: tuple[str, ...] = ()
+    unspent: int = 0
+
+    def as_json(self) -> dict[str, Any]:
+        """The row of `results.jsonl`; usage is nested under "usage"."""
+        content = asdict(self)
+        content["usage"] = {"policy": content.pop("policy"), "prm": content.pop("prm")}
+        content["error"] = self.error or None
+        return content
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> ResultRow:
+        """The inverse of `as_json`; fields of a later version are passed over."""
+        return cls(
+            id=content["id"],
+            question=content["question"],
+            answer=content["answer"],
+            completions=tuple(
+                CompletionRow(
+                    text=c["text"],
+                    steps=tuple(c["steps"]),
+                    scores=tuple(c["scores"]),
+                    tokens=c["tokens"],
+                    finish=c["finish"],
+                    key=c["key"],
+                    verdict=c["verdict"],
+                )
+                for c in content["completions"]
+            ),
+            chosen=dict(content["chosen"]),
+            correct={rule: content["correct"][rule] for rule in RULES},
+            policy=Usage(**content["usage"]["policy"]),
+            prm=Usage(**content["usage"]["prm"]),
+            seconds=content["seconds"],
+            error=content["error"] or "",
+            errors=tuple(content["errors"]),
+            unspent=content["unspent"],
+        )
+
+
+def failed_row(
+    id: str,
+    question: str,
+    answer: str,
+    error: str,
+    *,
+    policy: Usage = Usage(),
+    prm: Usage = Usage(),
+    seconds: float = 0.0,
+    errors: Sequence[str] = (),
+) -> ResultRow:
+    """A problem without a completion: its reason, and what it cost."""
+    return ResultRow(
+        id=id,
+        question=question,
+        answer=answer,
+        completions=(),
+        chosen={"naive": None, "weighted": None, "majority": None},
+        correct=dict.fromkeys(RULES, False),
+        policy=policy,
+        prm=prm,
+        seconds=seconds,
+        error=error,
+        errors=tuple(errors),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """A mean over problems and its standard error; the error of one problem is unknown (NaN)."""
+
+    mean: float
+    stderr: float
+
+    @classmethod
+    def of(cls, values: Sequence[float]) -> Estimate:
+        n = len(values)
+        if n == 0:
+            return cls(math.nan, math.nan)
+        mean = sum(values) / n
+        if n == 1:
+            return cls(mean, math.nan)
+        variance = sum((value - mean) ** 2 for value in values) / (n - 1)
+        return cls(mean, math.sqrt(variance / n))
+
+    def as_json(self) -> dict[str, float | None]:
+        """NaN is no JSON: null."""
+        return {
+            "mean": None if math.isnan(self.mean) else self.mean,
+            "stderr": None if math.isnan(self.stderr) else self.stderr,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """`summary.json`. Accuracy is over `problems`, in which failed ones count as wrong.
+
+    `owed` problems of the recipe are not in it: the run was cut short. `flops` is 2 x parameters
+    x uncached tokens per endpoint, None where the parameter count is unknown. `unspent` counts
+    completions that the strategy saved, `truncated` those that a limit cut, `verdicts` the
+    grader's reasons over all completions.
+    """
+
+    strategy: str
+    budget: int
+    problems: int
+    failed: int
+    owed: int
+    accuracy: dict[Rule, Estimate]
+    policy: Usage
+    prm: Usage
+    flops: dict[str, float | None]
+    completions: int
+    unspent: int
+    truncated: int
+    verdicts: dict[str, int]
+    seconds: float
+    versions: dict[str, str]
+    recipe: str
+
+    def as_json(self) -> dict[str, Any]:
+        content = asdict(self)
+        content["usage"] = {"policy": content.pop("policy"), "prm": content.pop("prm")}
+        content["accuracy"] = {rule: self.accuracy[rule].as_json() for rule in RULES}
+        return content
+
+
+def summarise(
+    rows: Iterable[ResultRow],
+    *,
+    strategy: str,
+    budget: int,
+    owed: int,
+    seconds: float,
+    versions: Mapping[str, str],
+    recipe: str,
+    parameters: Mapping[str, int | None],
+) -> Summary:
+    """Add up `rows`; `parameters` are the models' parameter counts by endpoint, where known."""
+    rows = list(rows)
+    completions = [c for row in rows for c in row.completions]
+    policy = sum((row.policy for row in rows), Usage())
+    prm = sum((row.prm for row in rows), Usage())
+
+    def flops(endpoint: str, usage: Usage) -> float | None:
+        size = parameters.get(endpoint)
+        return None if size is None else 2.0 * size * usage.uncached_tokens
+
+    return Summary(
+        strategy=strategy,
+        budget=budget,
+        problems=len(rows),
+        failed=sum(bool(row.error) for row in rows),
+        owed=owed,
+        accuracy={rule: Estimate.of([float(row.correct[rule]) for row in rows]) for rule in RULES},
+        policy=policy,
+        prm=prm,
+        flops={"policy": flops("policy", policy), "prm": flops("prm", prm)},
+        completions=len(completions),
+        unspent=sum(row.unspent for row in rows),
+        truncated=sum(c.finish == "length" for c in completions),
+        verdicts=dict(sorted(Counter(c.verdict for c in completions).items())),
+        seconds=seconds,
+        versions=dict(versions),
+        recipe=recipe,
+    )

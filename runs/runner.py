@@ -1,0 +1,194 @@
+"""Searching many problems at once: admission, failures, grading, the journal.
+
+Each problem is searched in a thread of its own and waits for no other. As many are admitted as
+fit under the process's limit of live states. What one problem does never ends the run: a search
+that fails becomes a failed row with its reason.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from sal.programs.trace import SearchResult, Trace
+from sal.runs.problems import Question
+from sal.runs.progress import Progress
+from sal.runs.results import ResultRow, failed_row
+from sal.runtime.usage import Usage
+
+MAX_LIVE_STATES = 1000
+"""One OS thread per state of SGLang's frontend: above this, Python itself collapses."""
+
+POLL_SECONDS = 0.25
+
+
+class Search(Protocol):
+    """Runs one program on one problem; raises when it leaves no result."""
+
+    def __call__(self, question: Question, trace: Trace) -> SearchResult: ...
+
+
+class Judge(Protocol):
+    """Grades what a search found; never raises for what a model wrote."""
+
+    def __call__(
+        self, question: Question, result: SearchResult, cost: tuple[Usage, Usage], seconds: float
+    ) -> ResultRow: ...
+
+
+class Recorder(Protocol):
+    """Puts a finished problem on disk before it returns."""
+
+    def __call__(self, number: int, row: ResultRow, trace: Trace) -> None: ...
+
+
+class Servers(Protocol):
+    """What the runner needs of the two endpoints. Restarting one is their own business."""
+
+    def check(self) -> None:
+        """Called after an error: raises `ServersLost` when an endpoint no longer answers."""
+        ...
+
+    def abort(self) -> None:
+        """Fail every request in flight, and every later one, at once."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class TimeLimit:
+    """Seconds since the search began: no problem is admitted that would, at the typical time so
+    far, end after `admit_until`; what still runs at `stop_at` is dropped."""
+
+    admit_until: float
+    stop_at: float
+
+
+def problems_in_flight(live_states: int) -> int:
+    """How many problems may be searched at once, each needing `live_states` states."""
+    return max(1, (MAX_LIVE_STATES - 1) // max(1, live_states))
+
+
+class Runner:
+    """Searches `owed` problems (with their numbers in the data set) and records each.
+
+    `run()` blocks the main thread, which stays free for signals: a handler calls `interrupt()`.
+    """
+
+    def __init__(
+        self,
+        owed: Sequence[tuple[int, Question]],
+        *,
+        search: Search,
+        judge: Judge,
+        record: Recorder,
+        servers: Servers,
+        progress: Progress,
+        in_flight: int,
+        time_limit: TimeLimit | None = None,
+    ) -> None:
+        self._owed = deque(owed)
+        self._search = search
+        self._judge = judge
+        self._record = record
+        self._servers = servers
+        self._progress = progress
+        self._time_limit = time_limit
+        self._lock = threading.Lock()
+        self._cancelled = threading.Event()
+        self._failure: BaseException | None = None
+        self.timed_out = False
+        self._threads = [
+            threading.Thread(target=self._work, name=f"problem-{i}", daemon=True)
+            for i in range(min(in_flight, len(self._owed)))
+        ]
+
+    def run(self, tick: Callable[[], Any] = lambda: None) -> None:
+        """Search until nothing is owed, the time is over, or `interrupt()` was called.
+
+        `tick` is called four times a second. Raises `ServersLost` when the servers are gone, and
+        whatever a thread of ours raised that was not a search's own failure.
+        """
+        for thread in self._threads:
+            thread.start()
+        for thread in self._threads:
+            while thread.is_alive():
+                thread.join(POLL_SECONDS)
+                tick()
+                if self._time_limit and self._progress.seconds > self._time_limit.stop_at:
+                    self.timed_out = True
+                    self.interrupt()
+        tick()
+        if self._failure is not None:
+            raise self._failure
+
+    def interrupt(self) -> None:
+        """Admit nothing more and drop what is in flight; what is finished is recorded."""
+        if not self._cancelled.is_set():
+            self._cancelled.set()
+            self._servers.abort()
+
+    def _work(self) -> None:
+        try:
+            while (next := self._admit()) is not None:
+                self._one(*next)
+        except BaseException as error:  # a full disk, servers lost: the run stops, resumable
+            with self._lock:
+                self._failure = self._failure or error
+            self.interrupt()
+
+    def _admit(self) -> tuple[int, Question] | None:
+        with self._lock:
+            if self._cancelled.is_set() or not self._owed:
+                return None
+            if self._time_limit is not None:
+                typical = self._progress.typical_seconds() or 0.0
+                if self._progress.seconds + typical > self._time_limit.admit_until:
+                    self.timed_out = True
+                    return None
+            return self._owed.popleft()
+
+    def _one(self, number: int, question: Question) -> None:
+        trace = Trace()
+        self._progress.begin(question.id, trace)
+        began = self._progress.seconds
+        result: SearchResult | None = None
+        reason = ""
+        try:
+            result = self._search(question, trace)
+        except Exception as error:  # a bad problem is data, not a crash
+            reason = f"{type(error).__name__}: {error}"
+        if result is None or result.errors:
+            if self._cancelled.is_set():
+                self._progress.drop(question.id)
+                return
+            self._servers.check()  # what a dying server left undone is owed, not failed
+        seconds = self._progress.seconds - began
+        cost = (trace.policy, trace.prm)
+        if result is not None and result.completions:
+            trace.phase = "grade"
+            row = self._judge(question, result, cost, seconds)
+        else:
+            errors = result.errors if result is not None else ()
+            row = failed_row(
+                question.id,
+                question.text,
+                question.answer,
+                reason or "; ".join(dict.fromkeys(errors)) or "no completion",
+                policy=trace.policy,
+                prm=trace.prm,
+                seconds=seconds,
+                errors=errors,
+            )
+        self._record(number, row, trace)
+        self._progress.finish(row)
+
+
+def owed_problems(
+    questions: Iterable[Question], done: Iterable[ResultRow]
+) -> list[tuple[int, Question]]:
+    """Questions without a recorded row, with their numbers, in order."""
+    finished = {row.id for row in done}
+    return [(i, q) for i, q in enumerate(questions) if q.id not in finished]

@@ -1,0 +1,125 @@
+"""From what a user said to a resolved recipe."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from sal.runs.problems import TINY, ProblemSet, load_problems
+from sal.runs.recipe import Recipe, installed_versions
+from sal.runs.registry import STRATEGIES, Strategy
+
+HUB_POLICY = "meta-llama/Llama-3.2-1B-Instruct"
+HUB_PRM = "RLHFlow/Llama3.1-8B-PRM-Deepseek-Data"
+HUB_DATASET = "HuggingFaceH4/MATH-500"
+
+# The prompt of Llama's own MATH evaluation, as in huggingface/search-and-learn (config.py).
+SYSTEM_PROMPT = """\
+Solve the following math problem efficiently and clearly:
+
+- For simple problems (2 steps or fewer):
+Provide a concise solution with minimal explanation.
+
+- For complex problems (3 steps or more):
+Use this step-by-step format:
+
+## Step 1: [Concise description]
+[Brief explanation and calculations]
+
+## Step 2: [Concise description]
+[Brief explanation and calculations]
+
+...
+
+Regardless of the approach, always conclude with:
+
+Therefore, the final answer is: $\\boxed{answer}$. I hope it is correct.
+
+Where [answer] is just the final number or expression that solves the problem."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What was said; None where the default is wanted. `params` holds only what was given."""
+
+    strategy: str
+    params: Mapping[str, Any]
+    seed: int = 0
+    policy: str | None = None
+    prm: str | None = None
+    prm_family: str | None = None
+    system_prompt: str | None = None
+    policy_args: tuple[str, ...] = ()
+    prm_args: tuple[str, ...] = ()
+    dataset: str | None = None
+    split: str | None = None
+    limit: int | None = None
+    question_field: str | None = None
+    answer_field: str | None = None
+
+    def given(self) -> dict[str, str]:
+        """What differs from the defaults, as the header of a run shows it."""
+        said = asdict(self)
+        said.pop("strategy")
+        shown = dict(self.params) | {k: v for k, v in said.items() if k != "params"}
+        if self.system_prompt:
+            shown["system_prompt"] = repr(self.system_prompt[:20])
+        defaults = Settings(strategy="", params={})
+        return {
+            key: " ".join(value) if isinstance(value, tuple) else str(value)
+            for key, value in shown.items()
+            if value != getattr(defaults, key, None)
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A run that could start: nothing was started, and nothing was written."""
+
+    recipe: Recipe
+    strategy: Strategy
+    params: Any
+    problems: ProblemSet
+
+    @property
+    def budget(self) -> int:
+        """N, the completions that may be sampled on a problem; 1 for a strategy without search."""
+        return int(getattr(self.params, "budget", 1))
+
+
+def prepare(settings: Settings, *, gpu: bool) -> Prepared:
+    """Resolve every default; without a GPU they are the embedded tiny suite's.
+
+    Raises `RunError` for parameters that the strategy refuses and problems that cannot be read.
+    """
+    strategy = STRATEGIES[settings.strategy]
+    params = strategy.params(settings.params)
+    problems = load_problems(
+        settings.dataset or (HUB_DATASET if gpu else TINY),
+        split=settings.split,
+        limit=settings.limit,
+        question_field=settings.question_field,
+        answer_field=settings.answer_field,
+    )
+    prompt = SYSTEM_PROMPT if settings.system_prompt is None else settings.system_prompt
+    default_prm = HUB_PRM if gpu else TINY
+    recipe = Recipe(
+        strategy=settings.strategy,
+        params=asdict(params),
+        policy=settings.policy or (HUB_POLICY if gpu else TINY),
+        prm=settings.prm or (default_prm if strategy.needs_prm else None),
+        prm_family=settings.prm_family,
+        dataset=problems.dataset,
+        split=problems.split,
+        limit=settings.limit,
+        question_field=problems.question_field,
+        answer_field=problems.answer_field,
+        problems_digest=problems.digest,
+        system_prompt=prompt or None,
+        seed=settings.seed,
+        policy_args=settings.policy_args,
+        prm_args=settings.prm_args,
+        versions=installed_versions(),
+    )
+    return Prepared(recipe, strategy, params, problems)

@@ -1,0 +1,93 @@
+"""What this machine has, found without importing torch."""
+
+from __future__ import annotations
+
+import csv
+import os
+import shutil
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import psutil
+
+_QUERY = "index,uuid,name,memory.total,memory.free"
+_MIB = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Gpu:
+    """One CUDA device; `index` is what CUDA_VISIBLE_DEVICES takes. Sizes in bytes."""
+
+    index: int
+    name: str
+    total_bytes: int
+    free_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Hardware:
+    """The GPUs this process may use, its CPU cores, and the machine's memory in bytes."""
+
+    gpus: tuple[Gpu, ...]
+    cores: int
+    memory_bytes: int
+
+
+def detect() -> Hardware:
+    """Look at this machine. Without a working `nvidia-smi` there are no GPUs."""
+    return Hardware(
+        visible(parse_gpus(_nvidia_smi()), os.environ.get("CUDA_VISIBLE_DEVICES")),
+        _cores(),
+        int(psutil.virtual_memory().total),
+    )
+
+
+def parse_gpus(table: str) -> list[tuple[str, Gpu]]:
+    """The rows of `nvidia-smi --query-gpu`, each with the device's UUID."""
+    gpus = []
+    for row in csv.reader(table.splitlines(), skipinitialspace=True):
+        try:
+            index, uuid, name, total, free = row
+            gpus.append((uuid, Gpu(int(index), name, int(total) * _MIB, int(free) * _MIB)))
+        except ValueError:  # a device in error answers "[N/A]" or a sentence
+            continue
+    return gpus
+
+
+def visible(gpus: Sequence[tuple[str, Gpu]], wanted: str | None) -> tuple[Gpu, ...]:
+    """The GPUs that CUDA_VISIBLE_DEVICES leaves, in its order, up to an unknown one (as CUDA)."""
+    if wanted is None:
+        return tuple(gpu for _, gpu in gpus)
+    chosen: list[Gpu] = []
+    for name in (part.strip() for part in wanted.split(",")):
+        match = [
+            gpu for uuid, gpu in gpus if name and (name == str(gpu.index) or uuid.startswith(name))
+        ]
+        if len(match) != 1:
+            break
+        chosen += match
+    return tuple(chosen)
+
+
+def _nvidia_smi() -> str:
+    tool = shutil.which("nvidia-smi")
+    if tool is None:
+        return ""
+    try:
+        done = subprocess.run(
+            [tool, f"--query-gpu={_QUERY}", "--format=csv,noheader,nounits"],
+            capture_output=True,
+            text=True,
+            timeout=20,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return done.stdout if done.returncode == 0 else ""
+
+
+def _cores() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

@@ -1,0 +1,65 @@
+"""How much memory a model takes: read from its files where they are here, else from its name."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from sal.runtime.model_files import local_folder
+
+GIB = float(1 << 30)
+_GUESS_B = 8.0  # billions of parameters where even the name is silent
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSize:
+    """Bytes of the weights as served, bytes of KV cache per token, and how they are known."""
+
+    weight_bytes: int
+    kv_bytes_per_token: int
+    reason: str
+
+
+def model_size(model: str) -> ModelSize:
+    """Size `model`, a folder or a Hub name. Never touches the network."""
+    folder = local_folder(model)
+    weights = sum(file.stat().st_size for file in folder.glob("*.safetensors")) if folder else 0
+    if folder is None or weights == 0:
+        return _from_name(model)
+    kv = _kv_from_config(folder / "config.json")
+    if kv is None:
+        return ModelSize(
+            weights, _kv_guess(weights / 2e9), f"weights {weights / GIB:.1f} GiB on disk"
+        )
+    return ModelSize(
+        weights, kv, f"weights {weights / GIB:.1f} GiB on disk, KV {kv / 1024:.0f} KiB per token"
+    )
+
+
+def _kv_from_config(path: Path) -> int | None:
+    """2 (key and value) x layers x KV heads x head size x 2 bytes (16-bit cache)."""
+    try:
+        config = json.loads(path.read_text())
+        heads = int(config["num_attention_heads"])
+        size = int(config.get("head_dim") or config["hidden_size"] // heads)
+        kv_heads = int(config.get("num_key_value_heads") or heads)
+        return 2 * int(config["num_hidden_layers"]) * kv_heads * size * 2
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _from_name(model: str) -> ModelSize:
+    found = re.findall(r"(?<![\w.])(\d+(?:\.\d+)?)[bB](?![a-zA-Z0-9])", model.replace("_", "-"))
+    billions = float(found[-1]) if found else _GUESS_B
+    how = f"{billions:g}B in its name" if found else f"no size in its name, {billions:g}B assumed"
+    weights = int(billions * 2e9)
+    return ModelSize(
+        weights, _kv_guess(billions), f"weights about {weights / GIB:.1f} GiB ({how}, 16-bit)"
+    )
+
+
+def _kv_guess(billions: float) -> int:
+    """About what Llama 3 takes: 32 KiB per token at 1B, 128 KiB at 8B."""
+    return int(32 * 1024 * max(billions, 0.01) ** (2 / 3))

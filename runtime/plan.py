@@ -1,0 +1,290 @@
+"""Which servers to start, on what, with which flags: decided from the hardware and the two models.
+
+A model given as a URL gets no server of ours. Everything decided here can be overridden by a flag
+passed through to SGLang (`--policy-arg`, `--prm-arg`); each decision carries its reason.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shlex
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from sal.runtime.hardware import Gpu, Hardware
+from sal.runtime.model_files import canonical, is_url
+from sal.runtime.model_size import GIB, ModelSize, model_size
+
+Role = Literal["policy", "prm"]
+Flags = dict[str, tuple[str, ...]]
+
+STAND_IN = Path(__file__).resolve().parent / "stand_in"
+
+_CPU_TOKENS = "131072"  # more makes the KV allocation itself take tens of seconds
+_CPU_REQUESTS = "256"
+_RESERVE = int(3 * GIB)  # per server: CUDA context, graphs, activations
+
+
+class PlanError(ValueError):
+    """The models cannot be served on this machine; the message says what would help."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServerSpec:
+    """One SGLang server: `argv` is the whole command but for the port (0: a free one at start)."""
+
+    role: Role
+    model: str
+    device: Literal["cpu", "cuda"]
+    argv: tuple[str, ...]
+    env: dict[str, str]
+    reasons: tuple[str, ...]
+    port: int = 0
+    overrides: tuple[str, ...] = ()
+    after: Role | None = None
+    """Start only when that server is ready: it measures the memory that the other one left."""
+
+    def command(self, port: int) -> list[str]:
+        """The command line that serves on `port`."""
+        return [*self.argv, "--host", "127.0.0.1", "--port", str(port)]
+
+    @property
+    def digest(self) -> str:
+        """Equal for servers that may stand in for each other: same model, same user's flags.
+
+        The plan's own choices are left out: they differ with what else ran at the time.
+        """
+        text = json.dumps([self.model, self.device, list(self.overrides)])
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The servers to start and the endpoints that are already there, by role."""
+
+    servers: dict[Role, ServerSpec] = field(default_factory=dict)
+    urls: dict[Role, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+    def lines(self) -> list[str]:
+        """The plan as short lines for people."""
+        lines = [f"{role}: {url} (yours)" for role, url in self.urls.items()]
+        for role, spec in self.servers.items():
+            lines.append(f"{role}: {spec.model} on {spec.device}")
+            lines += [f"  {reason}" for reason in spec.reasons]
+            env = " ".join(f"{key}={value}" for key, value in spec.env.items())
+            lines.append(f"  {env} {shlex.join(spec.command(spec.port))}".replace("  ", "  $ ", 1))
+        return lines + [f"note: {note}" for note in self.notes]
+
+
+def make_plan(
+    hardware: Hardware,
+    policy: str | None,
+    prm: str | None,
+    *,
+    policy_args: Sequence[str] = (),
+    prm_args: Sequence[str] = (),
+    size_of: Callable[[str], ModelSize] = model_size,
+) -> Plan:
+    """Decide how to serve `policy` and `prm`: each a folder, a Hub name, a URL, or None.
+
+    `policy_args` and `prm_args` hold SGLang flags ("--flag value") that win over the plan's own.
+    Raises `PlanError` when the models cannot fit or an override is not a flag.
+    """
+    asked: list[tuple[Role, str | None, Sequence[str]]] = [
+        ("policy", policy, policy_args),
+        ("prm", prm, prm_args),
+    ]
+    urls: dict[Role, str] = {}
+    models: dict[Role, str] = {}
+    overrides: dict[Role, Flags] = {}
+    for role, model, args in asked:
+        if model is None:
+            continue
+        if is_url(model):
+            urls[role] = model.rstrip("/")
+        else:
+            models[role] = _checked(canonical(model))
+            overrides[role] = parse_flags(args)
+    if not models:
+        return Plan({}, urls)
+    if not hardware.gpus:
+        return Plan({role: _on_cpu(role, models[role], overrides[role]) for role in models}, urls)
+
+    shares = _assign(hardware.gpus, overrides)
+    if len(models) == 2 and shares["policy"] == shares["prm"]:
+        return Plan(_share_one(shares["policy"][0], models, overrides, size_of), urls)
+    servers = {
+        role: _on_gpus(role, models[role], shares[role], overrides[role], {}, []) for role in models
+    }
+    idle = len(hardware.gpus) - sum(len(gpus) for gpus in shares.values())
+    notes = (f"{idle} GPU(s) stay idle: there are no replicas yet",) if idle else ()
+    return Plan(servers, urls, notes)
+
+
+def _checked(model: str) -> str:
+    """Say at once what SGLang would say after half a minute."""
+    folder = Path(model)
+    hub_name = model.count("/") <= 1 and not model.startswith((".", "/", "~"))
+    if not folder.is_dir() and not hub_name:
+        raise PlanError(f"there is no model folder {model}")
+    if folder.is_dir() and not (folder / "config.json").is_file():
+        raise PlanError(f"{model} is no model folder: it has no config.json")
+    return model
+
+
+def parse_flags(args: Sequence[str]) -> Flags:
+    """Read `["--flag value", "--other"]` into `{"--flag": ("value",), "--other": ()}`."""
+    flags: Flags = {}
+    name = ""
+    for word in (word for arg in args for word in shlex.split(arg)):
+        if word.startswith("--"):
+            name, has_value, value = word.partition("=")
+            flags[name] = (value,) if has_value else ()
+        elif name:
+            flags[name] += (word,)
+        else:
+            raise PlanError(f"{word!r} is not an SGLang flag: write it as '--flag value'")
+    return flags
+
+
+def _on_cpu(role: Role, model: str, overrides: Flags) -> ServerSpec:
+    flags: Flags = {
+        "--device": ("cpu",),
+        "--dtype": ("float32",),
+        "--max-total-tokens": (_CPU_TOKENS,),
+        "--max-running-requests": (_CPU_REQUESTS,),
+        "--schedule-policy": ("lpm",),
+        "--sleep-on-idle": (),
+    }
+    env = {
+        "SGLANG_USE_CPU_ENGINE": "1",
+        "PYTHONPATH": str(STAND_IN),
+        "OMP_NUM_THREADS": "1",  # both servers and the client share the cores
+        "MKL_NUM_THREADS": "1",
+        "TOKENIZERS_PARALLELISM": "false",
+    }
+    reasons = [
+        "no GPU: SGLang's CPU engine, float32, one torch thread",
+        f"KV cache of {_CPU_TOKENS} tokens, longest shared prefix first",
+    ]
+    return _spec(role, model, "cpu", flags, env, reasons, overrides)
+
+
+def _on_gpus(
+    role: Role,
+    model: str,
+    gpus: tuple[Gpu, ...],
+    overrides: Flags,
+    memory: Flags,
+    reasons: list[str],
+    after: Role | None = None,
+) -> ServerSpec:
+    flags: Flags = {
+        "--attention-backend": ("flashinfer",),
+        "--schedule-policy": ("lpm",),
+        **memory,
+    }
+    devices = ",".join(str(gpu.index) for gpu in gpus)
+    where = " and ".join(f"GPU {gpu.index} ({gpu.name})" for gpu in gpus)
+    reasons = [f"on {where}", *reasons, "flashinfer attention, longest shared prefix first"]
+    return _spec(
+        role, model, "cuda", flags, {"CUDA_VISIBLE_DEVICES": devices}, reasons, overrides, after
+    )
+
+
+def _spec(
+    role: Role,
+    model: str,
+    device: Literal["cpu", "cuda"],
+    flags: Flags,
+    env: dict[str, str],
+    reasons: list[str],
+    overrides: Flags,
+    after: Role | None = None,
+) -> ServerSpec:
+    own = {"--model-path": (model,), **flags, "--log-level": ("warning",)}
+    merged = {**own, **overrides}
+    port = merged.pop("--port", ("0",))
+    if len(port) != 1 or not port[0].isdigit():
+        raise PlanError(f"--port takes a number, not {' '.join(port)!r}")
+    merged.pop("--host", None)  # servers of ours listen on this machine only
+    words = tuple(word for name, values in merged.items() for word in (name, *values))
+    given = tuple(word for name, values in overrides.items() for word in (name, *values))
+    if given:
+        reasons = [*reasons, f"you asked for {shlex.join(given)}"]
+    argv = (sys.executable, "-m", "sglang.launch_server", *words)
+    return ServerSpec(role, model, device, argv, env, tuple(reasons), int(port[0]), given, after)
+
+
+def _assign(gpus: tuple[Gpu, ...], overrides: dict[Role, Flags]) -> dict[Role, tuple[Gpu, ...]]:
+    """The GPUs of each role: as many as its tensor parallelism asks for; one GPU is shared."""
+    wanted = {role: _tensor_parallel(flags) for role, flags in overrides.items()}
+    if sum(wanted.values()) > len(gpus):
+        if any(count > 1 for count in wanted.values()):
+            raise PlanError(
+                f"tensor parallelism asks for {sum(wanted.values())} GPUs, {len(gpus)} here"
+            )
+        return dict.fromkeys(wanted, gpus[:1])
+    shares: dict[Role, tuple[Gpu, ...]] = {}
+    for role, count in wanted.items():
+        shares[role], gpus = gpus[:count], gpus[count:]
+    return shares
+
+
+def _tensor_parallel(flags: Flags) -> int:
+    for name in ("--tp", "--tp-size", "--tensor-parallel-size"):
+        if name in flags and len(flags[name]) == 1 and flags[name][0].isdigit():
+            return int(flags[name][0])
+    return 1
+
+
+def _share_one(
+    gpu: Gpu,
+    models: dict[Role, str],
+    overrides: dict[Role, Flags],
+    size_of: Callable[[str], ModelSize],
+) -> dict[Role, ServerSpec]:
+    """Both servers on one GPU.
+
+    Every kept step sits in both caches, so the KV memory is split by what one token costs in each.
+    SGLang reads `--mem-fraction-static` as a share of the memory that is free when the server
+    starts; so the PRM starts second, and its share is of what the policy leaves.
+    """
+    policy, prm = size_of(models["policy"]), size_of(models["prm"])
+    free = gpu.free_bytes
+    kv = free - policy.weight_bytes - prm.weight_bytes - 2 * _RESERVE
+    if kv < 0.5 * GIB:
+        need = (free - kv) / GIB + 0.5
+        raise PlanError(
+            f"the two models need about {need:.0f} GiB and GPU {gpu.index} has "
+            f"{free / GIB:.0f} GiB free: take smaller models, or give one as a URL"
+        )
+    kv_policy = (
+        kv * policy.kv_bytes_per_token // (policy.kv_bytes_per_token + prm.kv_bytes_per_token)
+    )
+    static_policy = policy.weight_bytes + kv_policy
+    static_prm = prm.weight_bytes + kv - kv_policy
+    left = free - static_policy - _RESERVE
+    tokens = kv_policy // policy.kv_bytes_per_token
+    common = f"shares the GPU: room for about {tokens:,} cached tokens in each server"
+    servers: dict[Role, ServerSpec] = {}
+    for role, size, fraction in (
+        ("policy", policy, static_policy / free),
+        ("prm", prm, static_prm / left),
+    ):
+        name: Role = "policy" if role == "policy" else "prm"
+        servers[name] = _on_gpus(
+            name,
+            models[name],
+            (gpu,),
+            overrides[name],
+            {"--mem-fraction-static": (f"{fraction:.3f}",)},
+            [size.reason, common],
+            after="policy" if name == "prm" else None,
+        )
+    return servers

@@ -1,0 +1,133 @@
+"""Warm servers: what `sal up` left running, for the next run to find."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+import urllib.error
+import urllib.request
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import psutil
+
+from sal.runtime.launch import Server, end_group
+from sal.runtime.plan import Role, ServerSpec
+
+_CLOCK_SLACK_S = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Warm:
+    """A recorded server. `started` is its process's start (Unix seconds), against a reused pid."""
+
+    role: Role
+    model: str
+    url: str
+    pid: int
+    started: float
+    digest: str
+    log: str
+
+    def alive(self) -> bool:
+        """Whether that very process still runs."""
+        try:
+            process = psutil.Process(self.pid)
+            runs = process.status() != psutil.STATUS_ZOMBIE
+            return runs and abs(float(process.create_time()) - self.started) < _CLOCK_SLACK_S
+        except psutil.Error:
+            return False
+
+    def answers(self) -> bool:
+        """Whether it serves the model it was started for."""
+        try:
+            with urllib.request.urlopen(f"{self.url}/model_info", timeout=5) as reply:  # noqa: S310
+                return bool(json.load(reply).get("model_path") == self.model)
+        except (urllib.error.URLError, OSError, ValueError):
+            return False
+
+
+class Registry:
+    """A folder with one small file per warm server."""
+
+    def __init__(self, state: Path | None = None) -> None:
+        self.state = state or state_folder()
+
+    @property
+    def logs(self) -> Path:
+        return self.state / "logs"
+
+    def record(self, server: Server) -> Warm:
+        """Remember a server that was started detached; it may still be loading."""
+        warm = Warm(
+            server.spec.role,
+            server.spec.model,
+            server.url,
+            server.pid,
+            psutil.Process(server.pid).create_time(),
+            server.spec.digest,
+            str(server.log),
+        )
+        path = self._path(warm.role)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part = path.with_suffix(f".{os.getpid()}.part")
+        part.write_text(json.dumps(asdict(warm)))
+        part.replace(path)
+        return warm
+
+    def entries(self) -> list[Warm]:
+        """The recorded servers whose process runs; the records of others are removed."""
+        found = []
+        for role in ("policy", "prm"):
+            try:
+                warm = Warm(**json.loads(self._path(role).read_text()))
+            except FileNotFoundError:
+                continue
+            except (OSError, ValueError, TypeError):  # torn, or of another version
+                self.forget(role)
+                continue
+            if warm.alive():
+                found.append(warm)
+            else:
+                self.forget(role)
+        return found
+
+    def get(self, role: Role) -> Warm | None:
+        """The warm server of a role, still loading or ready."""
+        return next((warm for warm in self.entries() if warm.role == role), None)
+
+    def find(self, spec: ServerSpec) -> Warm | None:
+        """A live server, ready to use, that was started for the same model and flags."""
+        warm = self.get(spec.role)
+        return warm if warm and warm.digest == spec.digest and warm.answers() else None
+
+    def forget(self, role: str) -> None:
+        self._path(role).unlink(missing_ok=True)
+
+    def stop(self, warm: Warm) -> None:
+        """End a warm server and its record."""
+        if warm.alive():
+            end_group(warm.pid)
+        self.forget(warm.role)
+
+    def prune_logs(self, older_than_s: float = 7 * 24 * 3600) -> None:
+        """Remove the logs of servers long gone."""
+        kept = {warm.log for warm in self.entries()}
+        for log in self.logs.glob("*.log"):
+            if str(log) not in kept and time.time() - log.stat().st_mtime > older_than_s:
+                log.unlink(missing_ok=True)
+
+    def _path(self, role: str) -> Path:
+        return self.state / "servers" / f"{role}.json"
+
+
+def state_folder() -> Path:
+    """$SAL_STATE, or where this platform keeps a user's state."""
+    if named := os.environ.get("SAL_STATE"):
+        return Path(named).expanduser()
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Application Support" / "sal"
+    base = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
+    return Path(base) / "sal"

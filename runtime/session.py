@@ -1,0 +1,115 @@
+"""The endpoints of one run: given, warm, or started here and ended with it."""
+
+from __future__ import annotations
+
+import threading
+from types import TracebackType
+
+from sal.runtime.client import Engine
+from sal.runtime.errors import LaunchError
+from sal.runtime.launch import OnStatus, Server, start_all, stop_all
+from sal.runtime.plan import Plan, Role
+from sal.runtime.registry import Registry
+from sal.runtime.server_log import tail
+
+_WATCH_S = 1.0
+
+
+class Servers:
+    """Context manager that turns a plan into clients.
+
+    Inside, a server started here that dies is started again, once; when it dies again, its client
+    is closed and `failed` says why: the run stops, to be resumed. Only what was started here is
+    ended on exit. `on_status(role, text)` tells the progress, also of a restart.
+    """
+
+    def __init__(
+        self, plan: Plan, registry: Registry | None = None, on_status: OnStatus | None = None
+    ) -> None:
+        self.plan = plan
+        self.failed = ""
+        self._registry = registry or Registry()
+        self._on_status = on_status
+        self._started: list[Server] = []
+        self._engines: dict[Role, Engine] = {}
+        self._ending = threading.Event()
+        self._watcher: threading.Thread | None = None
+        self._policy_model = ""
+
+    @property
+    def policy(self) -> Engine:
+        """The policy's client. Raises `KeyError` if the plan has no policy."""
+        return self._engines["policy"]
+
+    @property
+    def prm(self) -> Engine | None:
+        return self._engines.get("prm")
+
+    @property
+    def policy_model(self) -> str:
+        """The folder or Hub name that the policy's server says it serves."""
+        if not self._policy_model:
+            self._policy_model = str(self.policy.info().get("model_path", ""))
+        return self._policy_model
+
+    def __enter__(self) -> Servers:
+        """Raises `LaunchError`, and leaves nothing running, if a server does not start."""
+        urls = dict(self.plan.urls)
+        for role, spec in self.plan.servers.items():
+            warm = self._registry.find(spec)
+            if warm is not None:
+                urls[role] = warm.url
+                self._say(role, "warm")
+            else:
+                self._started.append(Server(spec, self._registry.logs))
+        self._registry.prune_logs()
+        start_all(self._started, self._on_status)
+        urls.update({server.spec.role: server.url for server in self._started})
+        self._engines = {role: Engine(url) for role, url in urls.items()}
+        if self._started:
+            self._watcher = threading.Thread(target=self._watch, name="sal-watch", daemon=True)
+            self._watcher.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._ending.set()
+        for engine in self._engines.values():
+            engine.close()
+        stop_all(self._started)
+        while self._watcher is not None and self._watcher.is_alive():
+            self._watcher.join(0.2)
+            stop_all(self._started)  # one that was being started again just now
+
+    def _watch(self) -> None:
+        restarted: set[Role] = set()
+        while not self._ending.wait(_WATCH_S):
+            for server in self._started:
+                if server.alive() or self._ending.is_set():
+                    continue
+                role = server.spec.role
+                if role in restarted:
+                    self._give_up(role, f"the {role} server died twice:\n{tail(server.log)}")
+                    return
+                restarted.add(role)
+                self._say(role, "died, starting again")
+                try:
+                    server.restart(self._on_status)
+                    self._say(role, "ready")
+                except LaunchError as error:
+                    if not self._ending.is_set():
+                        self._give_up(role, str(error))
+                    return
+
+    def _give_up(self, role: Role, reason: str) -> None:
+        self.failed = reason
+        self._say(role, "died")
+        self._engines[role].close()
+
+    def _say(self, role: Role, text: str) -> None:
+        if self._on_status is not None:
+            self._on_status(role, text)

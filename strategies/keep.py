@@ -1,0 +1,28 @@
+"""Which candidates a beam keeps, and how often each is expanded."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+def survivors(scores: Sequence[float], left: int, width: int) -> list[int]:
+    """Indices of the candidates to keep, best first: the top ceil(left / width).
+
+    `scores` are the aggregated scores of the unfinished candidates; `left` is the budget N less
+    the completions that are done; `width` is M. Ties go to the lower index, which is a place in
+    the tree and not a time of arrival. (Snell et al., arXiv 2408.03314, section 5.2: keep N/M.)
+    """
+    keep = -(-left // width)
+    return sorted(range(len(scores)), key=lambda i: (-scores[i], i))[:keep]
+
+
+def widths(left: int, kept: int) -> list[int]:
+    """Children for each of `kept` beams, best first, so that they sum to exactly `left`.
+
+    With left = N and kept = N/M every beam gets M; a remainder goes to the better beams, one
+    each. No beam kept means no children.
+    """
+    if not kept:
+        return []
+    each, more = divmod(left, kept)
+    return [each + (i < more) for i in range(kept)]

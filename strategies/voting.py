@@ -1,0 +1,70 @@
+"""Choosing one completion out of many.
+
+Completions vote by their key, the canonical form of their answer. A completion without an answer
+(key "") and one that did not end (truncated) have no vote. Every rule is a function of the set of
+completions: which answer wins never depends on the order in which they finished. Ties go to the
+key that sorts first; the index returned is the group's best completion, or its first.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Sequence
+
+RULES = ("naive", "weighted", "majority")
+
+
+def naive(keys: Sequence[str], scores: Sequence[float]) -> int | None:
+    """The completion with the highest score (Best-of-N as in Lightman et al., 2023).
+
+    `keys[i]` and `scores[i]` belong to completion i. Returns its index, or None when no
+    completion has an answer. Ties: smallest key, then lowest index.
+    """
+    voters = [i for i, key in enumerate(keys) if key]
+    return min(voters, key=lambda i: (-scores[i], keys[i], i), default=None)
+
+
+def weighted(keys: Sequence[str], scores: Sequence[float]) -> int | None:
+    """The answer whose completions' scores sum highest (weighted Best-of-N, Li et al., 2023).
+
+    Returns the index of that answer's best completion. Ties between answers: the one with the
+    better best completion, then the smallest key.
+    """
+    groups = _by_key(keys)
+    best = {key: min(group, key=lambda i: (-scores[i], i)) for key, group in groups.items()}
+    # fsum, so that the sum does not depend on the order of the completions.
+    sums = {key: math.fsum(scores[i] for i in group) for key, group in groups.items()}
+    winner = min(groups, key=lambda key: (-sums[key], -scores[best[key]], key), default=None)
+    return None if winner is None else best[winner]
+
+
+def majority(keys: Sequence[str]) -> int | None:
+    """The most frequent answer (self-consistency, Wang et al., arXiv 2203.11171).
+
+    Returns the index of its first completion. It looks at no score, so ties go to the smallest
+    key.
+    """
+    groups = _by_key(keys)
+    winner = min(groups, key=lambda k: (-len(groups[k]), k), default=None)
+    return None if winner is None else groups[winner][0]
+
+
+def elect(
+    keys: Sequence[str], scores: Sequence[float], ended: Sequence[bool]
+) -> dict[str, int | None]:
+    """The choice of every rule; completions with `ended[i]` false (truncated) do not vote."""
+    voting = [key if end else "" for key, end in zip(keys, ended, strict=True)]
+    return {
+        "naive": naive(voting, scores),
+        "weighted": weighted(voting, scores),
+        "majority": majority(voting),
+    }
+
+
+def _by_key(keys: Sequence[str]) -> dict[str, list[int]]:
+    groups: dict[str, list[int]] = defaultdict(list)
+    for i, key in enumerate(keys):
+        if key:
+            groups[key].append(i)
+    return groups

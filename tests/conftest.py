@@ -1,0 +1,70 @@
+"""The two real servers, started side by side once per session.
+
+For quick local turns, `sal up` once and set SAL_TEST_POLICY_URL and SAL_TEST_PRM_URL.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from sal.runtime.client import Engine
+from sal.runtime.default_models import default_models
+from sal.runtime.hardware import Hardware
+from sal.runtime.launch import Server, start_all, stop_all
+from sal.runtime.plan import Plan, make_plan
+
+CPU_ONLY = Hardware(gpus=(), cores=2, memory_bytes=16 << 30)
+
+
+def tiny_plan(*policy_args: str) -> Plan:
+    """The tiny models on the CPU engine, whatever this machine has."""
+    policy, prm = default_models(None, None)
+    if policy is None or prm is None:
+        pytest.skip("this checkout has no tiny weights")
+    return make_plan(CPU_ONLY, policy, prm, policy_args=policy_args)
+
+
+@pytest.fixture(scope="session")
+def server_urls(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]]:
+    """URLs of the policy's and the PRM's server."""
+    given = os.environ.get("SAL_TEST_POLICY_URL"), os.environ.get("SAL_TEST_PRM_URL")
+    if given[0] and given[1]:
+        yield given[0], given[1]
+        return
+    logs: Path = tmp_path_factory.mktemp("servers")
+    servers = [Server(spec, logs) for spec in tiny_plan().servers.values()]
+    start_all(servers)
+    try:
+        yield servers[0].url, servers[1].url
+    finally:
+        stop_all(servers)
+
+
+@pytest.fixture(scope="session")
+def policy_server(server_urls: tuple[str, str]) -> str:
+    """URL of the policy's server."""
+    return server_urls[0]
+
+
+@pytest.fixture(scope="session")
+def prm_server(server_urls: tuple[str, str]) -> str:
+    """URL of the PRM's server."""
+    return server_urls[1]
+
+
+@pytest.fixture
+def policy(policy_server: str) -> Iterator[Engine]:
+    """A client of the policy, with counts of its own."""
+    with Engine(policy_server) as engine:
+        yield engine
+
+
+@pytest.fixture
+def prm(prm_server: str) -> Iterator[Engine]:
+    """A client of the PRM, with counts of its own."""
+    with Engine(prm_server) as engine:
+        yield engine

@@ -1,0 +1,80 @@
+"""Rows and results for the tests of `runs`, and servers that answer as they are told."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, field
+
+from sal.programs.trace import Completion, Node, SearchResult, Trace
+from sal.runs.problems import Question
+from sal.runs.recipe import Recipe
+from sal.runs.results import CompletionRow, ResultRow
+from sal.runtime.usage import Usage
+
+COST = Usage(prompt_tokens=100, cached_tokens=60, completion_tokens=10, requests=2)
+
+
+def recipe(**changes: object) -> Recipe:
+    values: dict[str, object] = {
+        "strategy": "dvts",
+        "params": {"budget": 8, "width": 4, "aggregate": "last"},
+        "policy": "tiny",
+        "prm": "tiny",
+        "prm_family": None,
+        "dataset": "tiny",
+        "split": "test",
+        "limit": None,
+        "question_field": "question",
+        "answer_field": "answer",
+        "problems_digest": "0" * 16,
+        "system_prompt": None,
+        "seed": 0,
+        "versions": {"sal": "0.1.0"},
+    }
+    return Recipe(**(values | changes))  # type: ignore[arg-type]
+
+
+def questions(count: int) -> list[Question]:
+    return [Question(f"q{i}", f"Compute {i}+0", str(i)) for i in range(count)]
+
+
+def completion(answer: str, score: float = 0.5, finish: str = "eot") -> Completion:
+    text = f"\\boxed{{{answer}}}" if answer else "no idea"
+    return Completion(text, (text,), (score,), 3, finish)  # type: ignore[arg-type]
+
+
+def found(trace: Trace, *completions: Completion, errors: tuple[str, ...] = ()) -> SearchResult:
+    for i, c in enumerate(completions):
+        trace.add(Node((i,), c.text, c.tokens, c.finish, c.scores), COST, COST)
+    return SearchResult(tuple(completions), {}, trace, errors)
+
+
+def row(id: str, correct: bool = True, error: str = "") -> ResultRow:
+    completions = () if error else (CompletionRow("x", ("x",), (0.5,), 3, "eot", "1", "match"),)
+    return ResultRow(
+        id=id,
+        question="?",
+        answer="1",
+        completions=completions,
+        chosen=dict.fromkeys(("naive", "weighted", "majority"), None if error else 0),
+        correct=dict.fromkeys(("naive", "weighted", "majority", "pass"), correct and not error),
+        policy=COST,
+        prm=COST,
+        seconds=1.5,
+        error=error,
+    )
+
+
+@dataclass
+class ScriptedServers:
+    """`check` raises `lost` if there is one; `abort` sets an event that a search can wait for."""
+
+    lost: Exception | None = None
+    aborted: threading.Event = field(default_factory=threading.Event)
+
+    def check(self) -> None:
+        if self.lost is not None:
+            raise self.lost
+
+    def abort(self) -> None:
+        self.aborted.set()

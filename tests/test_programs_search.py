@@ -1,0 +1,521 @@
+"""What the searches decide, on a scripted policy and PRM."""
+
+from __future__ import annotations
+
+import gc
+import random
+import threading
+import weakref
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from programs_scripted import QUESTION, Say, ScriptedPolicy, ScriptedPrm, end, search
+
+from sal.programs.beam import BeamParams, beam
+from sal.programs.best_of_n import BestOfNParams, best_of_n
+from sal.programs.dvts import DvtsParams, dvts
+from sal.programs.greedy import GreedyParams, greedy
+from sal.programs.problem import Problem
+from sal.programs.trace import Trace
+from sal.runtime.errors import Unreachable
+
+BOTH_STOPS = pytest.mark.parametrize("keeps_stop", [True, False], ids=["pooled", "stock"])
+
+
+def nodes(result: Any, depth: int) -> list[Any]:
+    return sorted((n for n in result.trace.nodes if len(n.id) == depth), key=lambda n: n.id)
+
+
+class TestGreedy:
+    def test_one_completion_without_a_verifier(self) -> None:
+        policy = ScriptedPolicy({(0,): end("a\n\n\\boxed{6}\n\n")})
+        result = search(greedy, policy, None, GreedyParams())
+        (only,) = result.completions
+        assert (only.text, only.key, only.scores) == ("a\n\n\\boxed{6}", "6", ())
+        assert only.steps == ("a", "\\boxed{6}")
+        assert set(result.chosen.values()) == {0}
+
+    def test_it_is_scored_if_there_is_a_verifier(self) -> None:
+        policy = ScriptedPolicy({(0,): end("a\n\nb")})
+        result = search(greedy, policy, ScriptedPrm({"a": 0.1, "b": 0.9}), GreedyParams())
+        assert result.completions[0].scores == (0.1, 0.9)
+
+
+class TestBestOfN:
+    def test_votes_and_costs(self) -> None:
+        policy = ScriptedPolicy(
+            {(0,): end("x \\boxed{1}"), (1,): end("y \\boxed{1}"), (2,): end("z\n\nw \\boxed{2}")}
+        )
+        prm = ScriptedPrm({"x \\boxed{1}": 0.4, "y \\boxed{1}": 0.5, "w \\boxed{2}": 0.8})
+        result = search(best_of_n, policy, prm, BestOfNParams(budget=3))
+        assert result.chosen == {"naive": 2, "weighted": 1, "majority": 0}
+        assert [c.node for c in result.completions] == [(0,), (1,), (2,)]
+        assert result.trace.policy.requests == result.trace.prm.requests == 3
+        assert result.trace.policy.completion_tokens == sum(c.tokens for c in result.completions)
+
+    def test_all_steps_of_a_sample_in_one_request(self) -> None:
+        prm = ScriptedPrm()
+        search(best_of_n, ScriptedPolicy({(0,): end("a\n\nb\n\nc")}), prm, BestOfNParams(budget=1))
+        assert prm.calls == [(QUESTION, (), ("a", "b", "c"))]
+
+    def test_a_sample_is_scored_while_its_sibling_still_writes(self) -> None:
+        scored = threading.Event()
+        policy = ScriptedPolicy({(0,): end("slow", after=scored), (1,): end("quick")})
+        result = search(
+            best_of_n, policy, ScriptedPrm(announce={"quick": scored}), BestOfNParams(budget=2)
+        )
+        assert len(result.completions) == 2
+
+    def test_no_stop_is_asked_for(self) -> None:
+        policy = ScriptedPolicy({(0,): end("a")})
+        search(best_of_n, policy, ScriptedPrm(), BestOfNParams(budget=1, max_tokens=99))
+        assert (policy.stops, policy.rooms) == ([[]], [99])
+
+
+class TestBeam:
+    @BOTH_STOPS
+    def test_finished_beams_never_reduce_n_defect(self, keeps_stop: bool) -> None:
+        """Defect: n stayed n after beams had finished, so more than n solutions were paid for."""
+        tree: dict[Any, Any] = {
+            (0,): end("\\boxed{0}"),
+            (1,): Say("b"),
+            (2,): Say("c"),
+            (3,): Say("d"),
+            # 3 are left: keep ceil(3/2) = 2, the better one gets the odd child
+            (3, 0): end("\\boxed{1}"),
+            (3, 1): end("\\boxed{2}"),
+            (1, 0): end("\\boxed{3}"),
+        }
+        policy = ScriptedPolicy(tree, keeps_stop=keeps_stop)
+        prm = ScriptedPrm({"b": 0.6, "c": 0.1, "d": 0.9})
+        result = search(beam, policy, prm, BeamParams(budget=4, width=2))
+        assert [n.id for n in nodes(result, 2)] == [(1, 0), (3, 0), (3, 1)]
+        assert len(result.completions) == 4
+        assert policy.prefixes[(3, 1)] == "q\n\nd\n\n"
+
+    def test_earliest_finished_are_returned_defect(self) -> None:
+        """Defect: the n that finished first were returned, whatever they scored."""
+        tree: dict[Any, Any] = {
+            (0,): end("early \\boxed{1}"),
+            (1,): Say("b"),
+            (1, 0): end("late \\boxed{2}"),
+        }
+        prm = ScriptedPrm({"early \\boxed{1}": 0.2, "late \\boxed{2}": 0.9})
+        result = search(beam, ScriptedPolicy(tree), prm, BeamParams(budget=2, width=2))
+        naive = result.chosen["naive"]
+        assert naive is not None
+        assert result.completions[naive].key == "2"
+
+    def test_completion_tokens_are_zero_defect(self) -> None:
+        """Defect: completion_tokens was always 0."""
+        tree: dict[Any, Any] = {(0,): Say("abc"), (0, 0): end("de")}
+        result = search(beam, ScriptedPolicy(tree), ScriptedPrm(), BeamParams(budget=1))
+        assert result.completions[0].tokens == 4 + 3
+        assert result.trace.policy.completion_tokens == 7
+        assert [n.token_ids for n in result.trace.nodes] == [(7,) * 4, (7,) * 3]
+
+    def test_a_scored_step_is_scored_again_defect(self) -> None:
+        """Defect: every round scored every path from its start."""
+        tree: dict[Any, Any] = {
+            (0,): Say("a"),
+            (1,): Say("b"),
+            (0, 0): Say("c"),
+            (0, 1): Say("d"),
+            (0, 1, 0): end("e"),
+            (0, 1, 1): end("f"),
+        }
+        prm = ScriptedPrm({"a": 0.9, "d": 0.9})
+        search(beam, ScriptedPolicy(tree), prm, BeamParams(budget=2, width=2))
+        assert sorted(prm.calls) == [
+            (QUESTION, (), ("a",)),
+            (QUESTION, (), ("b",)),
+            (QUESTION, ("a",), ("c",)),
+            (QUESTION, ("a",), ("d",)),
+            (QUESTION, ("a", "d"), ("e",)),
+            (QUESTION, ("a", "d"), ("f",)),
+        ]
+
+    def test_the_last_round_runs_to_the_end_and_is_scored(self) -> None:
+        tree: dict[Any, Any] = {(0,): Say("a"), (0, 0): end("b\n\nc\n\n\\boxed{4}")}
+        policy, prm = ScriptedPolicy(tree), ScriptedPrm({"a": 0.1, "b": 0.2, "c": 0.3})
+        result = search(beam, policy, prm, BeamParams(budget=1, max_steps=2))
+        assert policy.stops == [["\n\n"], []]
+        assert result.completions[0].scores == (0.1, 0.2, 0.3, 0.5)
+        assert result.completions[0].text == "a\n\nb\n\nc\n\n\\boxed{4}"
+
+    def test_a_candidate_is_scored_while_its_sibling_still_writes(self) -> None:
+        scored = threading.Event()
+        policy = ScriptedPolicy({(0,): end("slow", after=scored), (1,): end("quick")})
+        prm = ScriptedPrm(announce={"quick": scored})
+        assert len(search(beam, policy, prm, BeamParams(budget=2)).completions) == 2
+
+    @pytest.mark.parametrize(("how", "kept"), [("last", 1), ("min", 1), ("mean", 0), ("prod", 0)])
+    def test_the_aggregate_ranks_paths(self, how: Any, kept: int) -> None:
+        scores = {"00": 0.9, "01": 0.5, "02": 0.1, "03": 0.1, "000": 0.3, "001": 0.3}
+        scores |= {"010": 0.4, "011": 0.4}
+
+        def script(path: tuple[int, ...]) -> Say:
+            return Say("0" + "".join(map(str, path))) if len(path) < 3 else end("done")
+
+        params = BeamParams(budget=4, width=2, aggregate=how)
+        result = search(beam, ScriptedPolicy(script), ScriptedPrm(scores), params)
+        assert {c.node[0] for c in result.completions} == {kept}
+
+
+class TestDvts:
+    def test_subtrees_keep_their_best_step(self) -> None:
+        tree: dict[Any, Any] = {
+            (0,): Say("a"),
+            (1,): Say("b"),
+            (2,): Say("c"),
+            (3,): Say("d"),
+            (1, 0): end("\\boxed{1}"),
+            (1, 1): end("\\boxed{2}"),
+            (2, 0): Say("e"),
+            (2, 1): end("\\boxed{3}"),
+        }
+        prm = ScriptedPrm({"a": 0.1, "b": 0.9, "c": 0.8, "d": 0.2, "e": 0.4, "\\boxed{2}": 0.7})
+        result = search(dvts, ScriptedPolicy(tree), prm, DvtsParams(budget=4, width=2))
+        assert [c.node for c in result.completions] == [(1, 0), (1, 1), (2, 1)]
+        assert result.chosen["naive"] == 1
+
+    def test_incomplete_siblings_are_returned_defect(self) -> None:
+        """Defect: all siblings of the last step were returned, also those that were cut off."""
+        tree: dict[Any, Any] = {(0,): end("\\boxed{1}"), (1,): Say("unfinished \\boxed{9}")}
+        prm = ScriptedPrm({"\\boxed{1}": 0.9, "unfinished \\boxed{9}": 0.8})
+        result = search(dvts, ScriptedPolicy(tree), prm, DvtsParams(budget=2, width=2))
+        assert [c.key for c in result.completions] == ["1"]
+
+    def test_boxed_inside_a_step_kills_the_beam_defect(self) -> None:
+        r"""Defect: any `boxed{` inside a step ended its beam."""
+        tree: dict[Any, Any] = {
+            (0,): Say("first \\boxed{1} and"),
+            (1,): Say("x"),
+            (0, 0): end("then \\boxed{2}"),
+            (0, 1): Say("y"),
+        }
+        prm = ScriptedPrm({"first \\boxed{1} and": 0.9, "then \\boxed{2}": 0.9})
+        result = search(dvts, ScriptedPolicy(tree), prm, DvtsParams(budget=2, width=2))
+        assert [(c.key, len(c.steps)) for c in result.completions] == [("2", 2)]
+
+    def test_completion_tokens_are_minus_one_defect(self) -> None:
+        """Defect: completion_tokens was -1."""
+        tree: dict[Any, Any] = {(0,): Say("ab"), (0, 0): end("cde")}
+        result = search(dvts, ScriptedPolicy(tree), ScriptedPrm(), DvtsParams(budget=1, width=1))
+        assert result.completions[0].tokens == 3 + 4
+
+    def test_max_tokens_is_hard_coded_defect(self) -> None:
+        """Defect: 2048 tokens for every step; here they bound the whole completion."""
+        tree: dict[Any, Any] = {(0,): Say("abc"), (0, 0): end("de")}
+        policy = ScriptedPolicy(tree)
+        search(dvts, policy, ScriptedPrm(), DvtsParams(budget=1, width=1, max_tokens=10))
+        assert policy.rooms == [10, 6]
+
+    def test_a_slow_subtree_delays_no_other(self) -> None:
+        finished = threading.Event()
+        tree: dict[Any, Any] = {
+            (0,): Say("slow", after=finished),
+            (1,): Say("quick"),
+            (1, 0): Say("quick"),
+            (1, 0, 0): end("quick", announce=finished),
+            (0, 0): end("slow"),
+        }
+        result = search(dvts, ScriptedPolicy(tree), ScriptedPrm(), DvtsParams(budget=2, width=1))
+        assert [c.node for c in result.completions] == [(0, 0), (1, 0, 0)]
+
+    def test_a_truncated_step_is_kept_only_when_all_are(self) -> None:
+        tree: dict[Any, Any] = {
+            (0,): Say("cut", "length"),
+            (1,): Say("b"),
+            (1, 0): Say("cut", "length"),
+            (1, 1): Say("cut", "length"),
+        }
+        prm = ScriptedPrm({"cut": 0.9, "b": 0.1})
+        result = search(dvts, ScriptedPolicy(tree), prm, DvtsParams(budget=2, width=2))
+        assert [(c.node, c.finish) for c in result.completions] == [
+            ((1, 0), "length"),
+            ((1, 1), "length"),
+        ]
+
+    def test_a_subtree_that_breaks_is_data(self) -> None:
+        tree: dict[Any, Any] = {(0,): Say("a"), (1,): end("\\boxed{1}")}
+
+        class Broken(ScriptedPrm):
+            def score(self, question: Any, prefix: Any, steps: Any) -> Any:
+                scored = super().score(question, prefix, steps)
+                if steps == ("a",):
+                    object.__setattr__(scored, "scores", ("not a number",))
+                return scored
+
+        result = search(dvts, ScriptedPolicy(tree), Broken(), DvtsParams(budget=2, width=1))
+        assert [c.key for c in result.completions] == ["1"]
+        assert result.errors  # whatever it was, it is told
+
+
+@pytest.mark.parametrize(
+    ("program", "params"),
+    [
+        (best_of_n, BestOfNParams(budget=2)),
+        (beam, BeamParams(budget=2)),
+        (dvts, DvtsParams(budget=2, width=2)),
+    ],
+    ids=["best_of_n", "beam", "dvts"],
+)
+class TestEverySearch:
+    @BOTH_STOPS
+    def test_truncation_is_counted_as_eos_defect(
+        self, program: Any, params: Any, keeps_stop: bool
+    ) -> None:
+        """Defect: running into the token limit counted as the end of the solution."""
+        policy = ScriptedPolicy(
+            {(0,): Say("cut \\boxed{9", "length"), (1,): end("\\boxed{1}")}, keeps_stop=keeps_stop
+        )
+        prm = ScriptedPrm({"cut \\boxed{9": 0.99, "\\boxed{1}": 0.1})
+        result = search(program, policy, prm, params, answer_key=lambda text: text[-2:])
+        assert sorted(c.finish for c in result.completions) == ["eot", "length"]
+        chosen = {result.completions[i].finish for i in result.chosen.values() if i is not None}
+        assert chosen == {"eot"}
+
+    def test_an_endpoint_error_is_that_candidates_error(self, program: Any, params: Any) -> None:
+        policy = ScriptedPolicy(
+            {(0,): Say("", error=Unreachable("no route")), (1,): end("\\boxed{1}")}
+        )
+        result = search(program, policy, ScriptedPrm(), params)
+        assert [c.key for c in result.completions] == ["1"]
+        assert result.errors == ("policy: Unreachable: no route",)
+        (failed,) = (n for n in result.trace.nodes if n.finish == "error")
+        assert (failed.id, failed.error) == ((0,), "policy: Unreachable: no route")
+
+    def test_a_prm_error_is_never_a_score(self, program: Any, params: Any) -> None:
+        policy = ScriptedPolicy({(0,): end("lost \\boxed{2}"), (1,): end("\\boxed{1}")})
+        prm = ScriptedPrm({"lost \\boxed{2}": Unreachable("PRM is down")})
+        result = search(program, policy, prm, params)
+        assert [c.key for c in result.completions] == ["1"]
+        assert result.errors == ("PRM: Unreachable: PRM is down",)
+        (failed,) = (n for n in result.trace.nodes if n.finish == "error")
+        assert (failed.text, failed.scores) == ("lost \\boxed{2}", ())
+        assert result.trace.policy.requests == 2
+
+    def test_all_candidates_fail(self, program: Any, params: Any) -> None:
+        policy = ScriptedPolicy(lambda _: Say("", "abort"))
+        result = search(program, policy, ScriptedPrm(), params)
+        assert result.completions == ()
+        assert set(result.chosen.values()) == {None}
+        assert len(result.errors) == 2
+
+    def test_duplicate_problems_merge_defect(self, program: Any, params: Any) -> None:
+        """Defect: results were grouped by prompt text, so equal problems shared them."""
+        policy = ScriptedPolicy(lambda _: end("\\boxed{1}"))
+        one, other = Trace(), Trace()
+        states = program.run_batch(
+            [
+                {"problem": QUESTION, "params": params, "verifier": ScriptedPrm(), "trace": trace}
+                for trace in (one, other)
+            ],
+            backend=policy,
+            num_threads=2,
+        )
+        assert [len(state["result"].completions) for state in states] == [2, 2]
+        assert len(one.nodes) == len(other.nodes) == 2
+
+    def test_no_thread_is_left_when_the_program_raises(self, program: Any, params: Any) -> None:
+        def broken(text: str) -> str:
+            raise LookupError("a grader's bug")
+
+        before = set(threading.enumerate())
+        with pytest.raises(LookupError):
+            program.run(
+                QUESTION,
+                params=params,
+                verifier=ScriptedPrm(),
+                answer_key=broken,
+                backend=ScriptedPolicy(lambda _: end("\\boxed{1}")),
+            )
+        left = set(threading.enumerate()) - before
+        for thread in left:
+            thread.join(30)
+        assert not any(thread.is_alive() for thread in left)
+
+    def test_the_state_holds_the_result(self, program: Any, params: Any) -> None:
+        trace = Trace()
+        problem = Problem(QUESTION, prompt="Q: q\nA:")
+        policy = ScriptedPolicy(lambda _: end("\\boxed{1}"))
+        state = program.run(
+            problem, params=params, verifier=ScriptedPrm(), trace=trace, backend=policy
+        )
+        result = state["result"]
+        assert state.ret_value is result
+        assert (state["completions"], state["chosen"]) == (result.completions, result.chosen)
+        assert state["trace"] is result.trace is trace
+        assert trace.phase == "done"
+        assert set(policy.prefixes.values()) == {"Q: q\nA:"}
+
+    def test_it_holds_no_more_threads_than_it_says(self, program: Any, params: Any) -> None:
+        before = threading.active_count()
+        most = 0
+
+        def watch(path: tuple[int, ...]) -> Say:
+            nonlocal most
+            most = max(most, threading.active_count() - before)
+            return Say("a") if len(path) < 3 else end("\\boxed{1}")
+
+        search(program, ScriptedPolicy(watch), ScriptedPrm(), params)
+        assert most <= params.live_states
+
+
+class TestSteps:
+    @BOTH_STOPS
+    def test_trailing_separators_make_an_empty_step_defect(self, keeps_stop: bool) -> None:
+        """Defect: a separator too many was a step of its own, scored and ranked on."""
+        tree: dict[Any, Any] = {
+            (0,): [Say(""), Say(" "), Say("a")],
+            (0, 0): end("\n\n"),
+        }
+        policy, prm = ScriptedPolicy(tree, keeps_stop=keeps_stop), ScriptedPrm({"a": 0.7})
+        result = search(beam, policy, prm, BeamParams(budget=1))
+        assert prm.calls == [(QUESTION, (), ("a",))]
+        (only,) = result.completions
+        assert (only.steps, only.scores, only.finish) == (("a",), (0.7,), "eot")
+        assert [n.text for n in result.trace.nodes] == ["a", ""]
+        assert policy.prefixes[(0, 0)] == "q\n\n\n\n \n\na\n\n"
+        assert only.tokens == result.trace.policy.completion_tokens
+        assert result.trace.policy.requests == 4
+
+    def test_separators_alone_run_into_the_limit(self) -> None:
+        policy = ScriptedPolicy(lambda _: Say(""))
+        result = search(beam, policy, ScriptedPrm(), BeamParams(budget=1, max_tokens=3))
+        assert [(c.finish, c.steps) for c in result.completions] == [("length", ())]
+
+    def test_an_end_without_a_step_has_no_answer(self) -> None:
+        result = search(
+            dvts, ScriptedPolicy(lambda _: end("")), ScriptedPrm(), DvtsParams(budget=2, width=2)
+        )
+        assert [c.scores for c in result.completions] == [(), ()]
+        assert set(result.chosen.values()) == {None}
+
+    def test_a_step_that_spends_the_last_token_is_truncated(self) -> None:
+        policy = ScriptedPolicy({(0,): Say("abc")})
+        result = search(beam, policy, ScriptedPrm(), BeamParams(budget=1, max_tokens=4))
+        assert [c.finish for c in result.completions] == ["length"]
+
+    def test_the_stop_list_is_fresh_for_every_request(self) -> None:
+        policy = ScriptedPolicy(lambda path: Say("a") if len(path) < 4 else end("b"))
+        search(beam, policy, ScriptedPrm(), BeamParams(budget=1))
+        assert policy.stops == [["\n\n"]] * 4
+
+    def test_a_verifier_with_the_wrong_number_of_scores_is_an_error(self) -> None:
+        prm = ScriptedPrm()
+        prm.score = lambda *_: type("S", (), {"scores": ()})()  # type: ignore[method-assign]
+        result = search(beam, ScriptedPolicy({(0,): end("a")}), prm, BeamParams(budget=1))
+        assert result.errors == ("PRM: ValueError: 0 scores for 1 steps",)
+
+    def test_warnings_as_errors_hang_nothing(self) -> None:
+        """The interpreter warns about failed states; a search does not let it come to that."""
+        import warnings
+
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            policy = ScriptedPolicy(lambda _: Say("", error=Unreachable("gone")))
+            assert search(beam, policy, ScriptedPrm(), BeamParams(budget=3)).errors
+
+
+class TestStates:
+    """What a search leaves to Python's garbage collector."""
+
+    @pytest.mark.parametrize(
+        ("program", "params"),
+        [(beam, BeamParams(budget=4, width=2)), (dvts, DvtsParams(budget=4, width=2))],
+        ids=["beam", "dvts"],
+    )
+    def test_states_are_freed_without_the_collector(self, program: Any, params: Any) -> None:
+        """A state freed by the collector while a thread starts deadlocks Python 3.11."""
+        states: list[weakref.ref[Any]] = []
+
+        class Watching(ScriptedPolicy):
+            def generate(self, s: Any, sampling_params: Any) -> Any:
+                states.append(weakref.ref(s))
+                return super().generate(s, sampling_params)
+
+        gc.collect()
+        gc.disable()
+        try:
+            policy = Watching(lambda path: Say("a") if len(path) < 3 else end("b"))
+            search(program, policy, ScriptedPrm(), params)
+            assert len(states) == 12
+            assert [ref() for ref in states] == [None] * 12
+        finally:
+            gc.enable()
+
+
+class TestParams:
+    @pytest.mark.parametrize(
+        ("make", "wrong", "field"),
+        [
+            (BestOfNParams, {"budget": 0}, "budget"),
+            (BestOfNParams, {"budget": 2.0}, "budget"),
+            (BestOfNParams, {"temperature": -1}, "temperature"),
+            (BestOfNParams, {"temperature": float("nan")}, "temperature"),
+            (BeamParams, {"width": 0}, "width"),
+            (BeamParams, {"max_steps": 0}, "max_steps"),
+            (BeamParams, {"aggregate": "max"}, "aggregate"),
+            (DvtsParams, {"budget": 6, "width": 4}, "budget"),
+            (DvtsParams, {"max_tokens": 0}, "max_tokens"),
+            (GreedyParams, {"separator": ""}, "separator"),
+            (GreedyParams, {"max_tokens": True}, "max_tokens"),
+        ],
+    )
+    def test_the_wrong_field_is_named(self, make: Any, wrong: Any, field: str) -> None:
+        with pytest.raises(ValueError, match=f"^{field} "):
+            make(**wrong)
+
+
+class TestAnyTree:
+    """Whatever the policy writes and the PRM says."""
+
+    @staticmethod
+    def grown(seed: int) -> tuple[Any, Any]:
+        def script(path: tuple[int, ...]) -> Say:
+            dice = random.Random(f"{seed}{path}")
+            finish = dice.choices(
+                ["separator", "eot", "length", "abort"], [6, 3, 1, 0.5 if len(path) < 5 else 0]
+            )[0]
+            return Say(f"{dice.choice('abc')}{path} \\boxed{{{dice.randrange(3)}}}", finish)
+
+        return script, lambda step: random.Random(f"{seed}{step}").random()
+
+    @given(
+        seed=st.integers(0, 10**6),
+        budget=st.integers(1, 8),
+        width=st.integers(1, 4),
+        program=st.sampled_from([best_of_n, beam, dvts]),
+    )
+    @settings(max_examples=40, deadline=None)
+    def test_the_budget_holds_and_a_search_repeats(
+        self, seed: int, budget: int, width: int, program: Any
+    ) -> None:
+        params: Any
+        if program is best_of_n:
+            params = BestOfNParams(budget=budget)
+        elif program is beam:
+            params = BeamParams(budget=budget, width=width, max_steps=4)
+        else:
+            params = DvtsParams(budget=budget * width, width=width, max_steps=4)
+        script, score = self.grown(seed)
+        first, again = (
+            search(program, ScriptedPolicy(script, keeps_stop=keeps), ScriptedPrm(score), params)
+            for keeps in (True, False)
+        )
+        assert len(first.completions) <= params.budget
+        for depth in range(1, 5):
+            assert len(nodes(first, depth)) <= params.budget
+        assert first.completions == again.completions
+        assert first.chosen == again.chosen
+        assert nodes(first, 1) == nodes(again, 1)
+        assert len({n.id for n in first.trace.nodes}) == len(first.trace.nodes)
+        for c in first.completions:
+            assert len(c.scores) == len(c.steps)
+            assert c.tokens == sum(
+                n.tokens for n in first.trace.nodes if n.id == c.node[: len(n.id)]
+            )

@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+from runs_examples import recipe
+
+from sal.runs.errors import FolderError
+from sal.runs.folder import RunFolder
+from sal.runs.recipe import differences, read_recipe
+
+
+def test_it_comes_back_from_yaml_as_it_was(tmp_path: Path) -> None:
+    ours = recipe(policy_args=("--tp=2",), system_prompt="Solve:\n\n- é")
+    path = tmp_path / "recipe.yaml"
+    path.write_text(ours.dump())
+    assert read_recipe(path) == ours
+    assert yaml.safe_load(ours.dump())["digest"] == ours.digest
+
+
+def test_the_digest_is_of_what_determines_results_alone() -> None:
+    assert recipe().digest == recipe(versions={"sal": "9"}).digest
+    assert recipe().digest != recipe(seed=1).digest
+    assert recipe().digest == recipe(params={"width": 4, "aggregate": "last", "budget": 8}).digest
+
+
+def test_differences_name_the_keys() -> None:
+    other = recipe(params={"budget": 16, "width": 4, "lookahead": 1}, limit=3)
+    assert differences(recipe(), other) == [
+        "params.budget",
+        "params.aggregate",
+        "limit",
+        "params.lookahead",
+    ]
+
+
+@pytest.mark.parametrize("content", ["", "a: [", "- 1", "strategy: dvts"])
+def test_a_file_that_is_no_recipe_is_a_clear_error(tmp_path: Path, content: str) -> None:
+    path = tmp_path / "recipe.yaml"
+    path.write_text(content)
+    with pytest.raises(FolderError, match="not a recipe"):
+        read_recipe(path)
+
+
+def test_a_new_run_wants_an_empty_folder_and_a_resumed_one_the_same_recipe(tmp_path: Path) -> None:
+    path = tmp_path / "runs" / "one"
+    with RunFolder(path, recipe(), resume=True):
+        pass
+    with pytest.raises(FolderError, match="--resume"):
+        RunFolder(path, recipe(), resume=False)
+    with pytest.raises(FolderError, match=r"these differ: params\.budget, seed"):
+        RunFolder(path, recipe(seed=3, params={**recipe().params, "budget": 4}), resume=True)
+    with RunFolder(path, recipe(versions={"sal": "9"}), resume=True):
+        pass
+
+
+def test_a_run_killed_before_its_recipe_was_written_can_start_again(tmp_path: Path) -> None:
+    (tmp_path / "journal.jsonl").touch()
+    (tmp_path / ".recipe.yaml.tmp").write_text("strat")
+    with RunFolder(tmp_path, recipe(), resume=True) as folder:
+        assert read_recipe(folder.recipe_path) == recipe()
+
+
+def test_a_folder_of_other_things_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "thesis.tex").touch()
+    with pytest.raises(FolderError, match="holds no run"):
+        RunFolder(tmp_path, recipe(), resume=True)
+    assert [item.name for item in tmp_path.iterdir()] == ["thesis.tex"]
+
+
+def test_a_trace_has_a_file_name_whatever_the_problem_is_called(tmp_path: Path) -> None:
+    with RunFolder(tmp_path / "run", recipe(), resume=False) as folder:
+        folder.write_trace(7, "../test/algebra/1 2.json", {"nodes": []})
+        assert [p.name for p in (folder.path / "traces").iterdir()] == [
+            "00007-test-algebra-1-2.json.json"
+        ]

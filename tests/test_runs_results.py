@@ -1,0 +1,74 @@
+from __future__ import annotations
+
+import json
+import math
+
+import pytest
+from runs_examples import COST, recipe, row
+
+from sal.runs.results import Estimate, ResultRow, failed_row, summarise
+from sal.runtime.usage import Usage
+
+
+def summary(rows: list[ResultRow]) -> dict[str, object]:
+    made = summarise(
+        rows,
+        strategy="dvts",
+        budget=8,
+        owed=1,
+        seconds=9.0,
+        versions={"sal": "0.1.0"},
+        recipe=recipe().digest,
+        parameters={"policy": 1000, "prm": None},
+    )
+    return json.loads(json.dumps(made.as_json(), allow_nan=False))  # type: ignore[no-any-return]
+
+
+def test_mean_and_standard_error() -> None:
+    estimate = Estimate.of([1, 0, 0, 1])
+    assert estimate.mean == 0.5
+    assert estimate.stderr == pytest.approx(math.sqrt((4 * 0.25 / 3) / 4))
+    assert math.isnan(Estimate.of([1.0]).stderr)
+
+
+def test_the_summary_has_what_readers_are_promised() -> None:
+    content = summary([row("a"), row("b", correct=False), row("c", error="no completion")])
+    assert content["strategy"] == "dvts"
+    assert (content["budget"], content["problems"], content["failed"]) == (8, 3, 1)
+    accuracy = content["accuracy"]
+    assert isinstance(accuracy, dict)
+    assert list(accuracy) == ["naive", "weighted", "majority", "pass"]
+    assert accuracy["pass"]["mean"] == pytest.approx(1 / 3)
+    assert accuracy["pass"]["stderr"] == pytest.approx(1 / 3)
+    usage = {"prompt_tokens": 300, "cached_tokens": 180, "completion_tokens": 30, "requests": 6}
+    assert content["usage"] == {"policy": usage, "prm": usage}
+    # 2 x parameters x (prefilled past the cache + generated)
+    assert content["flops"] == {"policy": 2 * 1000 * 150.0, "prm": None}
+    assert content["verdicts"] == {"match": 2}
+    assert content["owed"] == 1
+    assert content["versions"] == {"sal": "0.1.0"}
+
+
+def test_no_problem_and_one_problem_are_json_too() -> None:
+    nothing = {"mean": None, "stderr": None}
+    rules = ("naive", "weighted", "majority", "pass")
+    assert summary([])["accuracy"] == dict.fromkeys(rules, nothing)
+    one = summary([row("a")])["accuracy"]
+    assert isinstance(one, dict)
+    assert one["naive"] == {"mean": 1.0, "stderr": None}
+
+
+def test_a_row_has_what_readers_are_promised_and_comes_back() -> None:
+    ours = failed_row("a", "?", "1", "no completion", policy=COST, prm=Usage(), errors=["x"])
+    content = json.loads(json.dumps(ours.as_json()))
+    promised = {"id", "question", "answer", "completions", "chosen", "correct", "usage", "seconds"}
+    assert promised | {"error"} <= set(content)
+    assert ResultRow.from_json(content) == ours
+    assert set(row("a").as_json()["completions"][0]) >= {
+        "text",
+        "steps",
+        "scores",
+        "tokens",
+        "finish",
+        "key",
+    }

@@ -1,0 +1,215 @@
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import pytest
+from runs_examples import COST, ScriptedServers, completion, found, questions, row
+
+from sal.grading.grader import Grader
+from sal.programs.trace import SearchResult, Trace
+from sal.runs.errors import ServersLost
+from sal.runs.judging import judge
+from sal.runs.problems import Question
+from sal.runs.progress import Progress
+from sal.runs.results import ResultRow
+from sal.runs.runner import Runner, TimeLimit, owed_problems, problems_in_flight
+from sal.runtime.errors import Closed, Unreachable
+from sal.runtime.usage import Usage
+
+
+class Bench:
+    """A runner with everything scripted; `rows` are what it recorded."""
+
+    def __init__(self, count: int, search: Any, *, in_flight: int = 4, **options: Any) -> None:
+        self.rows: list[ResultRow] = []
+        self.servers = options.pop("servers", ScriptedServers())
+        self.progress = options.pop("progress", Progress(count))
+        self.runner = Runner(
+            list(enumerate(questions(count))),
+            search=search,
+            judge=lambda q, r, cost, s: judge(q, r, cost, s, grader=Grader(), how="last", budget=2),
+            record=lambda _number, row, _trace: self.rows.append(row),
+            servers=self.servers,
+            progress=self.progress,
+            in_flight=in_flight,
+            **options,
+        )
+
+
+def right(question: Question, trace: Trace) -> SearchResult:
+    return found(trace, completion(question.answer))
+
+
+def test_every_problem_is_searched_once_and_graded() -> None:
+    bench = Bench(20, right)
+    bench.runner.run()
+    assert sorted(row.id for row in bench.rows) == sorted(q.id for q in questions(20))
+    assert all(row.correct["weighted"] for row in bench.rows)
+    snapshot = bench.progress.snapshot()
+    assert (snapshot.done, snapshot.failed, snapshot.accuracy) == (20, 0, 1.0)
+    assert snapshot.policy.requests == 20 * COST.requests
+    assert snapshot.in_flight == ()
+
+
+def test_a_problem_that_fails_is_a_failed_row_and_the_others_go_on() -> None:
+    def search(question: Question, trace: Trace) -> SearchResult:
+        if question.id == "q1":
+            raise KeyError("A")
+        if question.id == "q2":
+            return found(trace, errors=("Overloaded: full", "Overloaded: full"))
+        return right(question, trace)
+
+    bench = Bench(4, search)
+    bench.runner.run()
+    errors = {row.id: row.error for row in bench.rows}
+    assert errors == {"q0": "", "q1": "KeyError: 'A'", "q2": "Overloaded: full", "q3": ""}
+    assert bench.progress.snapshot().failed == 2
+
+
+def test_as_many_run_at_once_as_are_admitted_and_no_more() -> None:
+    together = threading.Barrier(3, timeout=20)
+    lock = threading.Lock()
+    running = 0
+    most = 0
+
+    def search(question: Question, trace: Trace) -> SearchResult:
+        nonlocal running, most
+        with lock:
+            running += 1
+            most = max(most, running)
+        together.wait()
+        with lock:
+            running -= 1
+        return right(question, trace)
+
+    Bench(6, search, in_flight=3).runner.run()
+    assert most == 3
+
+
+@pytest.mark.parametrize(("live", "admitted"), [(1, 999), (161, 6), (999, 1), (5000, 1)])
+def test_live_states_in_flight_stay_under_a_thousand(live: int, admitted: int) -> None:
+    assert problems_in_flight(live) == admitted
+
+
+def test_an_interrupt_drops_what_is_in_flight_and_keeps_what_is_done() -> None:
+    servers = ScriptedServers()
+
+    def search(question: Question, trace: Trace) -> SearchResult:
+        if question.id == "q0":
+            return right(question, trace)
+        assert servers.aborted.wait(20)
+        raise Closed("shut down")
+
+    bench = Bench(5, search, in_flight=2, servers=servers)
+
+    def tick() -> None:
+        if bench.rows:
+            bench.runner.interrupt()
+
+    bench.runner.run(tick)
+    assert [row.id for row in bench.rows] == ["q0"]
+    assert bench.progress.snapshot().done == 1
+    assert bench.progress.snapshot().in_flight == ()
+
+
+def test_a_partial_result_of_an_interrupted_search_is_not_recorded() -> None:
+    servers = ScriptedServers()
+
+    def search(question: Question, trace: Trace) -> SearchResult:
+        started.set()
+        assert servers.aborted.wait(20)
+        return found(trace, completion("0"), errors=("Closed: shut down",))
+
+    started = threading.Event()
+    bench = Bench(1, search, servers=servers)
+    bench.runner.run(lambda: bench.runner.interrupt() if started.is_set() else None)
+    assert bench.rows == []
+
+
+def test_lost_servers_stop_the_run_and_owe_the_rest() -> None:
+    def search(question: Question, trace: Trace) -> SearchResult:
+        if question.id == "q0":
+            return right(question, trace)
+        raise Unreachable("refused")
+
+    servers = ScriptedServers(lost=ServersLost("the policy server died twice"))
+    bench = Bench(9, search, in_flight=1, servers=servers)
+    with pytest.raises(ServersLost, match="died twice"):
+        bench.runner.run()
+    assert [row.id for row in bench.rows] == ["q0"]
+
+
+def test_a_journal_that_cannot_be_written_stops_the_run() -> None:
+    bench = Bench(3, right)
+
+    def full(number: int, row: ResultRow, trace: Trace) -> None:
+        raise OSError(28, "No space left on device")
+
+    bench.runner._record = full
+    with pytest.raises(OSError, match="No space"):
+        bench.runner.run()
+
+
+def test_the_time_limit_admits_no_problem_that_would_end_too_late() -> None:
+    now = 0.0
+
+    def search(question: Question, trace: Trace) -> SearchResult:
+        nonlocal now
+        now += 10
+        return right(question, trace)
+
+    progress = Progress(100, clock=lambda: now)
+    limit = TimeLimit(admit_until=35, stop_at=1000)
+    bench = Bench(100, search, in_flight=1, progress=progress, time_limit=limit)
+    bench.runner.run()
+    assert len(bench.rows) == 3  # they end at 10, 20 and 30; a fourth would end at 40
+    assert bench.runner.timed_out
+
+
+def test_what_still_runs_at_the_end_of_the_time_is_dropped() -> None:
+    servers = ScriptedServers()
+    now = 0.0
+
+    def search(question: Question, trace: Trace) -> SearchResult:
+        nonlocal now
+        now = 100
+        assert servers.aborted.wait(20)
+        raise Closed("shut down")
+
+    progress = Progress(1, clock=lambda: now)
+    limit = TimeLimit(admit_until=50, stop_at=60)
+    bench = Bench(1, search, servers=servers, progress=progress, time_limit=limit)
+    bench.runner.run()
+    assert bench.rows == []
+    assert bench.runner.timed_out
+
+
+def test_what_is_done_is_not_owed() -> None:
+    done = [row("q1"), row("q3", error="failed once, recorded once")]
+    assert [number for number, _ in owed_problems(questions(5), done)] == [0, 2, 4]
+
+
+def test_truncated_completions_neither_vote_nor_pass() -> None:
+    question = Question("q", "?", "7")
+    trace = Trace()
+    result = found(
+        trace,
+        completion("7", 0.9, finish="length"),
+        completion("8", 0.8),
+        completion("8", 0.1),
+        completion("", 0.99),
+    )
+    judged = judge(question, result, (COST, Usage()), 2.0, grader=Grader(), how="last", budget=6)
+    assert judged.chosen == {"naive": 1, "weighted": 1, "majority": 1}
+    assert judged.correct == {"naive": False, "weighted": False, "majority": False, "pass": False}
+    assert [c.verdict for c in judged.completions] == ["match", "mismatch", "mismatch", "no_answer"]
+    assert judged.unspent == 2
+    assert ResultRow.from_json(judged.as_json()) == judged
+
+
+def test_progress_counts_earlier_rows_but_not_their_cost() -> None:
+    progress = Progress(4, [row("a"), row("b", correct=False)])
+    snapshot = progress.snapshot()
+    assert (snapshot.done, snapshot.accuracy, snapshot.eta) == (2, 0.5, None)
+    assert snapshot.policy == Usage()

@@ -1,0 +1,229 @@
+"""The wire against a small stub that misbehaves on demand."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import threading
+from collections.abc import Awaitable, Callable, Iterator
+from typing import Any
+
+import pytest
+from aiohttp import web
+
+from sal.runtime.client import Engine
+from sal.runtime.errors import Aborted, Closed, EndpointError, Overloaded, Rejected, Unreachable
+from sal.runtime.launch import free_port
+from sal.runtime.usage import Usage
+
+Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
+OK = {
+    "text": "4",
+    "output_ids": [4],
+    "meta_info": {
+        "finish_reason": {"type": "stop", "matched": 2},
+        "prompt_tokens": 10,
+        "cached_tokens": 7,
+        "completion_tokens": 1,
+    },
+}
+
+
+class Stub:
+    """A server on its own thread: each request takes the next answer; the last one repeats."""
+
+    def __init__(self, port: int = 0) -> None:
+        self.port = port or free_port()
+        self.answers: list[Answer] = []
+        self.seen: list[dict[str, Any]] = []
+        self.aborted: list[dict[str, Any]] = []
+        self.arrived = threading.Event()
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+        self._runner: web.AppRunner | None = None
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def start(self) -> None:
+        self._thread.start()
+        asyncio.run_coroutine_threadsafe(self._serve(), self._loop).result()
+
+    def stop(self) -> None:
+        if self._runner is not None:
+            asyncio.run_coroutine_threadsafe(self._runner.cleanup(), self._loop).result()
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+    async def _serve(self) -> None:
+        app = web.Application()
+        app.router.add_post("/generate", self._generate)
+        app.router.add_post("/abort_request", self._abort)
+        app.router.add_get("/get_model_info", self._info)
+        self._runner = web.AppRunner(app, shutdown_timeout=0.1)
+        await self._runner.setup()
+        await web.TCPSite(self._runner, "127.0.0.1", self.port).start()
+
+    async def _generate(self, request: web.Request) -> web.StreamResponse:
+        self.seen.append(await request.json())
+        self.arrived.set()
+        answer = self.answers[min(len(self.seen), len(self.answers)) - 1]
+        return await answer(request)
+
+    async def _abort(self, request: web.Request) -> web.StreamResponse:
+        self.aborted.append(await request.json())
+        return web.Response()
+
+    async def _info(self, request: web.Request) -> web.StreamResponse:
+        return web.json_response({"model_path": "the/model"})
+
+
+def says(body: Any, status: int = 200) -> Answer:
+    async def answer(request: web.Request) -> web.StreamResponse:
+        return web.json_response(body, status=status)
+
+    return answer
+
+
+async def drops(request: web.Request) -> web.StreamResponse:
+    assert request.transport is not None
+    request.transport.close()
+    return web.Response()
+
+
+async def hangs(request: web.Request) -> web.StreamResponse:
+    await asyncio.Event().wait()
+    return web.Response()
+
+
+@pytest.fixture
+def stub() -> Iterator[Stub]:
+    server = Stub()
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def engine(stub: Stub) -> Iterator[Engine]:
+    with Engine(stub.url, deadline_s=20) as client:
+        yield client
+
+
+def test_a_full_queue_and_a_dropped_connection_are_tried_again(stub: Stub, engine: Engine) -> None:
+    stub.answers = [says({"error": "queue is full"}, 503), drops, says(OK)]
+    assert engine.generate({"text": "2+2="}) == OK
+    assert len(stub.seen) == 3
+
+
+def test_a_retry_carries_a_new_rid_that_starts_with_the_old(stub: Stub, engine: Engine) -> None:
+    stub.answers = [drops, says(OK)]
+    engine.generate({"text": "2+2=", "rid": "a"})
+    assert [seen["rid"] for seen in stub.seen] == ["a", "a.1"]
+
+
+@pytest.mark.parametrize(
+    "body", [{"error": {"message": "too long"}}, {"error": "too long"}, {"detail": "too long"}]
+)
+def test_a_wrong_request_fails_at_once_with_the_servers_words(
+    stub: Stub, engine: Engine, body: Any
+) -> None:
+    stub.answers = [says(body, 400)]
+    with pytest.raises(Rejected, match="HTTP 400: too long") as caught:
+        engine.generate({"text": ""})
+    assert caught.value.url == stub.url
+    assert len(stub.seen) == 1
+
+
+def test_a_request_that_breaks_the_server_is_given_up(stub: Stub, engine: Engine) -> None:
+    stub.answers = [says({"error": "boom"}, 500)]
+    with pytest.raises(EndpointError, match="HTTP 500: boom"):
+        engine.generate({"text": ""})
+    assert len(stub.seen) == 3
+
+
+def test_a_queue_that_stays_full_is_overloaded(stub: Stub) -> None:
+    stub.answers = [says({"error": "queue is full"}, 503)]
+    with Engine(stub.url, deadline_s=0.5) as engine, pytest.raises(Overloaded, match="queue"):
+        engine.generate({"text": ""})
+    assert len(stub.seen) > 1
+
+
+def test_a_server_that_hangs_meets_the_deadline(stub: Stub) -> None:
+    stub.answers = [hangs]
+    with Engine(stub.url, deadline_s=0.3) as engine, pytest.raises(Unreachable, match="no answer"):
+        engine.generate({"text": ""})
+
+
+def test_nobody_there_is_unreachable_and_names_the_address() -> None:
+    url = f"http://127.0.0.1:{free_port()}"
+    with Engine(url, deadline_s=0.3) as engine, pytest.raises(Unreachable, match=url):
+        engine.generate({"text": ""})
+
+
+def test_a_server_that_comes_up_late_is_waited_for() -> None:
+    stub = Stub()
+    stub.answers = [says(OK)]
+    # Bound but not listening: a connection is refused, and no one else can take the port.
+    with socket.socket() as holder, Engine(stub.url, deadline_s=30) as engine:
+        holder.bind(("127.0.0.1", stub.port))
+        future = engine.submit({"text": ""})
+        with pytest.raises(TimeoutError):
+            future.result(timeout=0.5)
+        holder.close()
+        stub.start()
+        assert future.result(timeout=30) == OK
+    stub.stop()
+
+
+def test_an_aborted_request_is_typed(stub: Stub, engine: Engine) -> None:
+    meta = {**OK["meta_info"], "finish_reason": {"type": "abort", "message": "by user"}}  # type: ignore[dict-item]
+    stub.answers = [says({**OK, "meta_info": meta})]
+    with pytest.raises(Aborted, match="by user"):
+        engine.generate({"text": ""})
+
+
+def test_close_ends_what_is_in_flight_and_what_waits_for_a_slot(stub: Stub) -> None:
+    stub.answers = [hangs]
+    engine = Engine(stub.url, max_inflight=1)
+    futures = [engine.submit({"text": ""}) for _ in range(3)]
+    assert stub.arrived.wait(20)
+    engine.close()
+    for future in futures:
+        with pytest.raises(Closed):
+            future.result(timeout=20)
+    assert len(stub.seen) == 1
+    with pytest.raises(Closed):
+        engine.submit({"text": ""})
+    engine.close()  # twice is once
+
+
+def test_abort_reaches_the_server(stub: Stub, engine: Engine) -> None:
+    engine.abort("r1")
+    engine.info()  # the shared loop sends in order
+    for _ in range(100):
+        if stub.aborted:
+            break
+        engine.info()
+    assert stub.aborted == [{"rid": "r1"}]
+
+
+def test_info_asks_a_router_by_the_older_path(engine: Engine) -> None:
+    assert engine.info() == {"model_path": "the/model"}
+
+
+def test_usage_is_the_sum_of_the_replies_from_many_threads(stub: Stub, engine: Engine) -> None:
+    stub.answers = [says(OK)]
+
+    def ask() -> None:
+        for _ in range(10):
+            engine.generate({"text": ""})
+
+    threads = [threading.Thread(target=ask) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert engine.usage == Usage(800, 560, 80, 80)

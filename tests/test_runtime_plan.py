@@ -1,0 +1,205 @@
+"""What is started where, decided from hardware that need not be here."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from sal.runtime.hardware import Gpu, Hardware, parse_gpus, visible
+from sal.runtime.model_size import GIB, ModelSize, model_size
+from sal.runtime.plan import STAND_IN, Plan, PlanError, ServerSpec, make_plan, parse_flags
+
+POLICY = "meta-llama/Llama-3.2-1B-Instruct"
+PRM = "RLHFlow/Llama3.1-8B-PRM-Deepseek-Data"
+
+
+def gpus(count: int, gib: float = 80) -> Hardware:
+    size = int(gib * GIB)
+    return Hardware(tuple(Gpu(i, "H100", size, size) for i in range(count)), 16, 128 << 30)
+
+
+def flag(spec: ServerSpec, name: str) -> str:
+    return spec.argv[spec.argv.index(name) + 1]
+
+
+def sized(model: str) -> ModelSize:
+    one = "1B" in model
+    return ModelSize(int((2.5 if one else 15) * GIB), (32 if one else 128) * 1024, "known")
+
+
+def test_without_a_gpu_both_run_on_the_cpu_engine() -> None:
+    plan = make_plan(Hardware((), 2, 16 << 30), POLICY, PRM)
+    assert list(plan.servers) == ["policy", "prm"]
+    for spec in plan.servers.values():
+        assert spec.device == "cpu"
+        assert spec.env["SGLANG_USE_CPU_ENGINE"] == "1"
+        assert spec.env["PYTHONPATH"] == str(STAND_IN)
+        assert spec.env["OMP_NUM_THREADS"] == "1"
+        assert flag(spec, "--device") == "cpu"
+        assert flag(spec, "--dtype") == "float32"
+        assert flag(spec, "--max-total-tokens") == "131072"
+        assert flag(spec, "--max-running-requests") == "256"
+        assert flag(spec, "--schedule-policy") == "lpm"
+        assert "--sleep-on-idle" in spec.argv
+        assert spec.command(4321)[-2:] == ["--port", "4321"]
+        assert spec.after is None
+
+
+def test_one_gpu_holds_both_and_neither_takes_the_others_share() -> None:
+    plan = make_plan(gpus(1), POLICY, PRM, size_of=sized)
+    policy, prm = plan.servers["policy"], plan.servers["prm"]
+    assert prm.after == "policy"
+    assert flag(policy, "--attention-backend") == "flashinfer"
+    free = 80 * GIB
+    first = float(flag(policy, "--mem-fraction-static")) * free
+    second = float(flag(prm, "--mem-fraction-static")) * (free - first - 3 * GIB)
+    assert first > 2.5 * GIB
+    assert second > 15 * GIB
+    assert first + second <= free - 6 * GIB + 0.1 * GIB
+    # The same number of tokens fits in both caches.
+    tokens = (first - 2.5 * GIB) / (32 * 1024), (second - 15 * GIB) / (128 * 1024)
+    assert tokens[0] == pytest.approx(tokens[1], rel=0.02)
+
+
+def test_models_too_large_for_one_gpu_are_refused_with_the_figures() -> None:
+    with pytest.raises(PlanError, match=r"need about 24 GiB and GPU 0 has 16 GiB free"):
+        make_plan(gpus(1, 16), POLICY, PRM, size_of=sized)
+
+
+def test_two_gpus_take_one_each_and_more_stay_idle_aloud() -> None:
+    plan = make_plan(gpus(2), POLICY, PRM, size_of=sized)
+    assert [spec.env["CUDA_VISIBLE_DEVICES"] for spec in plan.servers.values()] == ["0", "1"]
+    assert all("--mem-fraction-static" not in spec.argv for spec in plan.servers.values())
+    assert plan.notes == ()
+    assert "2 GPU(s) stay idle" in make_plan(gpus(4), POLICY, PRM, size_of=sized).notes[0]
+
+
+def test_tensor_parallelism_takes_its_gpus() -> None:
+    plan = make_plan(gpus(4), POLICY, PRM, prm_args=["--tp 2"], size_of=sized)
+    assert plan.servers["policy"].env["CUDA_VISIBLE_DEVICES"] == "0"
+    assert plan.servers["prm"].env["CUDA_VISIBLE_DEVICES"] == "1,2"
+    with pytest.raises(PlanError, match="asks for 3 GPUs, 1 here"):
+        make_plan(gpus(1), POLICY, PRM, prm_args=["--tp 2"], size_of=sized)
+
+
+def test_a_url_gets_no_server() -> None:
+    plan = make_plan(gpus(1), "http://host:30000/", PRM, size_of=sized)
+    assert plan.urls == {"policy": "http://host:30000"}
+    assert list(plan.servers) == ["prm"]
+    assert "--mem-fraction-static" not in plan.servers["prm"].argv
+
+
+def test_a_flag_of_the_users_wins_and_is_told() -> None:
+    plan = make_plan(
+        Hardware((), 2, 16 << 30),
+        POLICY,
+        PRM,
+        policy_args=["--schedule-policy fcfs", "--port=4000", "--enable-metrics"],
+    )
+    policy = plan.servers["policy"]
+    assert policy.argv.count("--schedule-policy") == 1
+    assert flag(policy, "--schedule-policy") == "fcfs"
+    assert policy.port == 4000
+    assert "--port" not in policy.argv
+    assert policy.argv[-1] == "--enable-metrics"
+    assert any("--schedule-policy fcfs" in line for line in plan.lines())
+    assert flag(plan.servers["prm"], "--schedule-policy") == "lpm"
+
+
+def test_flags_are_read_as_a_shell_reads_them() -> None:
+    assert parse_flags(["--a 1", "--b", "--c '{\"x\": 1}'", "--d=2", "--e 1 2"]) == {
+        "--a": ("1",),
+        "--b": (),
+        "--c": ('{"x": 1}',),
+        "--d": ("2",),
+        "--e": ("1", "2"),
+    }
+    with pytest.raises(PlanError, match="not an SGLang flag"):
+        parse_flags(["tp 2"])
+
+
+def test_a_folder_that_is_no_model_is_refused_before_anything_starts(tmp_path: Path) -> None:
+    with pytest.raises(PlanError, match="there is no model folder"):
+        make_plan(gpus(1), str(tmp_path / "absent"), None)
+    with pytest.raises(PlanError, match=r"no config\.json"):
+        make_plan(gpus(1), str(tmp_path), None)
+
+
+def test_the_digest_knows_the_users_flags_and_not_the_plans() -> None:
+    def digest(plan: Plan) -> str:
+        return plan.servers["policy"].digest
+
+    shared = digest(make_plan(gpus(1), POLICY, PRM, size_of=sized))
+    assert shared == digest(make_plan(gpus(1), POLICY, None, size_of=sized))
+    assert shared != digest(make_plan(gpus(1), POLICY, None, policy_args=["--tp 1"]))
+    assert shared != digest(make_plan(gpus(1), PRM, None, size_of=sized))
+
+
+def test_sizes_come_from_files_or_else_from_the_name(tmp_path: Path) -> None:
+    (tmp_path / "model.safetensors").write_bytes(bytes(1000))
+    (tmp_path / "config.json").write_text(
+        json.dumps(
+            {
+                "num_hidden_layers": 2,
+                "num_attention_heads": 4,
+                "num_key_value_heads": 2,
+                "hidden_size": 64,
+            }
+        )
+    )
+    size = model_size(str(tmp_path))
+    assert (size.weight_bytes, size.kv_bytes_per_token) == (1000, 2 * 2 * 2 * 16 * 2)
+    assert "on disk" in size.reason
+    named = model_size("nobody/Some3.1-8B-thing")
+    assert named.weight_bytes == 16e9
+    assert "8B in its name" in named.reason
+    assert model_size("nobody/Some-0.5b").weight_bytes == 1e9
+    assert "assumed" in model_size("nobody/thing").reason
+
+
+def test_gpus_are_read_and_filtered_as_cuda_does() -> None:
+    table = (
+        "0, GPU-aa11, NVIDIA H100, 81559, 80000\n"
+        "1, GPU-bb22, NVIDIA H100, 81559, 500\n"
+        "2, GPU-cc33, NVIDIA H100, [N/A], [N/A]\n"
+    )
+    found = parse_gpus(table)
+    assert [gpu.index for _, gpu in found] == [0, 1]
+    assert found[1][1].free_bytes == 500 << 20
+    assert [gpu.index for gpu in visible(found, None)] == [0, 1]
+    assert [gpu.index for gpu in visible(found, "1,0")] == [1, 0]
+    assert [gpu.index for gpu in visible(found, "GPU-bb")] == [1]
+    assert visible(found, "") == ()
+    assert [gpu.index for gpu in visible(found, "0,7,1")] == [0]
+
+
+STAND_IN_PROBE = """
+import copy, inspect
+import sgl_kernel
+from sgl_kernel import rmsnorm
+from sgl_kernel.deep.er import thing
+import sgl_kernel.flash_attn as flash
+assert {rmsnorm: 1, thing.default: 2}
+assert not hasattr(sgl_kernel, "__nothing__") and not hasattr(thing, "__wrapped__")
+inspect.unwrap(thing); copy.copy(thing); repr(flash.x)
+try:
+    thing.default(1, x=2)
+except RuntimeError as error:
+    print(error)
+"""
+
+
+def test_the_stand_in_resolves_every_name_and_explains_a_call() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", STAND_IN_PROBE],
+        env={**os.environ, "PYTHONPATH": str(STAND_IN)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.startswith("sgl_kernel.deep.er.thing.default is a CUDA kernel")

@@ -1,0 +1,110 @@
+"""The committed models and their tokenizer, and the streams that they were trained on."""
+
+from __future__ import annotations
+
+import json
+import random
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+from sal.tiny import paths
+from sal.tiny.evaluate import Bench, auc, vote
+from sal.tiny.oracle import step_labels
+from sal.tiny.sample import Judge, Sampler
+from sal.tiny.stream import batches, policy_examples, prm_examples
+from sal.tiny.tokenizer import TAG, build_tokenizer, judged_text
+
+TOKENIZER = build_tokenizer()
+QUESTION = "Let a=7, b=a-3+2, c=b*2+a. Find c."
+RIGHT = ["b=7-3+2=4+2=6", "c=6*2+7=12+7=19", "\\boxed{19}"]
+WRONG = ["b=7-3+2=7-5=2", "c=2*2+7=4+7=11", "\\boxed{11}"]
+
+
+@given(st.text())
+def test_any_text_round_trips(text: str) -> None:
+    ids = TOKENIZER(text)["input_ids"]
+    assert TOKENIZER.decode(ids, clean_up_tokenization_spaces=False) == text
+
+
+def test_tokens_of_the_task() -> None:
+    tokens = TOKENIZER.tokenize("b=12-(-7)=19\n\n")
+    assert tokens == ["b", "=", "12", "-", "(", "-", "7", ")", "=", "19", "ĊĊ"]
+    assert TOKENIZER.tokenize(f"19 {TAG}\n") == ["19", "Ġ", TAG, "Ċ"]
+    for mark in ("+", "-", TAG):
+        assert len(TOKENIZER(mark)["input_ids"]) == 1
+
+
+def test_what_the_prm_reads_is_tokenised_alike_in_pieces_and_as_a_whole() -> None:
+    pieces = [f"{QUESTION} ", *(f"{step} {TAG}\n" for step in RIGHT)]
+    whole = TOKENIZER(judged_text(QUESTION, RIGHT))["input_ids"]
+    assert [i for piece in pieces for i in TOKENIZER(piece)["input_ids"]] == whole
+
+
+@pytest.mark.parametrize("folder", [paths.POLICY, paths.PRM])
+def test_the_folders_load_and_speak_this_tokenizer(folder) -> None:
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    model = AutoModelForCausalLM.from_pretrained(folder)
+    assert tokenizer.get_vocab() == TOKENIZER.get_vocab()
+    assert model.config.vocab_size == len(TOKENIZER)
+    assert model.config.eos_token_id == tokenizer.eos_token_id
+    assert model.dtype == torch.float32
+
+
+def test_all_committed_weights_stay_small() -> None:
+    files = [f for folder in (paths.POLICY, paths.PRM) for f in folder.iterdir()]
+    assert sum(f.stat().st_size for f in files) < 10_000_000
+
+
+def test_the_prm_folder_says_how_to_ask() -> None:
+    hint = json.loads((paths.PRM / "config.json").read_text())["sal_prm"]
+    assert hint == {
+        "family": "step-token",
+        "tag": TAG,
+        "good": "+",
+        "bad": "-",
+        "aggregate": "last",
+        "label": "prefix-correct",
+    }
+
+
+def test_the_prm_tells_a_right_solution_from_a_habit() -> None:
+    right, wrong = Judge(paths.PRM).scores([(QUESTION, RIGHT), (QUESTION, WRONG)])
+    assert min(right) > 0.5
+    assert max(wrong) < 0.5
+
+
+def test_the_policy_is_sometimes_right_and_the_prm_knows_when() -> None:
+    bench = Bench([QUESTION], ["19"], Sampler(paths.POLICY, 0.8, seed=0), Judge(paths.PRM))
+    (samples,) = bench.samples(32)
+    right = [s.answer == "19" for s in samples]
+    assert 0 < sum(right) < 32
+    assert vote(samples, weighted=True) == "19"
+    labels = torch.tensor([step_labels(QUESTION, s.steps)[-1] for s in samples]).numpy()
+    assert auc(torch.tensor([s.score for s in samples]).numpy(), labels) > 0.9
+
+
+@pytest.mark.parametrize("examples", [policy_examples, prm_examples])
+def test_a_stream_goes_on_where_it_stopped(examples) -> None:
+    whole = batches(examples, TOKENIZER, 0)
+    for _ in range(17):
+        next(whole)
+    assert torch.equal(next(whole).ids, next(batches(examples, TOKENIZER, 17)).ids)
+
+
+def test_the_prm_learns_the_oracles_labels_at_the_tags() -> None:
+    tag, good, bad = TOKENIZER.convert_tokens_to_ids([TAG, "+", "-"])
+    seen = set()
+    for example in prm_examples(random.Random(0), 200, TOKENIZER):
+        question, _, steps = TOKENIZER.decode(example.ids).partition(". Find ")
+        target, _, steps = steps.partition(". ")
+        steps = steps.removesuffix(f" {TAG}\n").split(f" {TAG}\n")
+        labels = step_labels(f"{question}. Find {target}.", steps)
+        pairs = zip(example.ids, example.following, strict=True)
+        marks = [following for i, following in pairs if i == tag]
+        assert marks == [good if label else bad for label in labels]
+        seen.update(labels)
+    assert seen == {True, False}

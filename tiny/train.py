@@ -1,0 +1,214 @@
+"""Train the embedded policy and PRM from seeds: `python -m sal.tiny.train`.
+
+Two processes, one thread each, run side by side in float32. A run that was cut off goes on from
+its last checkpoint. The finished models and problem sets replace those of the package.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import shutil
+import subprocess
+import sys
+import time
+from collections import deque
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch.nn import functional as F
+from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
+
+from sal.tiny import paths
+from sal.tiny.models import build_model
+from sal.tiny.stream import IGNORED, Batch, Examples, batches, policy_examples, prm_examples
+from sal.tiny.task import LEVELS, generate
+from sal.tiny.tokenizer import TAG, build_tokenizer
+
+CHECKPOINTS = Path(".sal/tiny")
+CHECKPOINT_EVERY = 200
+REPORT_EVERY = 50
+PEAK_LR = 4e-3
+"""Of Muon (Jordan et al. 2024), in AdamW's units, and of AdamW for embeddings and norms."""
+
+WARMUP = 100
+CLIP = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """What one of the two models learns from, and for how many batches."""
+
+    examples: Examples
+    steps: int
+    seed: int
+
+
+STAGES = {
+    "policy": Stage(policy_examples, 5000, 1),
+    "prm": Stage(prm_examples, 5000, 2),
+}
+
+
+class Learner(torch.nn.Module):  # type: ignore[misc]  # torch is not followed by mypy here
+    """A model, and the probe for the PRM's dense target, which is not kept."""
+
+    def __init__(self, model: LlamaForCausalLM) -> None:
+        super().__init__()
+        self.model = model
+        self.probe = torch.nn.Linear(model.config.hidden_size, 1)
+
+    def loss(self, batch: Batch) -> torch.Tensor:
+        """Mean cross-entropy of the next token, plus that of the probe where it has a target."""
+        hidden = self.model.model(batch.ids).last_hidden_state
+        asked = batch.following != IGNORED
+        logits = self.model.lm_head(hidden[asked])
+        loss = F.cross_entropy(logits, batch.following[asked])
+        known = batch.right != IGNORED
+        if known.any():
+            guesses = self.probe(hidden[known]).squeeze(-1)
+            loss = loss + F.binary_cross_entropy_with_logits(guesses, batch.right[known].float())
+        return loss
+
+
+def optimizers(learner: Learner) -> list[torch.optim.Optimizer]:
+    """Muon for the matrices inside the model, AdamW for everything else."""
+    matrices: list[torch.nn.Parameter] = []
+    others: list[torch.nn.Parameter] = []
+    for name, weight in learner.named_parameters():
+        inside = weight.ndim == 2 and ".layers." in name
+        (matrices if inside else others).append(weight)
+    return [
+        torch.optim.Muon(matrices, weight_decay=0.01, adjust_lr_fn="match_rms_adamw"),
+        torch.optim.AdamW(others, betas=(0.9, 0.98), weight_decay=0.0),
+    ]
+
+
+def learning_rate(step: int, steps: int) -> float:
+    """Linear warm-up, then linear decay to nothing."""
+    return PEAK_LR * min(1.0, (step + 1) / WARMUP) * (1 - step / steps)
+
+
+def train(name: str) -> None:
+    """Train one model to the end of its stage, from its last checkpoint where there is one."""
+    torch.set_num_threads(1)
+    stage = STAGES[name]
+    tokenizer = build_tokenizer()
+    learner = Learner(build_model(name, tokenizer, stage.seed))
+    workers = optimizers(learner)
+    folder = CHECKPOINTS / name
+    folder.mkdir(parents=True, exist_ok=True)
+    saved = folder / "checkpoint.pt"
+    step, seconds = 0, 0.0
+    if saved.exists():
+        state = torch.load(saved, weights_only=True)
+        step, seconds = state["step"], state["seconds"]
+        learner.load_state_dict(state["learner"])
+        for worker, past in zip(workers, state["optimizers"], strict=True):
+            worker.load_state_dict(past)
+    started = time.monotonic() - seconds
+    losses: deque[float] = deque(maxlen=REPORT_EVERY)
+    for batch in batches(stage.examples, tokenizer, step):
+        if step == stage.steps:
+            break
+        for worker in workers:
+            for group in worker.param_groups:
+                group["lr"] = learning_rate(step, stage.steps)
+        loss = learner.loss(batch)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(learner.parameters(), CLIP)
+        for worker in workers:
+            worker.step()
+            worker.zero_grad()
+        losses.append(loss.item())
+        step += 1
+        seconds = time.monotonic() - started
+        if step % REPORT_EVERY == 0:
+            left = seconds / step * (stage.steps - step)
+            print(
+                f"{name:6} step {step}/{stage.steps}  loss {sum(losses) / len(losses):.4f}"
+                f"  {seconds / 60:.1f} min, {left / 60:.1f} min left",
+                flush=True,
+            )
+        if step % CHECKPOINT_EVERY == 0 or step == stage.steps:
+            state = {
+                "step": step,
+                "seconds": seconds,
+                "learner": learner.state_dict(),
+                "optimizers": [worker.state_dict() for worker in workers],
+            }
+            torch.save(state, saved.with_suffix(".new"))
+            saved.with_suffix(".new").replace(saved)
+            save(name, learner.model, tokenizer, folder / "model")
+
+
+def save(
+    name: str, model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, folder: Path
+) -> None:
+    """Write a model folder that transformers and SGLang load as it is."""
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    settings = folder / "tokenizer_config.json"
+    config = json.loads(settings.read_text())
+    config["tokenizer_class"] = "PreTrainedTokenizerFast"  # the name that every version knows
+    config.pop("backend", None)
+    settings.write_text(json.dumps(config, indent=2) + "\n")
+    if name == "prm":
+        settings = folder / "config.json"
+        config = json.loads(settings.read_text())
+        config["sal_prm"] = {
+            "family": "step-token",
+            "tag": TAG,
+            "good": "+",
+            "bad": "-",
+            "aggregate": "last",
+            "label": "prefix-correct",
+        }
+        settings.write_text(json.dumps(config, indent=2, ensure_ascii=False) + "\n")
+
+
+def write_problems() -> None:
+    """The problem sets: 100 held-out problems a level to test on, 20 a level to train on."""
+    for split, count in (("test", 100), ("train", 20)):
+        rng = random.Random(split)
+        rows: dict[str, dict[str, object]] = {}
+        for level in LEVELS:
+            while len(rows) < count * level:
+                p = generate(rng, level, test=split == "test")
+                row = {"id": p.id, "question": p.question, "answer": str(p.answer), "level": level}
+                rows[p.id] = row
+        path = paths.PROBLEMS[split]
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows.values()))
+
+
+def main(names: list[str]) -> int:
+    """Train both models side by side (or the one that is named), and install them."""
+    if names:
+        train(names[0])
+        return 0
+    write_problems()
+    quiet = {**os.environ, "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-m", "sal.tiny.train"]
+    running = [subprocess.Popen([*command, name], env=quiet) for name in STAGES]
+    codes = [process.wait() for process in running]
+    if any(codes):
+        return 1
+    for name, folder in (("policy", paths.POLICY), ("prm", paths.PRM)):
+        install(CHECKPOINTS / name / "model", folder)
+    return 0
+
+
+def install(trained: Path, folder: Path) -> None:
+    """Copy a model folder, its weights rounded to bfloat16 for size; they still load as float32."""
+    shutil.copytree(trained, folder, dirs_exist_ok=True)
+    weights = load_file(trained / "model.safetensors")
+    rounded = {name: weight.to(torch.bfloat16) for name, weight in weights.items()}
+    save_file(rounded, folder / "model.safetensors", {"format": "pt"})
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

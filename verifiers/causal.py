@@ -1,0 +1,87 @@
+"""Scores read from a causal PRM behind SGLang's `/generate`, nothing being generated.
+
+The endpoint is asked for the log-probabilities of the two verdicts only. For one new step they
+are those of the token that would follow the input (`output_token_ids_logprobs`), and all that was
+scored before comes out of the radix cache. For several, `logprob_start_len` is the first new tag:
+entry j of `input_token_ids_logprobs` is the distribution of the token at start + j, that is, what
+follows position start + j - 1. The cache serves at most the tokens before the start.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+from sal.runtime.errors import EndpointError
+from sal.verifiers.interface import Scored, Usage
+from sal.verifiers.rendering import Family
+
+NOTHING_GENERATED = {"max_new_tokens": 0, "temperature": 0}
+
+
+class Engine(Protocol):
+    """A client of one SGLang endpoint."""
+
+    def generate(self, payload: dict[str, Any]) -> dict[str, Any]:
+        """The reply to a `/generate` request; raises EndpointError."""
+        ...
+
+    def info(self) -> dict[str, Any]:
+        """The reply to `/model_info`; raises EndpointError."""
+        ...
+
+
+class CausalVerifier:
+    """A `Verifier` on a causal PRM. Stateless, so any number of threads may share it.
+
+    `aggregate` is the reduction that this PRM's authors rank with.
+    """
+
+    def __init__(self, engine: Engine, family: Family, aggregate: str = "last") -> None:
+        self.family = family
+        self.aggregate = aggregate
+        self._engine = engine
+
+    def score(self, question: str, prefix: Sequence[str], steps: Sequence[str]) -> Scored:
+        """One request, whatever the number of steps; see `Verifier`."""
+        if not steps:
+            return Scored(())
+        rendered = self.family.render(question, [*prefix, *steps])
+        tags = rendered.tags[len(prefix) :]
+        payload: dict[str, Any] = {
+            "input_ids": list(rendered.ids),
+            "sampling_params": dict(NOTHING_GENERATED),
+            "return_logprob": True,
+            "token_ids_logprob": [self.family.good, self.family.bad],
+        }
+        if len(tags) > 1:
+            payload["logprob_start_len"] = tags[0]
+        meta = self._engine.generate(payload).get("meta_info", {})
+        try:
+            pairs = [meta["input_token_ids_logprobs"][tag - tags[0] + 1] for tag in tags[:-1]]
+            pairs.append(meta["output_token_ids_logprobs"][0])
+            scores = tuple(map(self._score, pairs))
+            return Scored(scores, _usage(meta))
+        except (KeyError, IndexError, TypeError, ValueError) as wrong:
+            raise EndpointError(
+                f"the PRM's reply does not hold its verdicts ({type(wrong).__name__}: {wrong}); "
+                f"it ended with {meta.get('finish_reason')}"
+            ) from wrong
+
+    def _score(self, pair: Sequence[Sequence[Any]]) -> float:
+        """Softmax over the verdicts, of `[[logprob, token id, text], ...]`."""
+        logprobs = {int(token): float(logprob) for logprob, token, *_ in pair}
+        margin = logprobs[self.family.good] - logprobs[self.family.bad]
+        if math.isnan(margin):
+            raise ValueError("a verdict's log-probability is not a number")
+        return 0.5 * (1.0 + math.tanh(margin / 2))
+
+
+def _usage(meta: Mapping[str, Any]) -> Usage:
+    return Usage(
+        prompt_tokens=meta["prompt_tokens"],
+        cached_tokens=meta.get("cached_tokens") or 0,
+        completion_tokens=meta.get("completion_tokens") or 0,
+        requests=1,
+    )

@@ -1,0 +1,57 @@
+"""RLHFlow's format (Xiong et al., 2024): every step is a user's turn, every verdict a reply.
+
+    user: {question} {step 1}   assistant: +   user: {step 2}   assistant: +   ...
+
+All earlier replies are the good verdict, whatever they were scored: that is how these models were
+trained. The score of a step is the softmax over the two verdicts at the token before its reply.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from sal.runtime.tokenizer import Tokenizer
+from sal.verifiers.plain_text import neutraliser
+from sal.verifiers.rendering import Rendered, verdict_id
+
+
+class ChatTurn:
+    """A PRM that gives its verdict as an assistant's reply, in its own chat template."""
+
+    def __init__(self, tokenizer: Tokenizer, good: str = "+", bad: str = "-") -> None:
+        self._tokenizer = tokenizer
+        self.good = verdict_id(tokenizer, good)
+        self.bad = verdict_id(tokenizer, bad)
+        self._plain = neutraliser(tokenizer.added)
+        self._head, self._reply, self._turn = _template_parts(tokenizer)
+
+    def render(self, question: str, steps: Sequence[str]) -> Rendered:
+        first, *others = steps
+        ids = self._encode(self._head, f"{question} {first}")
+        tags = [len(ids) - 1]
+        for step in others:
+            ids += [self.good, *self._encode(self._turn, step)]
+            tags.append(len(ids) - 1)
+        return Rendered(tuple(ids), tuple(tags))
+
+    def _encode(self, before: str, content: str) -> list[int]:
+        """From where a turn begins to where its reply is due. Templates trim what users say."""
+        text = before + self._plain(content).strip() + self._reply
+        return self._tokenizer.encode(text)
+
+
+def _template_parts(tokenizer: Tokenizer) -> tuple[str, str, str]:
+    """The template's text before the first user's words, before a reply, and between turns."""
+    names = [f"@{i}@" for i in range(6)]
+    roles = ("user", "assistant") * 3
+    text = tokenizer.render(
+        [{"role": role, "content": name} for role, name in zip(roles, names, strict=True)],
+        reply=False,
+    )
+    if text is None:
+        raise ValueError("the PRM has no chat template, which the chat-turn format needs")
+    parts = re.split("|".join(names), text)
+    if len(parts) != 7 or len(set(parts[1:6:2])) > 1 or len(set(parts[2:6:2])) > 1:
+        raise ValueError("the PRM's chat template does not render every turn alike")
+    return parts[0], parts[1], parts[2]
