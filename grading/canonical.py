@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
+from sal.grading.guards import LONGEST
 from sal.grading.normalize import normalize
 from sal.grading.numbers import canonical_number, read_number
 from sal.grading.words import as_phrase
@@ -25,7 +26,12 @@ _BARE_POINT = re.compile(r"(?<!\d)\.(?=\d)")
 
 @lru_cache(maxsize=4096)
 def key(answer: str) -> str:
-    """The canonical spelling of `answer`; "" for an empty one. Pure, idempotent, linear."""
+    """The canonical spelling of `answer`; "" for an empty one. Pure, idempotent.
+
+    A text too long to be an answer is its own key: it is never read, whatever it holds.
+    """
+    if len(answer) > LONGEST:
+        return " ".join(answer.split())
     text = _spell(answer)
     for _ in range(4):
         again = _spell(text)

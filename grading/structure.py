@@ -27,7 +27,7 @@ _ENV = re.compile(
 )
 _NAME = re.compile(
     r"(?:\\text\{[^{}]*\}|\\(?:angle|triangle|widehat|overline|overrightarrow|hat|bar|vec|m)(?![a-zA-Z])"
-    r"|m(?=\\angle)|[A-Z]{1,4}(?![a-z])|[a-zA-Z]|\\(?:alpha|beta|gamma|delta|epsilon|theta|lambda|mu"
+    r"|[a-zA-Z]|\\(?:alpha|beta|gamma|delta|epsilon|theta|lambda|mu"
     r"|rho|sigma|tau|phi|varphi|psi|omega|Delta|ell)(?![a-zA-Z])|[\s{}|'_])+"
     r"(?:_(?:\w|\{[^{}]*\}))?'*(?:\^\{?-1\}?)?(?:\s*\([^()=<>]*\))?"
 )
