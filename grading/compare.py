@@ -37,6 +37,7 @@ _MEMBER = re.compile(
     r"([a-zA-Z])\s*\\in\s*\\mathbb\{[ZN]\}[+^\d]*\)?\s*$"
 )
 _PERIODIC = "knmlj"
+_POINTS = re.compile(r"[A-Z]{3,}")
 _CONSTANT = re.compile(r"(?<=[+-])\s*([CKc])(?:_\d)?$")
 
 
@@ -387,6 +388,8 @@ def _values(gold: str, pred: str) -> bool:
     """Two single values of which at least one is a formula."""
     if words_of(gold) != words_of(pred):
         return False
+    if _POINTS.fullmatch(gold) and _POINTS.fullmatch(pred):
+        return False  # an order or a figure: `BAC` is not `CAB`, though the products are equal
     if sorted(_SUBSCRIPTED.findall(gold)) != sorted(_SUBSCRIPTED.findall(pred)):
         return False
     percents = (gold.endswith("%"), pred.endswith("%"))

@@ -74,16 +74,16 @@ class Grader:
     def cluster(self, answers: Sequence[str]) -> list[str]:
         """One key per answer; equal answers share it, and "" (no answer) stays "".
 
-        Answers are compared with leaders, the most frequent spelling first and ties by first
-        appearance, since equality of answers is not transitive. Both directions must agree. A
-        guarded or stopped comparison leaves an answer with its own key.
+        Equality of answers is not transitive, so they are compared with leaders in one order, the
+        most frequent key first and ties by spelling: the order of `answers` changes nothing. Both
+        directions must agree. A guarded or stopped comparison leaves an answer with its own key.
         """
         keys = [key(answer) for answer in answers]
         spelled: dict[str, str] = {}
-        for name, answer in zip(keys, answers, strict=True):
+        for name, answer in sorted(zip(keys, answers, strict=True)):
             spelled.setdefault(name, answer)
         counts = Counter(keys)
-        order = sorted(spelled, key=lambda name: -counts[name])  # stable: ties by appearance
+        order = sorted(spelled, key=lambda name: (-counts[name], name))
         leader_of: dict[str, str] = {}
         leaders: list[str] = []
         for name in order:

@@ -42,7 +42,7 @@ _REWRITES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         # `\!` closes gaps (`10,\! 000` is one number); the other spacing commands are spaces.
         (r",\s*\\!\s*(?=\d)", "{,}"),
         (r"\\!", ""),
-        (r"\\[,;: ]|~|\\(?:quad|qquad|thinspace|enspace|hfill|newline)" + _END, " "),
+        (r"(?<!\\)\\[,;: ]|~|\\(?:quad|qquad|thinspace|enspace|hfill|newline)" + _END, " "),
         (r"\\[hv]space\*?\{[^{}]*\}|\\phantom\{[^{}]*\}", " "),
         (r"\\(?:left|right)\.", ""),
         (r"\\(?:left|right|[bB]igg?[lrm]?|middle)(?![a-zA-Z])\s*", ""),
