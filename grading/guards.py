@@ -10,7 +10,7 @@ _DEPTH = 32
 _LONG_NUMBER = re.compile(r"\d{400}")
 _LONG_EXPONENT = re.compile(r"(?:\^|\*\*)\s*[{(]*\s*[-+]?\s*(?:\d[\s,]*){6}")
 _BIG_FACTORIAL = re.compile(r"(?:\d{5,}[\s)}]*!|!\s*!\s*!)")
-_SIMPLE_POWER = re.compile(r"[a-z]\s*\^\s*\{?\d\}?(?![\d}^])")
+_SIMPLE_POWER = re.compile(r"[a-z]\s*\^\s*\{?\d\}?(?![\d^])")
 """The one tower that answers do contain: `e^{-x^2}`."""
 
 
