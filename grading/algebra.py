@@ -1,7 +1,8 @@
 r"""math-verify behind the rules: numbers are decided by value, formulas by its verify.
 
 Imported inside workers only (SymPy takes seconds to load, and a parsed expression may take for ever
-to compare). Nothing parsed leaves this module: not pickled, not logged, not turned into text.
+to compare); there are no timeouts here, a worker is stopped from outside. Texts are normalised and
+have no units. Nothing parsed leaves this module: not pickled, not logged, not turned into text.
 """
 
 from __future__ import annotations
@@ -40,47 +41,49 @@ _CHECK_POINTS = (sympy.Rational(7, 3), sympy.Rational(11, 13), sympy.Rational(29
 _DEGREES = re.compile(r"(\d+\.?\d*|\.\d+|[a-z])\s*\^\\circ")
 
 
-class MathVerify:
-    """The `Algebra` of a worker. No timeouts of its own: the worker is stopped from outside."""
-
-    def same_value(self, gold: str, pred: str) -> bool:
-        left, right = expression(gold), expression(pred)
-        if left is None or right is None:
-            return False
-        constants = _numeric(left, right)
-        if constants is not None:
-            return _same_number(gold, pred, *constants)
-        verdict = bool(verify(left, right, timeout_seconds=None, allow_set_relation_comp=True))
-        return verdict and not _differs_somewhere(left, right)
-
-    def same_equation(self, gold: str, pred: str) -> bool:
-        left, right = expression(gold), expression(pred)
-        if not isinstance(left, sympy.Eq) or not isinstance(right, sympy.Eq):
-            return _same_relation(left, right)
-        if left.free_symbols != right.free_symbols or not left.free_symbols:
-            return False
-        try:
-            ratio = sympy.cancel(sympy.together((left.lhs - left.rhs) / (right.lhs - right.rhs)))
-            if not ratio.free_symbols and ratio.is_finite and not ratio.is_zero:
-                return True
-        except (sympy.PolynomialError, NotImplementedError, ZeroDivisionError, TypeError):
-            pass
-        for symbol in sorted(left.free_symbols, key=str)[:3]:
-            # Both solved for one unknown; no solution on both sides proves nothing.
-            try:
-                first, second = sympy.solve(left, symbol), sympy.solve(right, symbol)
-            except NotImplementedError:
-                continue
-            if first and second and len(first) == len(second):
-                return _same_solutions(first, second)
+def same_value(gold: str, pred: str) -> bool:
+    """Whether two single values or formulas are equal."""
+    left, right = expression(gold), expression(pred)
+    if left is None or right is None:
         return False
+    constants = _numeric(left, right)
+    if constants is not None:
+        return _same_number(gold, pred, *constants)
+    verdict = bool(verify(left, right, timeout_seconds=None, allow_set_relation_comp=True))
+    return verdict and not _differs_somewhere(left, right)
 
-    def same_real_set(self, gold: str, pred: str) -> bool:
-        left, right = read_region(gold, expression), read_region(pred, expression)
-        if left is not None and right is not None:
-            names = {region.name for region in (left, right) if region.name}
-            return len(names) < 2 and same_region(left, right)
-        return _same_relation(expression(gold), expression(pred))
+
+def same_equation(gold: str, pred: str) -> bool:
+    """Whether two equations are one: a multiple of each other, or equal when solved."""
+    left, right = expression(gold), expression(pred)
+    if not isinstance(left, sympy.Eq) or not isinstance(right, sympy.Eq):
+        return _same_relation(left, right)
+    if left.free_symbols != right.free_symbols or not left.free_symbols:
+        return False
+    try:
+        ratio = sympy.cancel(sympy.together((left.lhs - left.rhs) / (right.lhs - right.rhs)))
+        if not ratio.free_symbols and ratio.is_finite and not ratio.is_zero:
+            return True
+    except (sympy.PolynomialError, NotImplementedError, ZeroDivisionError, TypeError):
+        pass
+    for symbol in sorted(left.free_symbols, key=str)[:3]:
+        # Both solved for one unknown; no solution on both sides proves nothing.
+        try:
+            first, second = sympy.solve(left, symbol), sympy.solve(right, symbol)
+        except NotImplementedError:
+            continue
+        if first and second and len(first) == len(second):
+            return _same_solutions(first, second)
+    return False
+
+
+def same_real_set(gold: str, pred: str) -> bool:
+    """Whether intervals, unions or inequalities hold the same reals, in the same named unknown."""
+    left, right = read_region(gold, expression), read_region(pred, expression)
+    if left is not None and right is not None:
+        names = {region.name for region in (left, right) if region.name}
+        return len(names) < 2 and same_region(left, right)
+    return _same_relation(expression(gold), expression(pred))
 
 
 @lru_cache(maxsize=512)
@@ -143,7 +146,9 @@ def _differs_somewhere(left: Any, right: Any) -> bool:
     if not isinstance(left, sympy.Expr) or not isinstance(right, sympy.Expr):
         return False
     unknown = sorted(left.free_symbols | right.free_symbols, key=str)
-    if len(unknown) > 6 or not unknown or left.has(sympy.core.function.AppliedUndef):
+    if left == right or len(unknown) > 6 or not unknown:
+        return False
+    if left.has(sympy.core.function.AppliedUndef, sympy.Sum, sympy.Product, sympy.Integral):
         return False
     point = {symbol: _CHECK_POINTS[index % 3] + index // 3 for index, symbol in enumerate(unknown)}
     try:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
+from sal.grading.guards import LONGEST
 from sal.grading.normalize import normalize
 from sal.grading.numbers import canonical_number, read_number
 from sal.grading.words import as_phrase
@@ -17,6 +18,7 @@ _CLOCK = re.compile(
 )
 _CHOICE = re.compile(r"(?:\\text\{\s*)?\(\s*([A-Z])\s*\)(?:\s*\})?|\\text\{\s*([A-Z])\s*\}")
 _GAP = re.compile(r" (?![0-9a-zA-Z])|(?<![0-9a-zA-Z]) ")
+_ITEMS = re.compile(r",(?=\d{3}(?!\d))")
 _TEXT = re.compile(r"\\text\{\s*([^{}]*?)\s*\}")
 _DECIMAL = re.compile(r"(?<![\d.])(\d+)\.(\d*?)0*(?![\d.])")
 _BARE_POINT = re.compile(r"(?<!\d)\.(?=\d)")
@@ -24,7 +26,12 @@ _BARE_POINT = re.compile(r"(?<!\d)\.(?=\d)")
 
 @lru_cache(maxsize=4096)
 def key(answer: str) -> str:
-    """The canonical spelling of `answer`; "" for an empty one. Pure, idempotent, linear."""
+    """The canonical spelling of `answer`; "" for an empty one. Pure, idempotent.
+
+    A text too long to be an answer is its own key: it is never read, whatever it holds.
+    """
+    if len(answer) > LONGEST:
+        return " ".join(answer.split())
     text = _spell(answer)
     for _ in range(4):
         again = _spell(text)
@@ -51,7 +58,8 @@ def _spell(answer: str) -> str:
     text = _TEXT.sub(r" \1 ", text).replace(r"\times", r"\cdot")
     text = _DECIMAL.sub(lambda match: _trim(match[1], match[2]), _BARE_POINT.sub("0.", text))
     text = re.sub(r"\s+", " ", text).strip()
-    return _GAP.sub("", text)
+    # A space keeps `32, 349` two items, however often it is read.
+    return _ITEMS.sub(", ", _GAP.sub("", text))
 
 
 def _trim(whole: str, decimals: str) -> str:

@@ -1,8 +1,6 @@
 r"""Whether two answers are the same: rules by class of answer, algebra for what is left.
 
-The rules here are pure and cheap. Where one needs algebra it asks the `Algebra` that it was given:
-the real one (math-verify, inside a worker), or one that raises `NeedsAlgebra`, so that a caller can
-settle most pairs without a worker (`decide`).
+Worker side: no input is trusted to be quick here.
 """
 
 from __future__ import annotations
@@ -10,8 +8,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from fractions import Fraction
-from typing import Protocol
 
+from sal.grading import algebra
 from sal.grading.canonical import key, read_clock
 from sal.grading.normalize import normalize
 from sal.grading.numbers import Number, numbers_equal, read_number
@@ -39,57 +37,29 @@ _MEMBER = re.compile(
     r"([a-zA-Z])\s*\\in\s*\\mathbb\{[ZN]\}[+^\d]*\)?\s*$"
 )
 _PERIODIC = "knmlj"
+_POINTS = re.compile(r"[A-Z]{3,}")
 _CONSTANT = re.compile(r"(?<=[+-])\s*([CKc])(?:_\d)?$")
 
 
-class Algebra(Protocol):
-    """What needs a parser. Texts are normalised single values, without units."""
-
-    def same_value(self, gold: str, pred: str) -> bool: ...
-
-    def same_equation(self, gold: str, pred: str) -> bool: ...
-
-    def same_real_set(self, gold: str, pred: str) -> bool: ...
-
-
-class NeedsAlgebra(Exception):
-    """The rules alone do not settle this pair."""
-
-
-class _NoAlgebra:
-    def same_value(self, *_: str) -> bool:
-        raise NeedsAlgebra
-
-    same_equation = same_real_set = same_value
-
-
-def decide(gold: str, pred: str) -> bool | None:
-    """The verdict where rules settle it, None where algebra is needed. Pure."""
-    try:
-        return same(gold, pred, _NoAlgebra())
-    except NeedsAlgebra:
-        return None
-
-
-def same(gold: str, pred: str, algebra: Algebra) -> bool:
-    """Whether `pred` states the answer `gold`. Raises what `algebra` raises."""
+def same(gold: str, pred: str) -> bool:
+    """Whether `pred` states the answer `gold`."""
     if key(gold) == key(pred):
         return True
     left, right = normalize(gold), normalize(pred)
     if not left or not right:
         return False
-    if _same(left, right, algebra):
+    if _same(left, right):
         return True
     # `1,234` may be a number or two items: the other reading gets its chance.
     left_items, right_items = normalize(gold, True), normalize(pred, True)
     if (left_items, right_items) == (left, right):
         return False
-    return (left_items != left and _same(left_items, right, algebra)) or (
-        right_items != right and _same(left, right_items, algebra)
+    return (left_items != left and _same(left_items, right)) or (
+        right_items != right and _same(left, right_items)
     )
 
 
-def _same(gold: str, pred: str, algebra: Algebra, depth: int = 0) -> bool:
+def _same(gold: str, pred: str, depth: int = 0) -> bool:
     if key(gold) == key(pred):
         return True
     if depth > 4:
@@ -98,19 +68,19 @@ def _same(gold: str, pred: str, algebra: Algebra, depth: int = 0) -> bool:
     if numbers[0] is not None and numbers[1] is not None:
         return numbers_equal(numbers[0], numbers[1])
     verdict = _first(
-        lambda: _choices(gold, pred, algebra, depth),
+        lambda: _choices(gold, pred, depth),
         lambda: _clocks(gold, pred),
         lambda: _phrases(gold, pred),
-        lambda: _memberships(gold, pred, algebra, depth),
-        lambda: _constants(gold, pred, algebra, depth),
-        lambda: _regions(gold, pred, algebra),
-        lambda: _matrices(gold, pred, algebra, depth),
-        lambda: _groups(gold, pred, algebra, depth),
-        lambda: _relations(gold, pred, algebra, depth),
+        lambda: _memberships(gold, pred, depth),
+        lambda: _constants(gold, pred, depth),
+        lambda: _regions(gold, pred),
+        lambda: _matrices(gold, pred, depth),
+        lambda: _groups(gold, pred, depth),
+        lambda: _relations(gold, pred, depth),
         lambda: _numerals(gold, pred),
-        lambda: _quantities(gold, pred, algebra, depth),
+        lambda: _quantities(gold, pred, depth),
     )
-    return _values(gold, pred, algebra) if verdict is None else verdict
+    return _values(gold, pred) if verdict is None else verdict
 
 
 def _first(*rules: Callable[[], bool | None]) -> bool | None:
@@ -118,18 +88,18 @@ def _first(*rules: Callable[[], bool | None]) -> bool | None:
     return next((verdict for rule in rules if (verdict := rule()) is not None), None)
 
 
-def _choices(gold: str, pred: str, algebra: Algebra, depth: int) -> bool | None:
+def _choices(gold: str, pred: str, depth: int) -> bool | None:
     r"""`C` and `\text{(C) } 5`: by letter; with two labelled contents both must agree."""
     left, right = split_choice(gold), split_choice(pred)
     if left is not None and right is not None:
-        return left[0] == right[0] and _same(left[1], right[1], algebra, depth + 1)
+        return left[0] == right[0] and _same(left[1], right[1], depth + 1)
     labelled, other = (left, pred) if left is not None else (right, gold)
     if labelled is None:
         return None
     if re.fullmatch(r"[A-H]", key(other)):
         return labelled[0] == key(other)
     pair = (labelled[1], other) if left is not None else (other, labelled[1])
-    return _same(*pair, algebra, depth + 1)
+    return _same(*pair, depth + 1)
 
 
 def _clocks(gold: str, pred: str) -> bool | None:
@@ -177,19 +147,19 @@ def _bare(phrase: str) -> str:
     return re.sub(r"[^\w ]", "", phrase.replace("-", " ")).strip()
 
 
-def _memberships(gold: str, pred: str, algebra: Algebra, depth: int) -> bool | None:
+def _memberships(gold: str, pred: str, depth: int) -> bool | None:
     r"""`2\pi n, n \in \mathbb{Z}`: the clause only says what `n` is."""
     trimmed = (_MEMBER.sub("", gold).strip(), _MEMBER.sub("", pred).strip())
     if trimmed == (gold, pred) or not all(trimmed):
         return None
-    return _same(*trimmed, algebra, depth + 1)
+    return _same(*trimmed, depth + 1)
 
 
-def _constants(gold: str, pred: str, algebra: Algebra, depth: int) -> bool | None:
+def _constants(gold: str, pred: str, depth: int) -> bool | None:
     """Arbitrary constants have arbitrary names: `x + C` is `x + K`, `2k\\pi` is `2\\pi n`."""
     left, right = _CONSTANT.search(gold), _CONSTANT.search(pred)
     if left is not None and right is not None and left[1] != right[1]:
-        return _same(gold, pred[: right.start(1)] + left[1], algebra, depth + 1)
+        return _same(gold, pred[: right.start(1)] + left[1], depth + 1)
     if r"\pi" not in gold or r"\pi" not in pred:
         return None
     letters = (_free_letters(gold), _free_letters(pred))
@@ -197,7 +167,7 @@ def _constants(gold: str, pred: str, algebra: Algebra, depth: int) -> bool | Non
     if all(len(side) == 1 and side <= set(_PERIODIC) for side in only):
         name, other = only[0].pop(), only[1].pop()
         renamed = re.sub(rf"(?<![a-zA-Z\\]){other}(?![a-zA-Z])", name, pred)
-        return _same(gold, renamed, algebra, depth + 1) if renamed != pred else None
+        return _same(gold, renamed, depth + 1) if renamed != pred else None
     return None
 
 
@@ -220,7 +190,7 @@ def _is_region(text: str) -> bool:
     return False
 
 
-def _regions(gold: str, pred: str, algebra: Algebra) -> bool | None:
+def _regions(gold: str, pred: str) -> bool | None:
     """`(1,2)` is `1 < x < 2`, and a union is a disjunction."""
     if not _is_region(gold) and not _is_region(pred):
         return None
@@ -236,27 +206,26 @@ def _regions(gold: str, pred: str, algebra: Algebra) -> bool | None:
     return algebra.same_real_set(gold, pred)
 
 
-def _groups(gold: str, pred: str, algebra: Algebra, depth: int) -> bool | None:
+def _groups(gold: str, pred: str, depth: int) -> bool | None:
     left, right = as_group(gold), as_group(pred)
     if left is None and right is None:
         return None
     if left is None or right is None:
+        if split_relations(pred if left is not None else gold)[1]:
+            return None  # `(x, y) = (2, 3)`
         group, other = (left, pred) if left is not None else (right, gold)
         if group is None or len(group.items) != 1:
             # An equation in several unknowns may hold commas; a value never equals a group.
             return False
         pair = (group.items[0], other) if left is not None else (other, group.items[0])
-        return _same(*pair, algebra, depth + 1)
-    return _same_groups(left, right, algebra, depth)
+        return _same(*pair, depth + 1)
+    return _same_groups(left, right, depth)
 
 
-def _same_groups(gold: Group, pred: Group, algebra: Algebra, depth: int) -> bool:
+def _same_groups(gold: Group, pred: Group, depth: int) -> bool:
     kinds = {gold.kind, pred.kind}
     if kinds <= {"list", "set"}:
-        left, right = gold.items, pred.items
-        if "set" in kinds:
-            left, right = _distinct(left), _distinct(right)
-        return _unordered(left, right, algebra, depth)
+        return _unordered(_distinct(gold.items), _distinct(pred.items), depth)
     if "set" in kinds:
         return False  # \{1,2\} is no point
     if kinds == {"closed", "tuple"} and len(gold.items) == 2:
@@ -264,8 +233,7 @@ def _same_groups(gold: Group, pred: Group, algebra: Algebra, depth: int) -> bool
     if len(gold.items) != len(pred.items):
         return False
     return all(
-        _same(left, right, algebra, depth + 1)
-        for left, right in zip(gold.items, pred.items, strict=True)
+        _same(left, right, depth + 1) for left, right in zip(gold.items, pred.items, strict=True)
     )
 
 
@@ -273,7 +241,7 @@ def _distinct(items: tuple[str, ...]) -> tuple[str, ...]:
     return tuple({key(item): item for item in items}.values())
 
 
-def _unordered(gold: tuple[str, ...], pred: tuple[str, ...], algebra: Algebra, depth: int) -> bool:
+def _unordered(gold: tuple[str, ...], pred: tuple[str, ...], depth: int) -> bool:
     if len(gold) != len(pred):
         return False
     rest = list(pred)
@@ -287,27 +255,27 @@ def _unordered(gold: tuple[str, ...], pred: tuple[str, ...], algebra: Algebra, d
     if len(unmatched) > _MAX_ITEMS:
         return False
     for item in unmatched:
-        found = next((other for other in rest if _same(item, other, algebra, depth + 1)), None)
+        found = next((other for other in rest if _same(item, other, depth + 1)), None)
         if found is None:
             return False
         rest.remove(found)
     return True
 
 
-def _matrices(gold: str, pred: str, algebra: Algebra, depth: int) -> bool | None:
+def _matrices(gold: str, pred: str, depth: int) -> bool | None:
     left, right = as_matrix(gold), as_matrix(pred)
     if left is None or right is None:
         return None
     if [len(row) for row in left] != [len(row) for row in right]:
         return False
     return all(
-        _same(one, other, algebra, depth + 1)
+        _same(one, other, depth + 1)
         for row, other_row in zip(left, right, strict=True)
         for one, other in zip(row, other_row, strict=True)
     )
 
 
-def _relations(gold: str, pred: str, algebra: Algebra, depth: int) -> bool | None:
+def _relations(gold: str, pred: str, depth: int) -> bool | None:
     """`x = 5` names the value 5; `x + y = 3` is an equation, and its right side no answer."""
     left, right = _Statement(gold), _Statement(pred)
     if not left.signs and not right.signs:
@@ -315,14 +283,14 @@ def _relations(gold: str, pred: str, algebra: Algebra, depth: int) -> bool | Non
     if left.value is not None and right.value is not None:
         described = is_description(left.name) or is_description(right.name)
         if key(left.name) == key(right.name) or described or not (left.name and right.name):
-            return _same(left.value, right.value, algebra, depth + 1)
+            return _same(left.value, right.value, depth + 1)
         if not (_free_letters(left.value) and _free_letters(right.value)):
             return False  # `x = 5` is not `y = 5`
     elif not left.signs or not right.signs:
         stated = left.value if left.signs else right.value
         if stated is None:
             return False
-        return _same(*((stated, pred) if left.signs else (gold, stated)), algebra, depth + 1)
+        return _same(*((stated, pred) if left.signs else (gold, stated)), depth + 1)
     return algebra.same_equation(gold, pred)
 
 
@@ -334,6 +302,12 @@ class _Statement:
         self.name = ""
         self.value: str | None = None
         if not self.signs or any(sign not in ("=", r"\approx", r"\in") for sign in self.signs):
+            return
+        if r"\approx" in self.signs[1:]:  # `x = 1/3 \approx 0.33` states 1/3
+            at = self.signs.index(r"\approx", 1)
+            self.sides, self.signs = self.sides[: at + 1], self.signs[:at]
+        elif self.signs == [r"\approx"] and not is_name(self.sides[0]):
+            self.value = self.sides[0]
             return
         if len(self.sides) == 2 and is_name(self.sides[1]) and not is_name(self.sides[0]):
             self.sides.reverse()  # `5 = x`
@@ -374,7 +348,7 @@ def _digits(text: str) -> str:
     return text.replace(" ", "").lstrip("0").upper() or "0"
 
 
-def _quantities(gold: str, pred: str, algebra: Algebra, depth: int) -> bool | None:
+def _quantities(gold: str, pred: str, depth: int) -> bool | None:
     left, right = split_unit(gold), split_unit(pred)
     if (left.value, right.value) == (gold, pred) and not left.unit and not right.unit:
         return None
@@ -390,10 +364,10 @@ def _quantities(gold: str, pred: str, algebra: Algebra, depth: int) -> bool | No
                 rf"({side.value})\cdot\frac{{\pi}}{{180}}" if degree else side.value
                 for side, degree in zip((left, right), degrees, strict=True)
             ]
-            if _values(turned[0], turned[1], algebra):
+            if _values(turned[0], turned[1]):
                 return True
-    return _same(_scaled(left.value, left.scale), _scaled(right.value, right.scale),
-                 algebra, depth + 1)  # fmt: skip
+    values = _scaled(left.value, left.scale), _scaled(right.value, right.scale)
+    return _same(*values, depth + 1)
 
 
 def _scaled(value: str, scale: Fraction) -> str:
@@ -410,10 +384,12 @@ def _scaled(value: str, scale: Fraction) -> str:
     )
 
 
-def _values(gold: str, pred: str, algebra: Algebra) -> bool:
+def _values(gold: str, pred: str) -> bool:
     """Two single values of which at least one is a formula."""
     if words_of(gold) != words_of(pred):
         return False
+    if _POINTS.fullmatch(gold) and _POINTS.fullmatch(pred):
+        return False  # an order or a figure: `BAC` is not `CAB`, though the products are equal
     if sorted(_SUBSCRIPTED.findall(gold)) != sorted(_SUBSCRIPTED.findall(pred)):
         return False
     percents = (gold.endswith("%"), pred.endswith("%"))
@@ -422,11 +398,11 @@ def _values(gold: str, pred: str, algebra: Algebra) -> bool:
         part = [
             f"({text})/100" if is_pct else text for text, is_pct in zip(bare, percents, strict=True)
         ]
-        return _value(*bare, algebra) or _value(part[0], part[1], algebra)
-    return _value(gold.removesuffix("%"), pred.removesuffix("%"), algebra)
+        return _value(*bare) or _value(part[0], part[1])
+    return _value(gold.removesuffix("%"), pred.removesuffix("%"))
 
 
-def _value(gold: str, pred: str, algebra: Algebra) -> bool:
+def _value(gold: str, pred: str) -> bool:
     left, right = read_number(gold), read_number(pred)
     if isinstance(left, Number) and isinstance(right, Number):
         return numbers_equal(left, right)

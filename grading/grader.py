@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 
 from sal.grading.canonical import key
-from sal.grading.compare import decide
 from sal.grading.extract import extract, extract_gold
 from sal.grading.guards import guard
+from sal.grading.normalize import normalize
+from sal.grading.numbers import numbers_equal, read_number
 from sal.grading.pool import GradingPool
 from sal.grading.verdict import Outcome, Verdict
 
 _CHUNK = 8
 """Pairs per task: one round trip costs as much as an easy comparison."""
-_WINDOW = 512
-"""Verdicts held back for order."""
+_BLOCK = 256
+"""Pairs read ahead, so that workers are busy while verdicts come back in order."""
 _LEADERS = 16
 """Distinct answers of one problem that others are compared with; past it, only spelling counts."""
 
@@ -23,8 +25,8 @@ _LEADERS = 16
 class Grader:
     """Verdicts on completions. Safe to share by threads; close it, or use it as a context manager.
 
-    In order: extraction, equal string keys, guards, rules by class of answer, and only then
-    algebra in a worker process (started when first needed).
+    In order: extraction, equal string keys, guards, plain numbers, and for all else the rules and
+    the algebra in a worker process (started when first needed).
     """
 
     def __init__(self, workers: int = 1, *, pool: GradingPool | None = None) -> None:
@@ -45,30 +47,22 @@ class Grader:
         return next(self.grade_many([(text, gold)]))
 
     def grade_many(self, pairs: Iterable[tuple[str, str]]) -> Iterator[Verdict]:
-        """Verdicts on (text, gold) pairs in their order, while later ones are being compared."""
-        waiting: deque[Callable[[], Verdict]] = deque()
-        chunk = _Chunk(self._pool)
-        running: deque[_Chunk] = deque()
-        for text, gold in pairs:
-            verdict = _settle(text, gold)
+        """Verdicts on (text, gold) pairs in their order; reads up to 256 pairs ahead."""
+        source = iter(pairs)
+        while block := list(islice(source, _BLOCK)):
+            yield from self._grade_block(block)
+
+    def _grade_block(self, block: Sequence[tuple[str, str]]) -> Iterator[Verdict]:
+        settled = [_settle(text, gold) for text, gold in block]
+        hard = [pair for pair in settled if not isinstance(pair, Verdict)]
+        chunks = [self._pool.submit(hard[at : at + _CHUNK]) for at in range(0, len(hard), _CHUNK)]
+        outcomes = (outcome for chunk in chunks for outcome in chunk())
+        for verdict in settled:
             if isinstance(verdict, Verdict):
-                waiting.append(_constant(verdict))
+                yield verdict
             else:
-                waiting.append(chunk.add(*verdict))
-                if chunk.full:
-                    chunk.start()
-                    running.append(chunk)
-                    chunk = _Chunk(self._pool)
-                    if len(running) > 4 * self._pool.workers:
-                        running.popleft().outcomes()
-            if not running and not chunk.pairs:
-                while waiting:
-                    yield waiting.popleft()()
-            while len(waiting) > _WINDOW:
-                yield waiting.popleft()()
-        chunk.start()
-        while waiting:
-            yield waiting.popleft()()
+                outcome = next(outcomes)
+                yield Verdict(outcome == "match", outcome, verdict[1])
 
     def equal(self, gold: str, pred: str) -> Verdict:
         """Whether the bare answer `pred` states the bare answer `gold`."""
@@ -80,16 +74,16 @@ class Grader:
     def cluster(self, answers: Sequence[str]) -> list[str]:
         """One key per answer; equal answers share it, and "" (no answer) stays "".
 
-        Answers are compared with leaders, the most frequent spelling first and ties by first
-        appearance, since equality of answers is not transitive. Both directions must agree. A
-        guarded or stopped comparison leaves an answer with its own key.
+        Equality of answers is not transitive, so they are compared with leaders in one order, the
+        most frequent key first and ties by spelling: the order of `answers` changes nothing. Both
+        directions must agree. A guarded or stopped comparison leaves an answer with its own key.
         """
         keys = [key(answer) for answer in answers]
         spelled: dict[str, str] = {}
-        for name, answer in zip(keys, answers, strict=True):
+        for name, answer in sorted(zip(keys, answers, strict=True)):
             spelled.setdefault(name, answer)
         counts = Counter(keys)
-        order = sorted(spelled, key=lambda name: -counts[name])  # stable: ties by appearance
+        order = sorted(spelled, key=lambda name: (-counts[name], name))
         leader_of: dict[str, str] = {}
         leaders: list[str] = []
         for name in order:
@@ -105,50 +99,10 @@ class Grader:
         return [leader_of[name] for name in keys]
 
     def _mutual(self, one: str, other: str) -> bool:
-        forth, back = decide(one, other), decide(other, one)
-        if forth is None or back is None:
-            if forth is False or back is False:
-                return False
-            return self._pool.compare([(one, other)], both_ways=True)[0] == "match"
-        return forth and back
-
-
-class _Chunk:
-    """Pairs that travel to a worker together."""
-
-    def __init__(self, pool: GradingPool) -> None:
-        self.pairs: list[tuple[str, str]] = []
-        self._pool = pool
-        self._outcomes: Callable[[], list[Outcome]] | None = None
-        self._done: list[Outcome] | None = None
-
-    @property
-    def full(self) -> bool:
-        return len(self.pairs) == _CHUNK
-
-    def add(self, gold: str, pred: str) -> Callable[[], Verdict]:
-        at = len(self.pairs)
-        self.pairs.append((gold, pred))
-
-        def verdict() -> Verdict:
-            outcome = self.outcomes()[at]
-            return Verdict(outcome == "match", outcome, pred)
-
-        return verdict
-
-    def start(self) -> None:
-        if self.pairs and self._outcomes is None:
-            self._outcomes = self._pool.submit(self.pairs)
-
-    def outcomes(self) -> list[Outcome]:
-        if self._done is None:
-            self.start()
-            self._done = self._outcomes() if self._outcomes is not None else []
-        return self._done
-
-
-def _constant(verdict: Verdict) -> Callable[[], Verdict]:
-    return lambda: verdict
+        equal = _numbers(one, other)
+        if equal is None:
+            equal = self._pool.compare([(one, other)], both_ways=True)[0] == "match"
+        return equal
 
 
 def _settle(text: str, gold: str) -> Verdict | tuple[str, str]:
@@ -170,5 +124,13 @@ def _settle_answers(gold: str, pred: str) -> Outcome | None:
         return "match"
     if guard(pred) is not None or guard(gold) is not None:
         return "guarded"
-    verdict = decide(gold, pred)
-    return None if verdict is None else ("match" if verdict else "mismatch")
+    equal = _numbers(gold, pred)
+    return None if equal is None else ("match" if equal else "mismatch")
+
+
+def _numbers(gold: str, pred: str) -> bool | None:
+    """Whether two plain numbers are equal; None where one is none, or may be a list (`1,234`)."""
+    if "," in gold or "," in pred:
+        return None
+    left, right = read_number(normalize(gold)), read_number(normalize(pred))
+    return None if left is None or right is None else numbers_equal(left, right)

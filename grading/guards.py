@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import re
 
-_LENGTH = 512
+LONGEST = 512
+"""Characters of an answer that is still read as mathematics."""
 _DEPTH = 32
 _LONG_NUMBER = re.compile(r"\d{400}")
 _LONG_EXPONENT = re.compile(r"(?:\^|\*\*)\s*[{(]*\s*[-+]?\s*(?:\d[\s,]*){6}")
 _BIG_FACTORIAL = re.compile(r"(?:\d{5,}[\s)}]*!|!\s*!\s*!)")
-_SIMPLE_POWER = re.compile(r"[a-z]\s*\^\s*\{?\d\}?(?![\d}^])")
+_SIMPLE_POWER = re.compile(r"[a-z]\s*\^\s*\{?\d\}?(?![\d^])")
 """The one tower that answers do contain: `e^{-x^2}`."""
 
 
 def guard(answer: str) -> str | None:
     """Why `answer` will not be parsed, in a few words, or None when it may be."""
-    if len(answer) > _LENGTH:
-        return f"longer than {_LENGTH} characters"
+    if len(answer) > LONGEST:
+        return f"longer than {LONGEST} characters"
     if _LONG_NUMBER.search(answer):
         return "a number of 400 or more digits"
     if _LONG_EXPONENT.search(answer):

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -53,9 +54,11 @@ def grade_file(
     """
     if path.resolve() == out.resolve():
         raise GradeFileError(f"{out}: the output would overwrite the input")
+    if out.is_dir():
+        raise GradeFileError(f"{out}: is a folder")
     partial = out.with_name(out.name + ".partial")
     summary = GradeSummary()
-    rows: list[dict[str, Any]] = []  # read ahead of the verdicts, in order
+    rows: deque[dict[str, Any]] = deque()  # read ahead of the verdicts, in order
 
     def pairs() -> Iterator[tuple[str, str]]:
         for number, row in _rows(path):
@@ -68,18 +71,20 @@ def grade_file(
 
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
-        with partial.open("w", encoding="utf-8") as sink:
+        # A lone surrogate (half an emoji, cut off) is written as the escape that JSON has for it.
+        with partial.open("w", encoding="utf-8", errors="backslashreplace") as sink:
             for verdict in grader.grade_many(pairs()):
-                row = rows.pop(0) | {"correct": verdict.correct, "reason": verdict.reason}
+                row = rows.popleft() | {"correct": verdict.correct, "reason": verdict.reason}
                 sink.write(json.dumps(row, ensure_ascii=False) + "\n")
                 summary.add(verdict)
                 if on_progress is not None:
                     on_progress(summary)
         partial.replace(out)
     except OSError as error:
-        raise GradeFileError(f"{error.filename or path}: {error.strerror}") from error
+        raise GradeFileError(f"{error.filename or out}: {error.strerror}") from error
     finally:
-        partial.unlink(missing_ok=True)
+        with suppress(OSError):
+            partial.unlink()
     return summary
 
 

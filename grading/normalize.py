@@ -42,7 +42,7 @@ _REWRITES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         # `\!` closes gaps (`10,\! 000` is one number); the other spacing commands are spaces.
         (r",\s*\\!\s*(?=\d)", "{,}"),
         (r"\\!", ""),
-        (r"\\[,;: ]|~|\\(?:quad|qquad|thinspace|enspace|hfill|newline)" + _END, " "),
+        (r"(?<!\\)\\[,;: ]|~|\\(?:quad|qquad|thinspace|enspace|hfill|newline)" + _END, " "),
         (r"\\[hv]space\*?\{[^{}]*\}|\\phantom\{[^{}]*\}", " "),
         (r"\\(?:left|right)\.", ""),
         (r"\\(?:left|right|[bB]igg?[lrm]?|middle)(?![a-zA-Z])\s*", ""),
@@ -86,10 +86,12 @@ _REWRITES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         (r"\\textdollar" + _END, r"\\$"),
         (r"\\(?:ldots|dots|cdots|dotsc)" + _END, r"\\ldots "),
         (r"\\%", "%"),
+        (r"\\text\{\s*(\\\$|%)\s*\}", r"\1"),
         (r"\{\s*,\s*\}", "{,}"),
         (r"\\tag\{[^{}]*\}|\\label\{[^{}]*\}", ""),
     )
 )
+_DOUBLED = re.compile(r"\\\\(?=[a-zA-Z{}])")  # text that was escaped twice
 _TEXT_EMPTY = re.compile(r"\\text\{\s*\}")
 _SPACES = re.compile(r"\s+")
 _OPERAND = r"\s*(\d|[a-zA-Z]|\\(?!frac|sqrt|binom|text)[a-zA-Z]+ ?)"
@@ -209,6 +211,8 @@ def normalize(text: str, keep_commas: bool = False) -> str:
         text = _to_ascii(text)
     text = _unwrap_math(text)
     text = _SPACES.sub(" ", text)
+    if "\\\\" in text and "\\begin" not in text:
+        text = _DOUBLED.sub(r"\\", text)
     if "\\" in text or "<" in text or ">" in text or "!" in text or "{" in text or "~" in text:
         for pattern, replacement in _REWRITES:
             text = pattern.sub(replacement, text)
@@ -226,6 +230,8 @@ def normalize(text: str, keep_commas: bool = False) -> str:
     text = text.lstrip("= ") if text[:1] == "=" else text
     if text.startswith((r"\approx", r"\sim")):
         text = text.partition(" ")[2].strip()
+    if text[:1] == "{" and text.find("}") == len(text) - 1:
+        text = rf"\{text[:-1]}\}}" if "," in text else text[1:-1].strip()
     whole = _WHOLE_TEXT.match(text)
     if whole is not None and re.search(r"[\d:]", whole[1]):
         text = whole[1].strip()  # \text{5 cm} says no more than 5 cm

@@ -1,6 +1,7 @@
 r"""Exact reading of plain numbers, and when a decimal stands for another value.
 
-A plain number is an integer, decimal, fraction, mixed number, power-of-ten form or percentage.
+A plain number is an integer, decimal (repeating ones too), fraction, mixed number, percentage or
+power-of-ten form.
 math-verify compares these with an absolute tolerance, so that `10^{-20}` equals `2\cdot10^{-20}`;
 here they are fractions and compare exactly.
 """
@@ -19,6 +20,7 @@ _NUMBER = re.compile(
     rf"|(?:(?P<whole2>\d+) (?:and )?)?(?P<sn>{_D})\s*/\s*(?P<sd>{_D})"
     rf"|(?P<dec>{_D})(?:[eE](?P<exp>[+-]?\d+)"
     r"|\s*(?:\\times|\\cdot|\*|x)\s*10\s*\^\s*(?:\{\s*(?P<pexp>[+-]?\s?\d+)\s*\}|(?P<pexp1>[+-]?\d+)))?"
+    r"|(?P<head>\d*)\.(?P<fixed>\d*)\\(?:overline|bar)\s*\{\s*(?P<cycle>\d+)\s*\}"
     r"|10\s*\^\s*(?:\{\s*(?P<only>[+-]?\s?\d+)\s*\}|(?P<only1>[+-]?\d+))"
     r")\s*(?P<percent>%)?"
 )
@@ -58,6 +60,10 @@ def read_number(text: str) -> Number | None:
                 return None  # `3\frac{-1}{2}` is a product, not a mixed number
             value += int(whole)
         return Number(sign * value, None, percent)
+    if part["cycle"]:
+        cycle = Fraction(int(part["cycle"]), 10 ** len(part["cycle"]) - 1)
+        fixed = Fraction(f"{part['head'] or 0}.{part['fixed'] or 0}")
+        return Number(sign * (fixed + cycle / 10 ** len(part["fixed"])), None, percent)
     power = part["exp"] or part["pexp"] or part["pexp1"] or part["only"] or part["only1"] or "0"
     exponent = int(power.replace(" ", "")) if len(power) < 6 else 10**6
     if abs(exponent) > _MAX_DIGITS:
@@ -115,6 +121,8 @@ def stands_for(decimal: Number, value: Fraction, places: int) -> bool:
         return False
     if abs(error) * 10**12 <= abs(value):
         return True
+    if (value / unit).denominator == 1:
+        return False  # could have been written exactly: 3.999999999 is not 4
     if decimal.places >= 6 and abs(error) * 10**9 <= abs(value):
         return True
     return abs(error) <= unit / 2 or 0 <= -error < unit

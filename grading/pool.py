@@ -11,7 +11,7 @@ import sys
 import threading
 import types
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import CancelledError, Future
+from concurrent.futures import Future
 from contextlib import contextmanager
 from typing import Any
 
@@ -59,9 +59,9 @@ class _Context(_BaseContext):
 class GradingPool:
     """`workers` processes that compare answers; started on first use, safe to share by threads.
 
-    `soft_seconds` bounds one comparison, `hard_seconds` what a worker may overrun before it is
-    killed, `memory_bytes` its address space. Close it, or use it as a context manager; the
-    workers also end with the interpreter, however it ends.
+    `soft_seconds` of CPU time bound one comparison, `hard_seconds` by the clock are what a worker
+    may take before it is killed, `memory_bytes` is its address space. Close it, or use it as a
+    context manager; the workers also end with the interpreter, however it ends.
     """
 
     def __init__(
@@ -80,6 +80,7 @@ class GradingPool:
         self._memory_bytes = memory_bytes
         self._lock = threading.Lock()
         self._pool: ProcessPool | None = None
+        self._running: set[Future[list[Outcome]]] = set()
         self._closed = False
 
     def __enter__(self) -> GradingPool:
@@ -92,9 +93,9 @@ class GradingPool:
         """Stop the workers; comparisons still in flight end as errors."""
         with self._lock:
             self._closed = True
-            pool, self._pool = self._pool, None
+            pool = self._pool
         if pool is not None:
-            _stop(pool)
+            self._drop(pool)
 
     def compare(
         self, pairs: Sequence[tuple[str, str]], *, both_ways: bool = False
@@ -113,10 +114,10 @@ class GradingPool:
         def outcomes() -> list[Outcome]:
             try:
                 return list(future.result())
-            except (Exception, CancelledError) as error:
+            except Exception as error:
                 outcome = self._failed(pool, error)
-            if len(pairs) == 1:
-                return [outcome]
+            if len(pairs) == 1 or self._closed:
+                return [outcome] * len(pairs)
             # One pair took the others down with it: each gets its own chance.
             return [self.compare([pair], both_ways=both_ways)[0] for pair in pairs]
 
@@ -126,57 +127,56 @@ class GradingPool:
         self, pairs: list[tuple[str, str]], both_ways: bool
     ) -> tuple[ProcessPool, Future[list[Outcome]]]:
         limit = self._hard_seconds + self._soft_seconds * (len(pairs) - 1)
-        arguments = (pairs, self._soft_seconds, both_ways)
-        for attempt in (1, 2):
-            pool = self._started()
-            try:
-                return pool, pool.schedule(worker.compare, args=arguments, timeout=limit)
-            except RuntimeError:  # an idle worker was killed from outside, and pebble gave up
-                self._discard(pool)
-                if attempt == 2:
-                    raise
-        raise AssertionError  # the loop returns or raises
-
-    def _started(self) -> ProcessPool:
+        known = self._pool
+        if known is not None and not known.active:
+            self._drop(known)  # an idle worker was killed from outside, and pebble gave up
         with self._lock:
             if self._closed:
                 raise RuntimeError("the grader is closed")
-            if self._pool is None:
-                context: Any = _Context()
-                if sys.platform == "linux":
-                    context.set_forkserver_preload(["math_verify"])
-                    with _without_main():
-                        _start_forkserver()
-                self._pool = ProcessPool(
-                    max_workers=self.workers,
-                    initializer=worker.start,
-                    initargs=(self._memory_bytes,),
-                    context=context,
-                )
-            return self._pool
+            pool = self._pool = self._pool or self._start()
+            future: Future[list[Outcome]] = pool.schedule(
+                worker.compare, args=(pairs, self._soft_seconds, both_ways), timeout=limit
+            )
+            self._running.add(future)
+        future.add_done_callback(self._running.discard)
+        return pool, future
 
-    def _failed(self, pool: ProcessPool, error: BaseException) -> Outcome:
+    def _start(self) -> ProcessPool:
+        context: Any = _Context()
+        if sys.platform == "linux":
+            context.set_forkserver_preload(["math_verify"])
+            with _without_main():
+                _start_forkserver()
+        return ProcessPool(
+            max_workers=self.workers,
+            initializer=worker.start,
+            initargs=(self._memory_bytes,),
+            context=context,
+        )
+
+    def _failed(self, pool: ProcessPool, error: Exception) -> Outcome:
         if isinstance(error, TimeoutError):
             return "timeout"
         if not isinstance(error, ProcessExpired):
-            self._discard(pool)
+            self._drop(pool)
         return "error"
 
-    def _discard(self, pool: ProcessPool) -> None:
+    def _drop(self, pool: ProcessPool) -> None:
+        """Stop `pool` unless another thread did; the next comparison starts a new one."""
         with self._lock:
-            if self._pool is not pool:
+            current = self._pool is pool
+            if not current:
                 return
             self._pool = None
-        _stop(pool)
+            running = list(self._running)
+        for future in running:
+            future.cancel()  # pebble leaves the futures of a stopped pool pending for ever
+        pool.stop()
+        pool.join()
+        multiprocessing.active_children()  # reaps
 
 
 def _start_forkserver() -> None:
     from multiprocessing.forkserver import ensure_running
 
     ensure_running()
-
-
-def _stop(pool: ProcessPool) -> None:
-    pool.stop()
-    pool.join()
-    multiprocessing.active_children()  # reaps

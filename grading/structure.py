@@ -27,10 +27,11 @@ _ENV = re.compile(
 )
 _NAME = re.compile(
     r"(?:\\text\{[^{}]*\}|\\(?:angle|triangle|widehat|overline|overrightarrow|hat|bar|vec|m)(?![a-zA-Z])"
-    r"|m(?=\\angle)|[A-Z]{1,4}(?![a-z])|[a-zA-Z]|\\(?:alpha|beta|gamma|delta|epsilon|theta|lambda|mu"
+    r"|[a-zA-Z]|\\(?:alpha|beta|gamma|delta|epsilon|theta|lambda|mu"
     r"|rho|sigma|tau|phi|varphi|psi|omega|Delta|ell)(?![a-zA-Z])|[\s{}|'_])+"
     r"(?:_(?:\w|\{[^{}]*\}))?'*(?:\^\{?-1\}?)?(?:\s*\([^()=<>]*\))?"
 )
+_RATIO = re.compile(r"\\frac\{([^{}]*)\}\{([^{}]*)\}|([^:/]+)[:/]([^:/]+)")
 _DESCRIPTION = re.compile(r"[A-Za-z][a-zA-Z ]*[a-zA-Z]")
 _CHOICE = re.compile(
     r"(?:\\text\{)?\s*(?:\(([A-H])\)|([A-H])[).:])\s*\}?\s*(?=[^\s+\-*/^_=<>,)}(])(.+)", re.DOTALL
@@ -93,10 +94,15 @@ def as_group(text: str) -> Group | None:
 
 def as_matrix(text: str) -> list[list[str]] | None:
     """Rows of cells of a matrix environment; None for all else."""
-    if not text.startswith("\\begin"):
+    bracketed = text[:1] in ("(", "[") and text[1:].lstrip().startswith("\\begin")
+    if bracketed and text[-1] in ")]":
+        text = text[1:-1].strip()
+    elif not text.startswith("\\begin"):
         return None
     match = _ENV.fullmatch(text)
-    if match is None or "matrix" not in match[1] or "\\begin" in match[2]:
+    if match is None or "\\begin" in match[2]:
+        return None
+    if "matrix" not in match[1] and not (match[1] == "array" and bracketed):
         return None
     rows = [row for row in match[2].split(r"\\") if row.strip()]
     return [[cell.strip() for cell in row.split("&")] for row in rows]
@@ -126,6 +132,11 @@ def is_name(side: str) -> bool:
         and any(is_word(run) for run in side.split())
     ):
         return True
+    ratio = _RATIO.fullmatch(side)
+    if ratio is not None:
+        return all(is_name(part) and part.strip()[0].isupper() for part in ratio.groups() if part)
+    if side[0] == "(" and side[-1] == ")" and "," in side:
+        return all(is_name(part) for part in side[1:-1].split(","))
     if _NAME.fullmatch(side) is None:
         return False
     letters = re.sub(r"\\text\{[^{}]*\}|\\[a-zA-Z]+|_(?:\w|\{[^{}]*\})|\([^()]*\)", " ", side)

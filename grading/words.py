@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 
 _TEXT = re.compile(r"\\text\{([^{}]*)\}")
-_COMMAND = re.compile(r"\\[a-zA-Z]+")
+_COMMAND = re.compile(r"\\(?:begin|end)\{[a-zA-Z]*\}|\\[a-zA-Z]+")
 _RUN = re.compile(r"[^\W\d_]+")
 _FUNCTIONS = frozenset(
     ("sin", "cos", "tan", "cot", "sec", "csc", "log", "ln", "exp", "arcsin", "arccos", "arctan",

@@ -1,4 +1,4 @@
-"""The two real servers, started side by side once per session.
+"""Shared fixtures: the two real servers, started side by side once per session; recorded data.
 
 For quick local turns, `sal up` once and set SAL_TEST_POLICY_URL and SAL_TEST_PRM_URL.
 """
@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from sal.grading.grader import Grader
 from sal.runtime.client import Engine
 from sal.runtime.default_models import default_models
 from sal.runtime.hardware import Hardware
@@ -68,3 +69,20 @@ def prm(prm_server: str) -> Iterator[Engine]:
     """A client of the PRM, with counts of its own."""
     with Engine(prm_server) as engine:
         yield engine
+
+
+@pytest.fixture(scope="session")
+def recorded_data() -> Path:
+    """The folder of recorded problems and model outputs: SAL_DATA, else shared/data next door."""
+    beside = Path(__file__).parents[2] / "shared" / "data"
+    folder = Path(os.environ.get("SAL_DATA", beside))
+    if not folder.is_dir():
+        pytest.skip(f"no recorded data: {folder} is absent (set SAL_DATA to its folder)")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def grader() -> Iterator[Grader]:
+    """One grader with one worker for all tests that do not break it."""
+    with Grader() as shared:
+        yield shared
