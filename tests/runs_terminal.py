@@ -64,7 +64,7 @@ class Terminal:
     def press_ctrl_c(self) -> None:
         os.write(self._master, b"\x03")
 
-    def wait(self, limit_s: float = 60.0) -> int:
+    def wait(self, limit_s: float = 180.0) -> int:
         """The exit code; what was shown is complete then."""
         code = self.process.wait(limit_s)
         self._reader.join(10)

@@ -20,13 +20,16 @@ from runs_proxy import Proxy
 from runs_terminal import SAL, Terminal, environment, records
 
 from sal.cli.main import main
+from sal.runs.problems import load_problems
 from sal.runtime import hardware
+from sal.tiny.paths import PROBLEMS
 
 pytestmark = pytest.mark.servers
 
 RULES = ("naive", "weighted", "majority", "pass")
-SIX = ["--budget", "64", "--limit", "6", "--max-tokens", "200"]
-"""Four of the six problems are in flight at a time: a server of 256 requests is full."""
+WIDE = ["--budget", "64", "--max-tokens", "200"]
+"""Four problems are in flight at a time, for a server that runs 256 requests is full then: of
+`six`, some are done while others are not begun."""
 
 
 def sal(words: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
@@ -83,10 +86,18 @@ def check_whole(folder: Path, ids: list[str]) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def ids() -> list[str]:
-    from sal.runs.problems import load_problems
+def six(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """The flag for a file of the six shortest problems of the tiny suite."""
+    rows = map(json.loads, PROBLEMS["test"].read_text().splitlines())
+    short = sorted(rows, key=lambda row: len(row["question"]))[:6]
+    file = tmp_path_factory.mktemp("problems") / "six.jsonl"
+    file.write_text("".join(json.dumps(row) + "\n" for row in short))
+    return ["--dataset", str(file)]
 
-    return [question.id for question in load_problems("tiny", limit=6).questions]
+
+@pytest.fixture(scope="module")
+def ids(six: list[str]) -> list[str]:
+    return [json.loads(line)["id"] for line in Path(six[1]).read_text().splitlines()]
 
 
 @pytest.fixture
@@ -113,7 +124,6 @@ def fronts(policy_server: str, prm_server: str) -> Iterator[tuple[Proxy, Proxy]]
 def test_a_run_leaves_a_whole_folder_and_nothing_else(
     words: list[str],
     urls: list[str],
-    ids: list[str],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
@@ -126,7 +136,8 @@ def test_a_run_leaves_a_whole_folder_and_nothing_else(
         main(["run", *words, "--limit", "3", *urls, "--out", str(tmp_path / "run"), "--json"])
     out, err = capsys.readouterr()
     assert end.value.code == 0, err
-    summary = check_whole(tmp_path / "run", ids[:3])
+    first = [question.id for question in load_problems("tiny", limit=3).questions]
+    summary = check_whole(tmp_path / "run", first)
     assert json.loads(out) == summary
     assert "embedded tiny suite" in err
     assert "3/3" in err
@@ -141,11 +152,22 @@ def test_a_run_leaves_a_whole_folder_and_nothing_else(
 
 
 def test_a_killed_run_goes_on_and_searches_nothing_twice(
-    fronts: tuple[Proxy, Proxy], ids: list[str], tmp_path: Path
+    fronts: tuple[Proxy, Proxy], six: list[str], ids: list[str], tmp_path: Path
 ) -> None:
     policy, prm = fronts
     run = tmp_path / "run"
-    words = ["run", "dvts", *SIX, "--policy", policy.url, "--prm", prm.url, "--resume", str(run)]
+    words = [
+        "run",
+        "dvts",
+        *WIDE,
+        *six,
+        "--policy",
+        policy.url,
+        "--prm",
+        prm.url,
+        "--resume",
+        str(run),
+    ]
     first = Terminal(words, tmp_path)  # --resume also starts a run that is not there yet
     first.until(lambda: records(run, "problem"))
     first.process.kill()
@@ -183,10 +205,10 @@ def test_a_killed_run_goes_on_and_searches_nothing_twice(
 
 
 def test_ctrl_c_says_how_to_go_on_and_that_completes_the_run(
-    urls: list[str], ids: list[str], tmp_path: Path
+    urls: list[str], six: list[str], ids: list[str], tmp_path: Path
 ) -> None:
     run = tmp_path / "a run"
-    terminal = Terminal(["run", "best-of-n", *SIX, *urls, "--out", str(run)], tmp_path)
+    terminal = Terminal(["run", "best-of-n", *WIDE, *six, *urls, "--out", str(run)], tmp_path)
     terminal.until(lambda: records(run, "problem"))
     terminal.press_ctrl_c()
     assert terminal.wait() == 130
@@ -241,11 +263,11 @@ def test_ctrl_c_leaves_no_server_of_ours_behind(
 
 
 def test_a_dead_prm_stops_the_run_which_goes_on_when_it_is_back(
-    fronts: tuple[Proxy, Proxy], ids: list[str], tmp_path: Path
+    fronts: tuple[Proxy, Proxy], six: list[str], ids: list[str], tmp_path: Path
 ) -> None:
     policy, prm = fronts
     run = tmp_path / "run"
-    words = ["run", "best-of-n", *SIX, "--policy", policy.url, "--prm", prm.url]
+    words = ["run", "best-of-n", *WIDE, *six, "--policy", policy.url, "--prm", prm.url]
     terminal = Terminal([*words, "--out", str(run)], tmp_path)
     terminal.until(lambda: records(run, "problem"))
     prm.cut()
