@@ -12,7 +12,6 @@ import threading
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
 from time import monotonic
 from types import TracebackType
 from typing import Any, Protocol
@@ -22,12 +21,14 @@ from sglang.lang.api import gen
 from sal.programs.caps import Caps
 from sal.programs.problem import Problem
 from sal.programs.trace import Completion, Finish, Node, SearchResult, Trace
-from sal.programs.writing import STEP, InThread, Writing, end, finish_of
+from sal.programs.writing import STEP, Writing, end, finish_of, fork
 from sal.strategies.aggregate import Aggregate, aggregate
 from sal.strategies.seeds import derive
 from sal.strategies.steps import split_steps
 from sal.strategies.voting import elect
 from sal.verifiers.interface import Scored, Verifier
+
+_MOST_THREADS = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +107,8 @@ class Search:
         self._errors: list[tuple[tuple[int, ...], str]] = []
         self._alive: dict[tuple[int, ...], Any] = {}
         self._stopped = threading.Event()
+        # A candidate waits for endpoints and never for another, so a bound starves none.
+        self._threads = ThreadPoolExecutor(_MOST_THREADS)
         s += self.problem.prompt
         self.root = Candidate(s)
 
@@ -118,6 +121,7 @@ class Search:
         self._stopped.set()
         for path in list(self._alive):
             self._end(path)
+        self._threads.shutdown(wait=False, cancel_futures=True)
 
     # Growing
 
@@ -150,7 +154,7 @@ class Search:
             with self._count:
                 self.unspent += width
             return []
-        forks = list(parent.state.fork(width).states)
+        forks = fork(parent.state, width)
         self._end(parent.id)
         started = []
         for i, state in enumerate(forks):
@@ -159,9 +163,7 @@ class Search:
             state["sampling_seed"] = derive(
                 self._seed, self.problem.id or self.problem.question, path
             )
-            extension = InThread(partial(self._extend, parent, path, state, whole))
-            state += extension
-            started.append(extension.settled)
+            started.append(self._threads.submit(self._extend, parent, path, state, whole))
         return started
 
     def expand(

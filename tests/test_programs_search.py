@@ -20,6 +20,8 @@ from sal.programs.dvts import DvtsParams, dvts
 from sal.programs.greedy import GreedyParams, greedy
 from sal.programs.problem import Problem
 from sal.programs.trace import Trace
+from sal.programs.writing import end as end_state
+from sal.programs.writing import fork
 from sal.runtime.errors import Unreachable
 
 BOTH_STOPS = pytest.mark.parametrize("keeps_stop", [True, False], ids=["pooled", "stock"])
@@ -477,6 +479,30 @@ class TestStates:
             assert [ref() for ref in states] == [None] * 12
         finally:
             gc.enable()
+
+    def test_a_fork_is_what_the_interpreter_would_have_made(self) -> None:
+        """All but its thread; a new version of SGLang that forks otherwise shows here."""
+        from sglang.lang.api import function
+
+        made: list[tuple[Any, Any]] = []
+
+        @function
+        def program(s: Any) -> None:
+            s += "a text"
+            s["name"] = "value"
+            (theirs,) = s.fork(1).states
+            (ours,) = fork(s, 1)
+            end_state(theirs)
+            made.append((theirs.stream_executor, ours.stream_executor))
+
+        program.run(backend=ScriptedPolicy({}))
+        theirs, ours = (vars(executor) for executor in made[0])
+        own = {"sid", "use_thread", "queue", "worker", "is_finished"}
+        assert ours.keys() - own == theirs.keys() - own
+        assert {k: v for k, v in ours.items() if k not in own} == {
+            k: v for k, v in theirs.items() if k not in own
+        }
+        assert ours["variables"] is not theirs["variables"]
 
 
 class TestParams:
