@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import sys
 import time
@@ -139,6 +140,7 @@ def _follow(
     display.note(f"folder {folder.path}")
     with Servers(plan, on_status=display.status) as servers, Grader() as grader:
         endpoints = RunEndpoints(servers, prepared.recipe)
+        _collect_rarely()
         with interrupt.deferred():
             return execute(
                 prepared,
@@ -150,6 +152,13 @@ def _follow(
                 interrupted=lambda: interrupt.asked,
                 time_limit=_time_left(began) if timed else None,
             )
+
+
+def _collect_rarely() -> None:
+    """Spare the garbage collector what is loaded; a search makes many objects and few cycles."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 50)
 
 
 def _time_left(began: float) -> TimeLimit:
