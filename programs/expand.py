@@ -136,24 +136,23 @@ class Search:
             self.trace.phase = f"step {step}"
 
     def start(
-        self, parent: Candidate, width: int, *, whole: bool = False
+        self, parent: Candidate, width: int, *, whole: bool = False, first: int = 0
     ) -> list[Future[Candidate]]:
         """Begin `width` continuations of `parent`, each by one step, or up to its end if `whole`.
 
-        Children get the ids `parent.id + (0,)` and on. The parent's state is spent by this. None
-        is begun when a cap is reached.
+        Children get the ids `parent.id + (first,)` and on. The parent's state is spent by this,
+        but for the root's. None is begun when a cap is reached.
         """
         if self._stopped.is_set():
             raise RuntimeError("the search was stopped")
         if self.capped:
             self._end(parent.id)
-            with self._count:
-                self.unspent += width
+            self.save(width)
             return []
         forks = list(parent.state.fork(width).states)
         self._end(parent.id)
         started = []
-        for i, state in enumerate(forks):
+        for i, state in enumerate(forks, first):
             path = (*parent.id, i)
             self._alive[path] = state
             state["sampling_seed"] = derive(
@@ -175,6 +174,11 @@ class Search:
         ]
         return settle(started)
 
+    def save(self, width: int) -> None:
+        """Count `width` completions of the budget as unspent."""
+        with self._count:
+            self.unspent += width
+
     def prune(self, candidates: Iterable[Candidate], keep: Sequence[Candidate] = ()) -> None:
         """Let go of the candidates that the search will not continue."""
         kept = {candidate.id for candidate in keep}
@@ -192,7 +196,7 @@ class Search:
         A group that raises contributes an error and nothing else.
         """
         done: list[Candidate] = []
-        with ThreadPoolExecutor(len(groups)) as pool:
+        with ThreadPoolExecutor(max(1, len(groups))) as pool:
             growing = [pool.submit(grow, group) for group in groups]
             try:
                 for i, grown in enumerate(growing):

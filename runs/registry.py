@@ -51,4 +51,16 @@ STRATEGIES: dict[str, Strategy] = {
     ),
     "beam": Strategy("sal.programs.beam", "beam", "BeamParams", "keep the N/M best of N beams"),
     "dvts": Strategy("sal.programs.dvts", "dvts", "DvtsParams", "N/M independent subtrees"),
+    "adaptive-best-of-n": Strategy(
+        "sal.programs.adaptive_best_of_n",
+        "adaptive_best_of_n",
+        "AdaptiveBestOfNParams",
+        "Best-of-N that stops when the answer is settled",
+    ),
+    "adaptive-dvts": Strategy(
+        "sal.programs.adaptive_dvts",
+        "adaptive_dvts",
+        "AdaptiveDvtsParams",
+        "DVTS that stops when the answer is settled",
+    ),
 }
