@@ -9,7 +9,7 @@ from sal.programs.trace import SearchResult
 from sal.runs.problems import Question
 from sal.runs.results import CompletionRow, ResultRow, Rule
 from sal.runtime.usage import Usage
-from sal.strategies.aggregate import Aggregate, aggregate
+from sal.strategies.aggregate import Aggregate
 from sal.strategies.voting import elect
 
 
@@ -34,7 +34,7 @@ def judge(
     answers = [verdicts[c.text].answer or "" for c in found]
     keys = grader.cluster(answers)
     ended = [c.finish == "eot" for c in found]
-    chosen = elect(keys, [aggregate(c.scores, how) for c in found], ended)
+    chosen = elect(keys, [c.value(how) for c in found], [c.votes for c in found])
     right = [verdicts[c.text].correct for c in found]
     correct: dict[Rule, bool] = {
         "naive": _right(right, chosen["naive"]),

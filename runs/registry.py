@@ -63,4 +63,11 @@ STRATEGIES: dict[str, Strategy] = {
         "AdaptiveDvtsParams",
         "DVTS that stops when the answer is settled",
     ),
+    "deepconf": Strategy(
+        "sal.programs.deepconf",
+        "deepconf",
+        "DeepConfParams",
+        "votes weighed by the policy's confidence; weak traces are given up",
+        False,
+    ),
 }
