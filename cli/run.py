@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 import typer
 
 from sal.cli.display.interface import DisplayName
-from sal.runs.registry import STRATEGIES
+from sal.runs.registry import summaries
 
 EPILOG = """[bold]Examples[/bold]
 
@@ -27,7 +27,8 @@ sal run dvts --policy meta-llama/Llama-3.2-1B-Instruct --prm RLHFlow/Llama3.1-8B
 sal run greedy --policy http://127.0.0.1:30000 --dataset problems.jsonl --json
 """
 
-_STRATEGY_HELP = "; ".join(f"{name}: {s.summary}" for name, s in STRATEGIES.items()) + "."
+_STRATEGIES = summaries()
+_STRATEGY_HELP = "; ".join(f"{name}: {words}" for name, words in _STRATEGIES.items()) + "."
 
 SEARCH = "Search"
 MODELS = "Models"
@@ -36,8 +37,8 @@ RUN = "The run"
 
 
 def _known_strategy(name: str) -> str:
-    if name not in STRATEGIES:
-        raise typer.BadParameter(f"{name!r} is not one of {', '.join(STRATEGIES)}")
+    if name not in _STRATEGIES:
+        raise typer.BadParameter(f"{name!r} is not one of {', '.join(_STRATEGIES)}")
     return name
 
 
