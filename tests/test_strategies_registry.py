@@ -191,25 +191,50 @@ class TestPlugins:
 
     def test_the_command_lists_it_and_refuses_a_broken_one(self, site: Site) -> None:
         site.install("plugin_h", "raise ImportError('it has gone bad')", broken="plain")
-
-        def sal(*arguments: str) -> subprocess.CompletedProcess[str]:
-            code = (
-                f"import sys; sys.path.insert(0, {str(site.folder)!r}); "
-                "from sal.cli.main import main; main(sys.argv[1:])"
-            )
-            return subprocess.run(
-                [sys.executable, "-c", code, *arguments],
-                capture_output=True,
-                text=True,
-                check=False,
-                env={"PYTHONPATH": ":".join(sys.path), "COLUMNS": "400", "NO_COLOR": "1"},
-            )
-
-        assert sal("--help").returncode == 0
-        listed = sal("run", "--help")
+        assert sal("--help", path=site.folder).returncode == 0
+        listed = sal("run", "--help", path=site.folder)
         words = " ".join(listed.stdout.replace("│", " ").split())
         assert (listed.returncode, "broken: from plugin_h" in words) == (0, True)
-        named = sal("run", "broken", "--dry-run")
+        named = sal("run", "broken", "--dry-run", path=site.folder)
         assert named.returncode == 2
         assert "plugin_h cannot be loaded: ImportError: it has gone bad" in named.stderr
         assert "Traceback" not in named.stderr
+
+
+def sal(*arguments: str, path: Path) -> subprocess.CompletedProcess[str]:
+    """The command with a folder on its path."""
+    code = (
+        f"import sys; sys.path.insert(0, {str(path)!r}); "
+        "from sal.cli.main import main; main(sys.argv[1:])"
+    )
+    return subprocess.run(
+        [sys.executable, "-c", code, *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={"PYTHONPATH": ":".join(sys.path), "COLUMNS": "400", "NO_COLOR": "1"},
+    )
+
+
+class TestSet:
+    """`--set` reaches the parameters that have no flag of their own."""
+
+    def test_a_parameter_of_the_strategy_alone(self, tmp_path: Path) -> None:
+        problems = tmp_path / "problems.jsonl"
+        problems.write_text('{"question": "Let a=1, b=a+1. Find b.", "answer": "2"}\n')
+        options = ("--dataset", str(problems), "--policy", "tiny", "--dry-run")
+        shown = sal(
+            "run", "deepconf", "--set", "window=9", "--set", "keep=0.25", *options, path=tmp_path
+        )
+        assert shown.returncode == 0, shown.stderr
+        assert "window: 9\n" in shown.stdout
+        assert "keep: 0.25\n" in shown.stdout
+
+    @pytest.mark.parametrize(
+        ("text", "message"),
+        [("window", "NAME=VALUE"), ("window=wide", "window must be"), ("widow=3", "--widow")],
+    )
+    def test_what_is_wrong_is_named(self, tmp_path: Path, text: str, message: str) -> None:
+        refused = sal("run", "deepconf", "--set", text, "--dry-run", path=tmp_path)
+        assert refused.returncode == 2
+        assert message in refused.stderr
