@@ -6,8 +6,11 @@
 
 It differs from its sources in this: they look after every sample, here the look is after a batch
 of a fixed size, whose samples run side by side. So the decision does not depend on which of them
-ends first, and the completions are the first ones of `best_of_n` with the same seed. All three
-rules choose by the PRM in the end; the sources' majority vote is among the result's choices.
+ends first, and the completions are the first ones of `best_of_n` with the same seed.
+
+Agreement and the posterior count answers: they tell when the majority is settled, as their authors
+want it. Where the PRM knows better than the majority, what they save costs the weighted vote its
+advantage. The margin is that of the weighted vote itself, and so the default; it saves less.
 """
 
 from __future__ import annotations
@@ -34,12 +37,13 @@ from sal.verifiers.interface import Verifier
 class AdaptiveBestOfNParams(BestOfNParams):
     """Those of Best-of-N, the rule `stop` and the size of a `batch`.
 
-    `confidence` 0.95 is Adaptive-Consistency's. `agree` answers in a row must be the same: ESC
+    `confidence` 0.95 is Adaptive-Consistency's; at 1 the margin stops only where no completion to
+    come could change the vote. `agree` answers in a row must be the same: ESC
     takes 5 (8 on MATH), Dynasor 2 to 8 by the effort to save; 4 fill one batch, and four to none
     have a posterior of 0.97.
     """
 
-    stop: Stop = "posterior"
+    stop: Stop = "margin"
     agree: int = 4
     confidence: float = 0.95
     batch: int = 4

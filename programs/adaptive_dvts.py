@@ -38,7 +38,7 @@ class AdaptiveDvtsParams(DvtsParams):
     `agree` and `confidence` are those of `AdaptiveBestOfNParams`, here over subtrees.
     """
 
-    stop: Stop = "posterior"
+    stop: Stop = "margin"
     agree: int = 4
     confidence: float = 0.95
     batch: int = 8

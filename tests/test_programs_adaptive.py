@@ -60,7 +60,7 @@ class TestBestOfN:
         assert (len(result.completions), len(result.errors), result.unspent) == (3, 1, 0)
 
     def test_what_a_cap_saves_is_unspent_too(self) -> None:
-        params = AdaptiveBestOfNParams(budget=8, batch=2)
+        params = AdaptiveBestOfNParams(budget=8, batch=2, stop="posterior")
         result = search(
             adaptive_best_of_n, answers("12121212"), ScriptedPrm(), params, caps=Caps(tokens=30)
         )
