@@ -21,11 +21,11 @@ def judge(
     *,
     grader: Grader,
     how: Aggregate,
-    budget: int,
 ) -> ResultRow:
     """Grade every completion, let equal answers vote together, and choose by each rule.
 
-    `cost` is (policy, PRM). A truncated completion neither votes nor passes, whatever it holds.
+    `cost` is (policy, PRM). A truncated completion neither votes nor passes, whatever it holds;
+    one that the search filtered out does not vote.
     """
     found = result.completions
     texts = list(dict.fromkeys(c.text for c in found))
@@ -58,7 +58,7 @@ def judge(
         prm=cost[1],
         seconds=seconds,
         errors=result.errors,
-        unspent=max(0, budget - len(found) - len(result.errors)),
+        unspent=result.unspent,
     )
 
 
