@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
 from sal.cli.display.interface import DisplayName
-from sal.runs.registry import STRATEGIES
+from sal.runs.registry import summaries
 
 EPILOG = """[bold]Examples[/bold]
 
 sal run dvts --budget 128
 
 sal run beam --budget 16 --width 4 --limit 20 --seed 1
+
+sal run adaptive-dvts --budget 64 --set stop=margin --set confidence=0.9
 
 sal run best-of-n --budget 32 --aggregate min --out runs-out/bon32
 
@@ -27,7 +30,8 @@ sal run dvts --policy meta-llama/Llama-3.2-1B-Instruct --dataset openai/gsm8k:ma
 sal run greedy --policy http://127.0.0.1:30000 --dataset problems.jsonl --json
 """
 
-_STRATEGY_HELP = "; ".join(f"{name}: {s.summary}" for name, s in STRATEGIES.items()) + "."
+_STRATEGIES = summaries()
+_STRATEGY_HELP = "; ".join(f"{name}: {words}" for name, words in _STRATEGIES.items()) + "."
 
 SEARCH = "Search"
 MODELS = "Models"
@@ -36,9 +40,25 @@ RUN = "The run"
 
 
 def _known_strategy(name: str) -> str:
-    if name not in STRATEGIES:
-        raise typer.BadParameter(f"{name!r} is not one of {', '.join(STRATEGIES)}")
+    if name not in _STRATEGIES:
+        raise typer.BadParameter(f"{name!r} is not one of {', '.join(_STRATEGIES)}")
     return name
+
+
+def _parameters(given: Iterable[str]) -> dict[str, Any]:
+    """NAME=VALUE, its value read as YAML: numbers are numbers, words are words."""
+    import yaml
+
+    params = {}
+    for text in given:
+        name, equals, value = text.partition("=")
+        if not name or not equals:
+            raise typer.BadParameter(f"--set wants NAME=VALUE, not {text!r}")
+        try:
+            params[name.replace("-", "_")] = yaml.safe_load(value)
+        except yaml.YAMLError as error:
+            raise typer.BadParameter(f"--set {text}: {' '.join(str(error).split())}") from error
+    return params
 
 
 def run(
@@ -101,6 +121,16 @@ def run(
         typer.Option(
             help="How step scores become one score.",
             envvar="SAL_AGGREGATE",
+            rich_help_panel=SEARCH,
+        ),
+    ] = None,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="NAME=VALUE",
+            help="Any other parameter of the strategy: --set window=64 --set stop=margin.",
+            envvar="SAL_SET",
             rich_help_panel=SEARCH,
         ),
     ] = None,
@@ -264,9 +294,10 @@ def run(
     from sal.cli.search import Options, search
     from sal.runs.settings import Settings
 
+    given = {name: value for name, value in params.items() if value is not None}
     settings = Settings(
         strategy=strategy,
-        params={name: value for name, value in params.items() if value is not None},
+        params=given | _parameters(set_ or ()),
         seed=seed,
         policy=policy,
         prm=prm,

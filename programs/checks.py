@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from sal.strategies.aggregate import AGGREGATES
+from sal.strategies.settled import STOPS
 
 
 def whole_number(name: str, value: object, least: int = 1) -> None:
@@ -26,3 +27,18 @@ def reduction(aggregate: str) -> None:
     """Raises ValueError unless `aggregate` names a reduction of step scores."""
     if aggregate not in AGGREGATES:
         raise ValueError(f"aggregate must be one of {', '.join(AGGREGATES)}, not {aggregate!r}")
+
+
+def share(name: str, value: object) -> None:
+    """Raises ValueError, naming the field, unless 0 < `value` <= 1."""
+    if not isinstance(value, int | float) or isinstance(value, bool) or not 0 < value <= 1:
+        raise ValueError(f"{name} must be above 0 and at most 1, not {value!r}")
+
+
+def stopping(stop: str, agree: int, confidence: float, batch: int) -> None:
+    """The fields of a search that stops early; raises ValueError naming the one that is wrong."""
+    if stop not in STOPS:
+        raise ValueError(f"stop must be one of {', '.join(STOPS)}, not {stop!r}")
+    whole_number("agree", agree)
+    whole_number("batch", batch)
+    share("confidence", confidence)

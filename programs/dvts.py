@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
+from functools import partial
 from itertools import count
 from typing import Any
 
@@ -76,25 +77,29 @@ def dvts(
     are all truncated.
     """
     with Search(s, problem, params, verifier, seed, trace, caps) as search:
-
-        def grow(siblings: list[Future[Candidate]]) -> list[Candidate]:
-            """One subtree, from its first siblings to its last; returns the finished of these."""
-            for step in count(2):
-                # Only these M wait for each other.
-                candidates = settle(siblings)
-                able = [c for c in candidates if c.finish in ("separator", "eot")]
-                best = max(able, key=lambda c: c.value(params.aggregate), default=None)
-                search.prune(candidates, keep=[best] if best else [])
-                if best is None or best.done:
-                    break
-                search.reach(step)
-                siblings = search.start(best, params.width, whole=step >= params.max_steps)
-                if not siblings:  # a cap: what is finished stays found
-                    break
-            return [c for c in candidates if c.done]
-
         search.reach(1)
         firsts = search.start(search.root, params.budget, whole=params.max_steps == 1)
-        subtrees = [firsts[i : i + params.width] for i in range(0, params.budget, params.width)]
-        completed = search.concurrently(grow, subtrees)
+        completed = search.concurrently(partial(grow, search, params), subtrees(firsts, params))
         return search.conclude(completed, params.aggregate, answer_key)
+
+
+def subtrees(firsts: list[Future[Candidate]], params: DvtsParams) -> list[list[Future[Candidate]]]:
+    """The first steps, M to a subtree."""
+    return [firsts[i : i + params.width] for i in range(0, len(firsts), params.width)]
+
+
+def grow(search: Search, params: DvtsParams, siblings: list[Future[Candidate]]) -> list[Candidate]:
+    """One subtree, from its first siblings to its last; returns the finished of these."""
+    for step in count(2):
+        # Only these M wait for each other.
+        candidates = settle(siblings)
+        able = [c for c in candidates if c.finish in ("separator", "eot")]
+        best = max(able, key=lambda c: c.value(params.aggregate), default=None)
+        search.prune(candidates, keep=[best] if best else [])
+        if best is None or best.done:
+            break
+        search.reach(step)
+        siblings = search.start(best, params.width, whole=step >= params.max_steps)
+        if not siblings:  # a cap: what is finished stays found
+            break
+    return [c for c in candidates if c.done]

@@ -11,7 +11,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from time import monotonic
 from types import TracebackType
 from typing import Any, Protocol
@@ -36,7 +36,8 @@ class Candidate:
     """A node of the tree, the state whose text ends with it, and its whole path summed up.
 
     `text` is the solution so far, `tokens` what it cost to generate; `scores` has one number per
-    step in `steps`, or none where no verifier was asked. The root has id `()`.
+    step in `steps`, or none where no verifier was asked. `confidences` has one number per token,
+    if it was written under a watch. The root has id `()`.
     """
 
     state: Any
@@ -46,6 +47,7 @@ class Candidate:
     steps: tuple[str, ...] = ()
     scores: tuple[float, ...] = ()
     tokens: int = 0
+    confidences: tuple[float, ...] = ()
 
     @property
     def open(self) -> bool:
@@ -60,6 +62,17 @@ class Candidate:
     def value(self, how: Aggregate) -> float:
         """The aggregated score of its path."""
         return aggregate(self.scores, how)
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """Has the policy tell its `top` likeliest tokens' logprobs, and looks at every step's end.
+
+    `gives_up` sees the confidences of all tokens so far, and ends the solution, truncated.
+    """
+
+    top: int
+    gives_up: Callable[[Sequence[float]], bool] | None = None
 
 
 class Sampling(Protocol):
@@ -140,30 +153,35 @@ class Search:
             self.trace.phase = f"step {step}"
 
     def start(
-        self, parent: Candidate, width: int, *, whole: bool = False
+        self,
+        parent: Candidate,
+        width: int,
+        *,
+        whole: bool = False,
+        first: int = 0,
+        watch: Watch | None = None,
     ) -> list[Future[Candidate]]:
         """Begin `width` continuations of `parent`, each by one step, or up to its end if `whole`.
 
-        Children get the ids `parent.id + (0,)` and on. The parent's state is spent by this. None
-        is begun when a cap is reached.
+        Children get the ids `parent.id + (first,)` and on. The parent's state is spent by this,
+        but for the root's. None is begun when a cap is reached.
         """
         if self._stopped.is_set():
             raise RuntimeError("the search was stopped")
         if self.capped:
             self._end(parent.id)
-            with self._count:
-                self.unspent += width
+            self.save(width)
             return []
         forks = fork(parent.state, width)
         self._end(parent.id)
         started = []
-        for i, state in enumerate(forks):
+        for i, state in enumerate(forks, first):
             path = (*parent.id, i)
             self._alive[path] = state
             state["sampling_seed"] = derive(
                 self._seed, self.problem.id or self.problem.question, path
             )
-            started.append(self._threads.submit(self._extend, parent, path, state, whole))
+            started.append(self._threads.submit(self._extend, parent, path, state, whole, watch))
         return started
 
     def expand(
@@ -176,6 +194,11 @@ class Search:
             for future in self.start(parent, width, whole=whole)
         ]
         return settle(started)
+
+    def save(self, width: int) -> None:
+        """Count `width` completions of the budget as unspent."""
+        with self._count:
+            self.unspent += width
 
     def prune(self, candidates: Iterable[Candidate], keep: Sequence[Candidate] = ()) -> None:
         """Let go of the candidates that the search will not continue."""
@@ -194,7 +217,7 @@ class Search:
         A group that raises contributes an error and nothing else.
         """
         done: list[Candidate] = []
-        with ThreadPoolExecutor(len(groups)) as pool:
+        with ThreadPoolExecutor(max(1, len(groups))) as pool:
             growing = [pool.submit(grow, group) for group in groups]
             try:
                 for i, grown in enumerate(growing):
@@ -214,17 +237,26 @@ class Search:
         done: Iterable[Candidate],
         how: Aggregate,
         answer_key: Callable[[str], str],
+        weigh: Callable[[Candidate], float | None] | None = None,
     ) -> SearchResult:
-        """Vote among the completions, and leave the result in the program's state."""
+        """Vote among the completions, and leave the result in the program's state.
+
+        A vote weighs as much as the aggregate of its scores, or as `weigh` says: None for no vote.
+        """
         self.trace.phase = "voting"
-        completions = tuple(
-            Completion(c.text, c.steps, c.scores, c.tokens, c.finish, answer_key(c.text), c.id)
-            for c in done
-        )
+        found = []
+        for c in done:
+            key = answer_key(c.text)
+            completion = Completion(c.text, c.steps, c.scores, c.tokens, c.finish, key, c.id)
+            if weigh is not None:
+                weight = weigh(c)
+                completion = replace(completion, weight=weight, filtered=weight is None)
+            found.append(completion)
+        completions = tuple(found)
         chosen = elect(
             [c.key for c in completions],
-            [aggregate(c.scores, how) for c in completions],
-            [c.finish == "eot" for c in completions],
+            [c.value(how) for c in completions],
+            [c.votes for c in completions],
         )
         errors = tuple(reason for _, reason in sorted(self._errors))
         result = SearchResult(completions, chosen, self.trace, errors, self.unspent)
@@ -237,14 +269,19 @@ class Search:
     # In the candidate's own thread
 
     def _extend(
-        self, parent: Candidate, path: tuple[int, ...], state: Any, whole: bool
+        self,
+        parent: Candidate,
+        path: tuple[int, ...],
+        state: Any,
+        whole: bool,
+        watch: Watch | None,
     ) -> Candidate:
         """Generate and score one candidate, and record it; never raises."""
         writing = Writing(state, len(state.stream_executor.text_))
         finish: Finish
         error, scored = "", Scored(())
         try:
-            finish = self._write(writing, parent.tokens, whole)
+            finish = self._write(writing, parent, whole, watch)
         except Exception as wrong:
             finish, error = "error", f"policy: {_reason(wrong)}"
         text = writing.text
@@ -262,6 +299,7 @@ class Search:
             scored.scores,
             error=error,
             token_ids=writing.token_ids,
+            confidences=tuple(writing.confidences),
         )
         if error:
             self._errors.append((path, error))
@@ -276,15 +314,19 @@ class Search:
             parent.steps + steps,
             parent.scores + scored.scores,
             parent.tokens + node.tokens,
+            parent.confidences + node.confidences,
         )
 
-    def _write(self, writing: Writing, spent: int, whole: bool) -> Finish:
+    def _write(
+        self, writing: Writing, parent: Candidate, whole: bool, watch: Watch | None
+    ) -> Finish:
         """Have the policy write until there is a step: one separator too many makes none.
 
-        Under caps a solution that is written whole is still written step by step, so that it can
-        end, truncated, with the step in which a cap was reached.
+        Under caps or a watch a solution that is written whole is still written step by step, so
+        that it can end, truncated, with the step in which a cap or the bar was reached.
         """
-        through = whole and not self._caps
+        spent = parent.tokens
+        through = whole and not self._caps and watch is None
         while True:
             room = self._sampling.max_tokens - spent - writing.usage.completion_tokens
             if room <= 0:
@@ -296,16 +338,26 @@ class Search:
                     temperature=self._sampling.temperature,
                     # A new list each time: the interpreter may add its own stops to it.
                     stop=None if through else [self._sampling.separator],
+                    return_logprob=None if watch is None else True,
+                    top_logprobs_num=None if watch is None else watch.top,
                 )
             )
             with self._count:
                 self._generated += meta["completion_tokens"]
+            if watch and meta["completion_tokens"] and not meta.get("output_top_logprobs"):
+                raise RuntimeError("the policy's endpoint tells no logprobs")
             finish = finish_of(meta, self._sampling.separator)
             if finish != "separator":
                 return finish
             writing.close(self._sampling.separator)
             full = spent + writing.usage.completion_tokens >= self._sampling.max_tokens
             if whole and self.capped:
+                return "length"
+            if (
+                watch
+                and watch.gives_up
+                and watch.gives_up(parent.confidences + writing.confidences)
+            ):
                 return "length"
             if not whole and split_steps(writing.text, self._sampling.separator):
                 return "length" if full else "separator"

@@ -6,6 +6,7 @@ import threading
 from dataclasses import dataclass, field
 from typing import Literal
 
+from sal.strategies.aggregate import Aggregate, aggregate
 from sal.verifiers.interface import Usage
 
 Finish = Literal["separator", "eot", "length", "error"]
@@ -18,6 +19,7 @@ class Node:
 
     `text` has no trailing separator. `scores` holds one PRM score per step in the text: one for a
     step-wise search, one per step for a completion sampled whole. `error` says why a node failed.
+    `confidences` has a number per token, where a search asked for them (`strategies.confidence`).
     """
 
     id: tuple[int, ...]
@@ -28,6 +30,7 @@ class Node:
     logprob: float | None = None
     error: str = ""
     token_ids: tuple[int, ...] = ()
+    confidences: tuple[float, ...] = ()
 
     @property
     def parent(self) -> tuple[int, ...]:
@@ -38,7 +41,8 @@ class Node:
 class Completion:
     """A solution: its steps, one score per step, tokens generated along its path, how it ended.
 
-    `key` is the canonical answer that votes compare; "" when the text has no answer.
+    `key` is the canonical answer that votes compare; "" when the text has no answer. `weight` is
+    what its vote weighs, where that is not the aggregate of its scores; a `filtered` one has none.
     """
 
     text: str
@@ -48,6 +52,17 @@ class Completion:
     finish: Finish
     key: str = ""
     node: tuple[int, ...] = ()
+    weight: float | None = None
+    filtered: bool = False
+
+    @property
+    def votes(self) -> bool:
+        """Whether it may vote: the policy ended it, and the search did not filter it out."""
+        return self.finish == "eot" and not self.filtered
+
+    def value(self, how: Aggregate) -> float:
+        """What its vote weighs."""
+        return aggregate(self.scores, how) if self.weight is None else self.weight
 
 
 @dataclass(slots=True)

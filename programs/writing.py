@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from sal.programs.trace import Finish
+from sal.strategies.confidence import token_confidence
 from sal.verifiers.interface import Usage
 
 STEP = "step"
@@ -48,6 +49,7 @@ class Writing:
         self._start = start
         self.usage = Usage()
         self.token_ids: tuple[int, ...] = ()
+        self.confidences: tuple[float, ...] = ()
 
     @property
     def text(self) -> str:
@@ -69,6 +71,11 @@ class Writing:
             requests=1,
         )
         self.token_ids += tuple(meta.get("output_ids") or ())
+        # Per token, where asked for: its likeliest alternatives as (logprob, id, text).
+        self.confidences += tuple(
+            token_confidence([logprob for logprob, *_ in top])
+            for top in meta.get("output_top_logprobs") or ()
+        )
         return meta
 
     def close(self, separator: str) -> None:

@@ -120,7 +120,6 @@ def execute(
             judge,
             grader=grader,
             how=getattr(prepared.params, "aggregate", "last"),
-            budget=prepared.budget,
         ),
         record=record,
         servers=endpoints,

@@ -9,7 +9,7 @@ from sal.programs.trace import SearchResult
 from sal.runs.problems import Question
 from sal.runs.results import CompletionRow, ResultRow, Rule
 from sal.runtime.usage import Usage
-from sal.strategies.aggregate import Aggregate, aggregate
+from sal.strategies.aggregate import Aggregate
 from sal.strategies.voting import elect
 
 
@@ -21,11 +21,11 @@ def judge(
     *,
     grader: Grader,
     how: Aggregate,
-    budget: int,
 ) -> ResultRow:
     """Grade every completion, let equal answers vote together, and choose by each rule.
 
-    `cost` is (policy, PRM). A truncated completion neither votes nor passes, whatever it holds.
+    `cost` is (policy, PRM). A truncated completion neither votes nor passes, whatever it holds;
+    one that the search filtered out does not vote.
     """
     found = result.completions
     texts = list(dict.fromkeys(c.text for c in found))
@@ -34,7 +34,7 @@ def judge(
     answers = [verdicts[c.text].answer or "" for c in found]
     keys = grader.cluster(answers)
     ended = [c.finish == "eot" for c in found]
-    chosen = elect(keys, [aggregate(c.scores, how) for c in found], ended)
+    chosen = elect(keys, [c.value(how) for c in found], [c.votes for c in found])
     right = [verdicts[c.text].correct for c in found]
     correct: dict[Rule, bool] = {
         "naive": _right(right, chosen["naive"]),
@@ -58,7 +58,7 @@ def judge(
         prm=cost[1],
         seconds=seconds,
         errors=result.errors,
-        unspent=max(0, budget - len(found) - len(result.errors)),
+        unspent=result.unspent,
     )
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from sal.runs.problems import TINY, ProblemSet, load_problems
 from sal.runs.recipe import Recipe, installed_versions
-from sal.runs.registry import STRATEGIES, Strategy
+from sal.runs.registry import Strategy, find_strategy
 
 HUB_POLICY = "meta-llama/Llama-3.2-1B-Instruct"
 HUB_PRM = "RLHFlow/Llama3.1-8B-PRM-Deepseek-Data"
@@ -91,9 +91,10 @@ class Prepared:
 def prepare(settings: Settings, *, gpu: bool) -> Prepared:
     """Resolve every default; without a GPU they are the embedded tiny suite's.
 
-    Raises `RunError` for parameters that the strategy refuses and problems that cannot be read.
+    Raises `RunError` for a strategy that is not there, parameters that it refuses, and problems
+    that cannot be read.
     """
-    strategy = STRATEGIES[settings.strategy]
+    strategy = find_strategy(settings.strategy)
     params = strategy.params(settings.params)
     problems = load_problems(
         settings.dataset or (HUB_DATASET if gpu else TINY),

@@ -28,6 +28,7 @@ class Say:
     error: Exception | None = None
     after: threading.Event | None = None  # not before this
     announce: threading.Event | None = None  # set when written
+    confidence: float = 1.0  # of every token
 
     @property
     def tokens(self) -> int:
@@ -93,13 +94,21 @@ class ScriptedPolicy(BaseBackend):
             text += "\n\n" if self.keeps_stop else ""
         elif said.finish != "eot":
             reason = {"type": said.finish, "message": "scripted"}
-        return text, {
+        meta: dict[str, Any] = {
             "prompt_tokens": len(s.text_),
             "cached_tokens": len(s.text_) - 1,
             "completion_tokens": said.tokens,
             "finish_reason": reason,
             "output_ids": [7] * said.tokens,
         }
+        if sampling_params.return_logprob:
+            # Around the confidence, so that it is their mean that counts.
+            spread = range(
+                1 - sampling_params.top_logprobs_num, sampling_params.top_logprobs_num, 2
+            )
+            top = [[said.confidence * (step / len(spread) - 1), 7, None] for step in spread]
+            meta["output_top_logprobs"] = [top] * said.tokens
+        return text, meta
 
 
 class ScriptedPrm:

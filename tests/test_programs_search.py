@@ -13,9 +13,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from programs_scripted import QUESTION, Say, ScriptedPolicy, ScriptedPrm, end, search
 
+from sal.programs.adaptive_best_of_n import AdaptiveBestOfNParams, adaptive_best_of_n
+from sal.programs.adaptive_dvts import AdaptiveDvtsParams, adaptive_dvts
 from sal.programs.beam import BeamParams, beam
 from sal.programs.best_of_n import BestOfNParams, best_of_n
 from sal.programs.caps import Caps
+from sal.programs.deepconf import DeepConfParams, deepconf
 from sal.programs.dvts import DvtsParams, dvts
 from sal.programs.greedy import GreedyParams, greedy
 from sal.programs.problem import Problem
@@ -23,6 +26,9 @@ from sal.programs.trace import Trace
 from sal.programs.writing import end as end_state
 from sal.programs.writing import fork
 from sal.runtime.errors import Unreachable
+
+WHOLE = (best_of_n, adaptive_best_of_n, deepconf)
+"""These write a solution in one node."""
 
 BOTH_STOPS = pytest.mark.parametrize("keeps_stop", [True, False], ids=["pooled", "stock"])
 
@@ -263,8 +269,11 @@ class TestDvts:
         (best_of_n, BestOfNParams(budget=2)),
         (beam, BeamParams(budget=2)),
         (dvts, DvtsParams(budget=2, width=2)),
+        (adaptive_best_of_n, AdaptiveBestOfNParams(budget=2)),
+        (adaptive_dvts, AdaptiveDvtsParams(budget=2, width=2, batch=2)),
+        (deepconf, DeepConfParams(budget=2)),
     ],
-    ids=["best_of_n", "beam", "dvts"],
+    ids=["best_of_n", "beam", "dvts", "adaptive_best_of_n", "adaptive_dvts", "deepconf"],
 )
 class TestEverySearch:
     @BOTH_STOPS
@@ -359,17 +368,17 @@ class TestEverySearch:
         """Written whole or step by step: no step begins after the cap is reached."""
 
         def script(path: tuple[int, ...]) -> Say | list[Say]:
-            return [Say("one")] * 9 if program is best_of_n else Say("one")
+            return [Say("one")] * 9 if program in WHOLE else Say("one")
 
         result = search(program, ScriptedPolicy(script), ScriptedPrm(), params, caps=Caps(tokens=8))
         spent = result.trace.policy.completion_tokens
         assert 8 <= spent < 8 + 2 * len("one ")
         assert [c.finish for c in result.completions] in ([], ["length", "length"])
-        assert result.unspent == (0 if program is best_of_n else 2)
+        assert result.unspent == (0 if program in WHOLE else 2)
 
     def test_a_cap_on_seconds_returns_what_was_found(self, program: Any, params: Any) -> None:
         tree: dict[Any, Any] = {(0,): end("\\boxed{1}"), (1,): Say("b")}
-        if program is best_of_n:
+        if program in WHOLE:
             tree[1,] = [Say("b")] * 9
         prm = ScriptedPrm({"b": 0.9})
         clock = iter(range(1000))

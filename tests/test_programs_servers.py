@@ -8,8 +8,11 @@ from typing import Any
 
 import pytest
 
+from sal.programs.adaptive_best_of_n import AdaptiveBestOfNParams, adaptive_best_of_n
+from sal.programs.adaptive_dvts import AdaptiveDvtsParams, adaptive_dvts
 from sal.programs.beam import BeamParams, beam
 from sal.programs.best_of_n import BestOfNParams, best_of_n
+from sal.programs.deepconf import DeepConfParams, deepconf
 from sal.programs.dvts import DvtsParams, dvts
 from sal.programs.greedy import GreedyParams, greedy
 from sal.programs.problem import Problem
@@ -29,8 +32,11 @@ SEARCHES = pytest.mark.parametrize(
         (best_of_n, BestOfNParams(budget=4, max_tokens=CAP)),
         (beam, BeamParams(budget=4, width=2, max_tokens=CAP)),
         (dvts, DvtsParams(budget=4, width=2, max_tokens=CAP)),
+        (adaptive_best_of_n, AdaptiveBestOfNParams(budget=4, batch=2, max_tokens=CAP)),
+        (adaptive_dvts, AdaptiveDvtsParams(budget=4, width=2, batch=2, max_tokens=CAP)),
+        (deepconf, DeepConfParams(budget=4, warmup=2, batch=2, window=8, max_tokens=CAP)),
     ],
-    ids=["best_of_n", "beam", "dvts"],
+    ids=["best_of_n", "beam", "dvts", "adaptive_best_of_n", "adaptive_dvts", "deepconf"],
 )
 
 
@@ -72,6 +78,23 @@ def test_a_search_runs_unchanged_on_either_backend(
         if thread.name.startswith("Thread-"):
             thread.join(30)
             assert not thread.is_alive()
+
+
+def test_confidences_are_those_of_every_token(backend: Any) -> None:
+    params = DeepConfParams(
+        budget=6, warmup=2, batch=4, keep=0.5, window=4, consensus=1.0, max_tokens=CAP
+    )
+    question = "Let a=5, b=4-a+7, c=b*2-a, d=b-c+4. Find d."
+    result = deepconf.run(question, params=params, backend=backend)["result"]
+    assert result.errors == ()
+    for node in result.trace.nodes:
+        assert len(node.confidences) == node.tokens
+        assert all(confidence > 0 for confidence in node.confidences)
+    assert all(c.weight is None or c.weight > 0 for c in result.completions)
+    # A step after the first finds all before it in the cache: no logprobs of the prompt are asked.
+    usage = result.trace.policy
+    assert usage.requests > len(result.completions)
+    assert usage.cached_tokens > 0.5 * usage.prompt_tokens
 
 
 def test_usage_is_what_the_servers_counted(

@@ -29,7 +29,7 @@ class Bench:
         self.runner = Runner(
             list(enumerate(questions(count))),
             search=search,
-            judge=lambda q, r, cost, s: judge(q, r, cost, s, grader=Grader(), how="last", budget=2),
+            judge=lambda q, r, cost, s: judge(q, r, cost, s, grader=Grader(), how="last"),
             record=lambda _number, row, _trace: self.rows.append(row),
             servers=self.servers,
             progress=self.progress,
@@ -210,7 +210,8 @@ def test_truncated_completions_neither_vote_nor_pass() -> None:
         completion("8", 0.1),
         completion("", 0.99),
     )
-    judged = judge(question, result, (COST, Usage()), 2.0, grader=Grader(), how="last", budget=6)
+    result = replace(result, unspent=2)
+    judged = judge(question, result, (COST, Usage()), 2.0, grader=Grader(), how="last")
     assert judged.chosen == {"naive": 1, "weighted": 1, "majority": 1}
     assert judged.correct == {"naive": False, "weighted": False, "majority": False, "pass": False}
     assert [c.verdict for c in judged.completions] == ["match", "mismatch", "mismatch", "no_answer"]
@@ -231,6 +232,25 @@ def test_the_eta_is_of_the_problems_in_flight_and_never_past_the_time_limit() ->
     assert not snapshot.limited
     now = 50.0
     assert (progress.snapshot().eta, progress.snapshot().limited) == (10.0, True)
+
+
+def test_a_search_weighs_and_filters_its_own_votes() -> None:
+    """By number 7 would win, but its completions are filtered out."""
+    completions = (
+        replace(completion("7"), filtered=True),
+        replace(completion("7"), filtered=True),
+        replace(completion("8"), weight=1.5),
+        replace(completion("9"), weight=2.5),
+    )
+    judged = judge(
+        Question("q", "?", "9"),
+        found(Trace(), *completions),
+        (COST, Usage()),
+        2.0,
+        grader=Grader(),
+        how="last",
+    )
+    assert judged.chosen == {"naive": 3, "weighted": 3, "majority": 2}
 
 
 def test_progress_counts_earlier_rows_but_not_their_cost() -> None:
