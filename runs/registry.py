@@ -46,6 +46,9 @@ STRATEGIES: dict[str, Strategy] = {
     "greedy": Strategy(
         "sal.programs.greedy", "greedy", "GreedyParams", "one solution, no search", False
     ),
+    "majority": Strategy(
+        "sal.programs.majority", "majority", "MajorityParams", "N solutions, no PRM: a vote", False
+    ),
     "best-of-n": Strategy(
         "sal.programs.best_of_n", "best_of_n", "BestOfNParams", "N solutions, scored by the PRM"
     ),

@@ -12,6 +12,7 @@ from sal.programs.beam import BeamParams, beam
 from sal.programs.best_of_n import BestOfNParams, best_of_n
 from sal.programs.dvts import DvtsParams, dvts
 from sal.programs.greedy import GreedyParams, greedy
+from sal.programs.majority import MajorityParams, majority
 from sal.programs.problem import Problem
 from sal.runtime.backend import PooledBackend
 from sal.runtime.client import Engine
@@ -115,6 +116,16 @@ def test_greedy_is_the_same_on_both_backends(policy_server: str, policy: Engine)
         for backend in (RuntimeEndpoint(policy_server), PooledBackend(policy))
     }
     assert len(texts) == 1
+
+
+def test_majority_asks_the_policy_alone(backend: Any, prm: Engine) -> None:
+    params = MajorityParams(budget=4, max_tokens=CAP)
+    result = majority.run(QUESTION, params=params, verifier=load_verifier(prm), backend=backend)[
+        "result"
+    ]
+    assert result.errors == ()
+    assert len(result.completions) == 4
+    assert prm.usage.requests == 0
 
 
 def test_a_prm_that_is_gone_is_an_error_and_no_score(
