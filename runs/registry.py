@@ -54,4 +54,7 @@ STRATEGIES: dict[str, Strategy] = {
     ),
     "beam": Strategy("sal.programs.beam", "beam", "BeamParams", "keep the N/M best of N beams"),
     "dvts": Strategy("sal.programs.dvts", "dvts", "DvtsParams", "N/M independent subtrees"),
+    "rebase": Strategy(
+        "sal.programs.rebase", "rebase", "RebaseParams", "N solutions, balanced by their rewards"
+    ),
 }

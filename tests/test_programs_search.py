@@ -19,6 +19,7 @@ from sal.programs.caps import Caps
 from sal.programs.dvts import DvtsParams, dvts
 from sal.programs.greedy import GreedyParams, greedy
 from sal.programs.problem import Problem
+from sal.programs.rebase import RebaseParams, rebase
 from sal.programs.trace import Trace
 from sal.runtime.errors import Unreachable
 
@@ -261,8 +262,9 @@ class TestDvts:
         (best_of_n, BestOfNParams(budget=2)),
         (beam, BeamParams(budget=2)),
         (dvts, DvtsParams(budget=2, width=2)),
+        (rebase, RebaseParams(budget=2)),
     ],
-    ids=["best_of_n", "beam", "dvts"],
+    ids=["best_of_n", "beam", "dvts", "rebase"],
 )
 class TestEverySearch:
     @BOTH_STOPS
@@ -492,6 +494,7 @@ class TestParams:
             (BeamParams, {"aggregate": "max"}, "aggregate"),
             (DvtsParams, {"budget": 6, "width": 4}, "budget"),
             (DvtsParams, {"max_tokens": 0}, "max_tokens"),
+            (RebaseParams, {"balance_temperature": 0.0}, "balance_temperature"),
             (GreedyParams, {"separator": ""}, "separator"),
             (GreedyParams, {"max_tokens": True}, "max_tokens"),
             (Caps, {"tokens": 0}, "a cap on tokens"),
@@ -501,6 +504,14 @@ class TestParams:
     def test_the_wrong_field_is_named(self, make: Any, wrong: Any, field: str) -> None:
         with pytest.raises(ValueError, match=f"^{field} "):
             make(**wrong)
+
+
+ANY_TREE = [
+    (best_of_n, BestOfNParams(budget=5)),
+    (beam, BeamParams(budget=5, width=2, max_steps=4)),
+    (dvts, DvtsParams(budget=5, width=1, max_steps=4)),
+    (rebase, RebaseParams(budget=5, max_steps=4)),
+]
 
 
 class TestAnyTree:
@@ -521,7 +532,7 @@ class TestAnyTree:
         seed=st.integers(0, 10**6),
         budget=st.integers(1, 8),
         width=st.integers(1, 4),
-        program=st.sampled_from([best_of_n, beam, dvts]),
+        program=st.sampled_from([best_of_n, beam, dvts, rebase]),
     )
     @settings(max_examples=40, deadline=None)
     def test_the_budget_holds_and_a_search_repeats(
@@ -532,6 +543,8 @@ class TestAnyTree:
             params = BestOfNParams(budget=budget)
         elif program is beam:
             params = BeamParams(budget=budget, width=width, max_steps=4)
+        elif program is rebase:
+            params = RebaseParams(budget=budget, max_steps=4)
         else:
             params = DvtsParams(budget=budget * width, width=width, max_steps=4)
         script, score = self.grown(seed)
@@ -551,3 +564,32 @@ class TestAnyTree:
             assert c.tokens == sum(
                 n.tokens for n in first.trace.nodes if n.id == c.node[: len(n.id)]
             )
+
+    @given(
+        seed=st.integers(0, 10**6),
+        order=st.permutations(range(5)),
+        case=st.sampled_from(ANY_TREE),
+    )
+    @settings(max_examples=30, deadline=None)
+    def test_the_order_of_arrival_changes_no_decision(
+        self, seed: int, order: list[int], case: tuple[Any, Any]
+    ) -> None:
+        program, params = case
+        script, score = self.grown(seed)
+        arrived = [threading.Event() for _ in order]
+
+        def queued(path: tuple[int, ...]) -> Say:
+            said: Say = script(path)
+            if len(path) > 1:
+                return said
+            turn = order.index(path[0])
+            before = arrived[turn - 1] if turn else None
+            return Say(said.text, said.finish, after=before, announce=arrived[turn])
+
+        first = search(program, ScriptedPolicy(script), ScriptedPrm(score), params)
+        again = search(program, ScriptedPolicy(queued), ScriptedPrm(score), params)
+        assert first.completions == again.completions
+        assert first.chosen == again.chosen
+        assert sorted(first.errors) == sorted(again.errors)
+        by_id = [sorted(r.trace.nodes, key=lambda n: n.id) for r in (first, again)]
+        assert by_id[0] == by_id[1]

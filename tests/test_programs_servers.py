@@ -14,6 +14,7 @@ from sal.programs.dvts import DvtsParams, dvts
 from sal.programs.greedy import GreedyParams, greedy
 from sal.programs.majority import MajorityParams, majority
 from sal.programs.problem import Problem
+from sal.programs.rebase import RebaseParams, rebase
 from sal.runtime.backend import PooledBackend
 from sal.runtime.client import Engine
 from sal.verifiers.causal import CausalVerifier
@@ -30,8 +31,9 @@ SEARCHES = pytest.mark.parametrize(
         (best_of_n, BestOfNParams(budget=4, max_tokens=CAP)),
         (beam, BeamParams(budget=4, width=2, max_tokens=CAP)),
         (dvts, DvtsParams(budget=4, width=2, max_tokens=CAP)),
+        (rebase, RebaseParams(budget=4, max_tokens=CAP)),
     ],
-    ids=["best_of_n", "beam", "dvts"],
+    ids=["best_of_n", "beam", "dvts", "rebase"],
 )
 
 
