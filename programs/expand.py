@@ -11,7 +11,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from time import monotonic
 from types import TracebackType
@@ -21,8 +21,8 @@ from sglang.lang.api import gen
 
 from sal.programs.caps import Caps
 from sal.programs.problem import Problem
-from sal.programs.trace import Completion, Finish, Node, SearchResult, Trace
-from sal.programs.writing import STEP, InThread, Writing, end, finish_of
+from sal.programs.trace import ROLLOUT, Completion, Finish, Node, SearchResult, Trace
+from sal.programs.writing import STEP, InThread, Writing, aside, end, finish_of
 from sal.strategies.aggregate import Aggregate, aggregate
 from sal.strategies.seeds import derive
 from sal.strategies.steps import split_steps
@@ -35,7 +35,8 @@ class Candidate:
     """A node of the tree, the state whose text ends with it, and its whole path summed up.
 
     `text` is the solution so far, `tokens` what it cost to generate; `scores` has one number per
-    step in `steps`, or none where no verifier was asked. The root has id `()`.
+    step in `steps`, or none where no verifier was asked; `ahead` has those of a rollout behind it.
+    The root has id `()`.
     """
 
     state: Any
@@ -45,6 +46,7 @@ class Candidate:
     steps: tuple[str, ...] = ()
     scores: tuple[float, ...] = ()
     tokens: int = 0
+    ahead: tuple[float, ...] = ()
 
     @property
     def open(self) -> bool:
@@ -57,8 +59,8 @@ class Candidate:
         return self.finish in ("eot", "length")
 
     def value(self, how: Aggregate) -> float:
-        """The aggregated score of its path."""
-        return aggregate(self.scores, how)
+        """The aggregated score of its path, up to the end of its rollout."""
+        return aggregate(self.scores + self.ahead, how)
 
 
 class Sampling(Protocol):
@@ -136,10 +138,11 @@ class Search:
             self.trace.phase = f"step {step}"
 
     def start(
-        self, parent: Candidate, width: int, *, whole: bool = False
+        self, parent: Candidate, width: int, *, whole: bool = False, lookahead: int = 0
     ) -> list[Future[Candidate]]:
         """Begin `width` continuations of `parent`, each by one step, or up to its end if `whole`.
 
+        Each is then valued by the end of a greedy rollout of up to `lookahead` further steps.
         Children get the ids `parent.id + (0,)` and on. The parent's state is spent by this. None
         is begun when a cap is reached.
         """
@@ -156,22 +159,25 @@ class Search:
         for i, state in enumerate(forks):
             path = (*parent.id, i)
             self._alive[path] = state
-            state["sampling_seed"] = derive(
-                self._seed, self.problem.id or self.problem.question, path
-            )
-            extension = InThread(partial(self._extend, parent, path, state, whole))
+            self._seed_at(path, state)
+            extension = InThread(partial(self._candidate, parent, path, state, whole, lookahead))
             state += extension
             started.append(extension.settled)
         return started
 
     def expand(
-        self, parents: Sequence[Candidate], widths: Sequence[int], *, whole: bool = False
+        self,
+        parents: Sequence[Candidate],
+        widths: Sequence[int],
+        *,
+        whole: bool = False,
+        lookahead: int = 0,
     ) -> list[Candidate]:
         """`widths[i]` continuations of `parents[i]`, all at once; returns when all have ended."""
         started = [
             future
             for parent, width in zip(parents, widths, strict=True)
-            for future in self.start(parent, width, whole=whole)
+            for future in self.start(parent, width, whole=whole, lookahead=lookahead)
         ]
         return settle(started)
 
@@ -234,15 +240,41 @@ class Search:
 
     # In the candidate's own thread
 
-    def _extend(
-        self, parent: Candidate, path: tuple[int, ...], state: Any, whole: bool
+    def _candidate(
+        self, parent: Candidate, path: tuple[int, ...], state: Any, whole: bool, lookahead: int
     ) -> Candidate:
-        """Generate and score one candidate, and record it; never raises."""
+        """One candidate, valued by what is ahead of it; never raises.
+
+        A rollout that fails or cannot begin shows nothing ahead: the candidate's own score counts.
+        """
+        temperature = self._sampling.temperature
+        candidate = self._extend(parent, path, state, None if whole else 1, temperature)
+        if not lookahead or not candidate.open or self.capped:
+            return candidate
+        with aside(state):
+            path = (*path, ROLLOUT)
+            self._seed_at(path, state)
+            rollout = self._extend(candidate, path, state, lookahead, temperature=0.0)
+        return replace(candidate, ahead=rollout.scores[len(candidate.scores) :])
+
+    def _seed_at(self, path: tuple[int, ...], state: Any) -> None:
+        name = self.problem.id or self.problem.question
+        state["sampling_seed"] = derive(self._seed, name, path)
+
+    def _extend(
+        self,
+        parent: Candidate,
+        path: tuple[int, ...],
+        state: Any,
+        most: int | None,
+        temperature: float,
+    ) -> Candidate:
+        """Generate, score and record up to `most` steps, or all (None), as one; never raises."""
         writing = Writing(state, len(state.stream_executor.text_))
         finish: Finish
         error, scored = "", Scored(())
         try:
-            finish = self._write(writing, parent.tokens, whole)
+            finish = self._write(writing, parent.tokens, most, temperature)
         except Exception as wrong:
             finish, error = "error", f"policy: {_reason(wrong)}"
         text = writing.text
@@ -276,13 +308,13 @@ class Search:
             parent.tokens + node.tokens,
         )
 
-    def _write(self, writing: Writing, spent: int, whole: bool) -> Finish:
-        """Have the policy write until there is a step: one separator too many makes none.
+    def _write(self, writing: Writing, spent: int, most: int | None, temperature: float) -> Finish:
+        """Have the policy write until there are `most` steps: one separator too many makes none.
 
         Under caps a solution that is written whole is still written step by step, so that it can
         end, truncated, with the step in which a cap was reached.
         """
-        through = whole and not self._caps
+        through = most is None and not self._caps
         while True:
             room = self._sampling.max_tokens - spent - writing.usage.completion_tokens
             if room <= 0:
@@ -291,7 +323,7 @@ class Search:
                 gen(
                     STEP,
                     max_tokens=room,
-                    temperature=self._sampling.temperature,
+                    temperature=temperature,
                     # A new list each time: the interpreter may add its own stops to it.
                     stop=None if through else [self._sampling.separator],
                 )
@@ -303,9 +335,12 @@ class Search:
                 return finish
             writing.close(self._sampling.separator)
             full = spent + writing.usage.completion_tokens >= self._sampling.max_tokens
-            if whole and self.capped:
-                return "length"
-            if not whole and split_steps(writing.text, self._sampling.separator):
+            if most is None:
+                if self.capped:
+                    return "length"
+                continue
+            steps = len(split_steps(writing.text, self._sampling.separator))
+            if steps >= most or (steps and self.capped):
                 return "length" if full else "separator"
 
     def _judge(self, verifier: Verifier, prefix: tuple[str, ...], steps: tuple[str, ...]) -> Scored:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
+from contextlib import contextmanager
 from typing import Any, Generic, TypeVar
 
 from sglang.lang.ir import SglVariable
@@ -82,6 +83,17 @@ class Writing:
             raise RuntimeError("the policy's endpoint counts no tokens")
         if separator not in self._executor.variables[STEP]:
             self._executor._execute(separator)
+
+
+@contextmanager
+def aside(state: Any) -> Iterator[None]:
+    """What is written into a state meanwhile, by its own thread, is forgotten afterwards."""
+    executor = state.stream_executor
+    text, variables = executor.text_, dict(executor.variables)
+    try:
+        yield
+    finally:
+        executor.text_, executor.variables = text, variables
 
 
 def end(state: Any) -> None:

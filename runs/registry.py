@@ -53,6 +53,12 @@ STRATEGIES: dict[str, Strategy] = {
         "sal.programs.best_of_n", "best_of_n", "BestOfNParams", "N solutions, scored by the PRM"
     ),
     "beam": Strategy("sal.programs.beam", "beam", "BeamParams", "keep the N/M best of N beams"),
+    "lookahead": Strategy(
+        "sal.programs.lookahead",
+        "lookahead",
+        "LookaheadParams",
+        "beam that ranks a step by a rollout of k more",
+    ),
     "dvts": Strategy("sal.programs.dvts", "dvts", "DvtsParams", "N/M independent subtrees"),
     "rebase": Strategy(
         "sal.programs.rebase", "rebase", "RebaseParams", "N solutions, balanced by their rewards"

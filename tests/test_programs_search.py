@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import random
 import threading
 import weakref
 from typing import Any
@@ -11,23 +10,26 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from programs_scripted import QUESTION, Say, ScriptedPolicy, ScriptedPrm, end, search
+from programs_scripted import QUESTION, Say, ScriptedPolicy, ScriptedPrm, end, random_tree, search
 
 from sal.programs.beam import BeamParams, beam
 from sal.programs.best_of_n import BestOfNParams, best_of_n
 from sal.programs.caps import Caps
 from sal.programs.dvts import DvtsParams, dvts
 from sal.programs.greedy import GreedyParams, greedy
+from sal.programs.lookahead import LookaheadParams, lookahead
 from sal.programs.problem import Problem
 from sal.programs.rebase import RebaseParams, rebase
-from sal.programs.trace import Trace
+from sal.programs.trace import ROLLOUT, Trace
 from sal.runtime.errors import Unreachable
 
 BOTH_STOPS = pytest.mark.parametrize("keeps_stop", [True, False], ids=["pooled", "stock"])
 
 
 def nodes(result: Any, depth: int) -> list[Any]:
-    return sorted((n for n in result.trace.nodes if len(n.id) == depth), key=lambda n: n.id)
+    """The nodes of a level, without the rollouts."""
+    kept = (n for n in result.trace.nodes if len(n.id) == depth and n.id[-1] != ROLLOUT)
+    return sorted(kept, key=lambda n: n.id)
 
 
 class TestGreedy:
@@ -262,9 +264,10 @@ class TestDvts:
         (best_of_n, BestOfNParams(budget=2)),
         (beam, BeamParams(budget=2)),
         (dvts, DvtsParams(budget=2, width=2)),
+        (lookahead, LookaheadParams(budget=2)),
         (rebase, RebaseParams(budget=2)),
     ],
-    ids=["best_of_n", "beam", "dvts", "rebase"],
+    ids=["best_of_n", "beam", "dvts", "lookahead", "rebase"],
 )
 class TestEverySearch:
     @BOTH_STOPS
@@ -510,6 +513,7 @@ ANY_TREE = [
     (best_of_n, BestOfNParams(budget=5)),
     (beam, BeamParams(budget=5, width=2, max_steps=4)),
     (dvts, DvtsParams(budget=5, width=1, max_steps=4)),
+    (lookahead, LookaheadParams(budget=5, width=2, max_steps=4, lookahead=2)),
     (rebase, RebaseParams(budget=5, max_steps=4)),
 ]
 
@@ -517,22 +521,11 @@ ANY_TREE = [
 class TestAnyTree:
     """Whatever the policy writes and the PRM says."""
 
-    @staticmethod
-    def grown(seed: int) -> tuple[Any, Any]:
-        def script(path: tuple[int, ...]) -> Say:
-            dice = random.Random(f"{seed}{path}")
-            finish = dice.choices(
-                ["separator", "eot", "length", "abort"], [6, 3, 1, 0.5 if len(path) < 5 else 0]
-            )[0]
-            return Say(f"{dice.choice('abc')}{path} \\boxed{{{dice.randrange(3)}}}", finish)
-
-        return script, lambda step: random.Random(f"{seed}{step}").random()
-
     @given(
         seed=st.integers(0, 10**6),
         budget=st.integers(1, 8),
         width=st.integers(1, 4),
-        program=st.sampled_from([best_of_n, beam, dvts, rebase]),
+        program=st.sampled_from([best_of_n, beam, dvts, lookahead, rebase]),
     )
     @settings(max_examples=40, deadline=None)
     def test_the_budget_holds_and_a_search_repeats(
@@ -543,11 +536,13 @@ class TestAnyTree:
             params = BestOfNParams(budget=budget)
         elif program is beam:
             params = BeamParams(budget=budget, width=width, max_steps=4)
+        elif program is lookahead:
+            params = LookaheadParams(budget=budget, width=width, max_steps=4, lookahead=2)
         elif program is rebase:
             params = RebaseParams(budget=budget, max_steps=4)
         else:
             params = DvtsParams(budget=budget * width, width=width, max_steps=4)
-        script, score = self.grown(seed)
+        script, score = random_tree(seed)
         first, again = (
             search(program, ScriptedPolicy(script, keeps_stop=keeps), ScriptedPrm(score), params)
             for keeps in (True, False)
@@ -575,7 +570,7 @@ class TestAnyTree:
         self, seed: int, order: list[int], case: tuple[Any, Any]
     ) -> None:
         program, params = case
-        script, score = self.grown(seed)
+        script, score = random_tree(seed)
         arrived = [threading.Event() for _ in order]
 
         def queued(path: tuple[int, ...]) -> Say:
