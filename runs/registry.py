@@ -63,4 +63,7 @@ STRATEGIES: dict[str, Strategy] = {
     "rebase": Strategy(
         "sal.programs.rebase", "rebase", "RebaseParams", "N solutions, balanced by their rewards"
     ),
+    "ets": Strategy(
+        "sal.programs.ets", "ets", "EtsParams", "rebase that prunes what shares no prefix"
+    ),
 }

@@ -17,6 +17,7 @@ from sal.programs.beam import BeamParams, beam
 from sal.programs.best_of_n import BestOfNParams, best_of_n
 from sal.programs.caps import Caps
 from sal.programs.dvts import DvtsParams, dvts
+from sal.programs.ets import EtsParams, ets
 from sal.programs.greedy import GreedyParams, greedy
 from sal.programs.lookahead import LookaheadParams, lookahead
 from sal.programs.problem import Problem
@@ -267,8 +268,9 @@ class TestDvts:
         (dvts, DvtsParams(budget=2, width=2)),
         (lookahead, LookaheadParams(budget=2)),
         (rebase, RebaseParams(budget=2)),
+        (ets, EtsParams(budget=2)),
     ],
-    ids=["best_of_n", "beam", "dvts", "lookahead", "rebase"],
+    ids=["best_of_n", "beam", "dvts", "lookahead", "rebase", "ets"],
 )
 class TestEverySearch:
     @BOTH_STOPS
@@ -505,6 +507,8 @@ class TestParams:
             (DvtsParams, {"budget": 6, "width": 4}, "budget"),
             (DvtsParams, {"max_tokens": 0}, "max_tokens"),
             (RebaseParams, {"balance_temperature": 0.0}, "balance_temperature"),
+            (EtsParams, {"lambda_c": -1.0}, "lambda_c"),
+            (EtsParams, {"cluster_distance": float("inf")}, "cluster_distance"),
             (GreedyParams, {"separator": ""}, "separator"),
             (GreedyParams, {"max_tokens": True}, "max_tokens"),
             (Caps, {"tokens": 0}, "a cap on tokens"),
@@ -522,6 +526,7 @@ ANY_TREE = [
     (dvts, DvtsParams(budget=5, width=1, max_steps=4)),
     (lookahead, LookaheadParams(budget=5, width=2, max_steps=4, lookahead=2)),
     (rebase, RebaseParams(budget=5, max_steps=4)),
+    (ets, EtsParams(budget=5, max_steps=4)),
 ]
 
 
@@ -532,7 +537,7 @@ class TestAnyTree:
         seed=st.integers(0, 10**6),
         budget=st.integers(1, 8),
         width=st.integers(1, 4),
-        program=st.sampled_from([best_of_n, beam, dvts, lookahead, rebase]),
+        program=st.sampled_from([best_of_n, beam, dvts, lookahead, rebase, ets]),
     )
     @settings(max_examples=40, deadline=None)
     def test_the_budget_holds_and_a_search_repeats(
@@ -547,6 +552,8 @@ class TestAnyTree:
             params = LookaheadParams(budget=budget, width=width, max_steps=4, lookahead=2)
         elif program is rebase:
             params = RebaseParams(budget=budget, max_steps=4)
+        elif program is ets:
+            params = EtsParams(budget=budget, max_steps=4)
         else:
             params = DvtsParams(budget=budget * width, width=width, max_steps=4)
         script, score = random_tree(seed)

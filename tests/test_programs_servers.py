@@ -11,6 +11,7 @@ import pytest
 from sal.programs.beam import BeamParams, beam
 from sal.programs.best_of_n import BestOfNParams, best_of_n
 from sal.programs.dvts import DvtsParams, dvts
+from sal.programs.ets import EtsParams, ets
 from sal.programs.greedy import GreedyParams, greedy
 from sal.programs.lookahead import LookaheadParams, lookahead
 from sal.programs.majority import MajorityParams, majority
@@ -35,8 +36,9 @@ SEARCHES = pytest.mark.parametrize(
         (dvts, DvtsParams(budget=4, width=2, max_tokens=CAP)),
         (lookahead, LookaheadParams(budget=4, width=2, max_tokens=CAP)),
         (rebase, RebaseParams(budget=4, max_tokens=CAP)),
+        (ets, EtsParams(budget=4, max_tokens=CAP)),
     ],
-    ids=["best_of_n", "beam", "dvts", "lookahead", "rebase"],
+    ids=["best_of_n", "beam", "dvts", "lookahead", "rebase", "ets"],
 )
 
 
