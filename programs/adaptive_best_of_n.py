@@ -23,8 +23,9 @@ from sglang.lang.api import function
 
 from sal.programs import checks
 from sal.programs.best_of_n import BestOfNParams
+from sal.programs.candidate import Candidate
 from sal.programs.caps import Caps
-from sal.programs.expand import Candidate, Search, settle
+from sal.programs.expand import Search, settle
 from sal.programs.problem import Problem
 from sal.programs.trace import SearchResult, Trace
 from sal.strategies.aggregate import Aggregate
@@ -80,7 +81,7 @@ def adaptive_best_of_n(
             begun = params.budget - left
             search.trace.phase = f"{begun} of {params.budget} sampled"
             width = min(params.batch, left)
-            batch = settle(search.start(search.root, width, whole=True, first=begun))
+            batch = settle(search.start(search.root, width, whole=True))
             samples += batch
             left -= width
 

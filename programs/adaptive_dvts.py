@@ -21,9 +21,10 @@ from sglang.lang.api import function
 
 from sal.programs import checks
 from sal.programs.adaptive_best_of_n import votes
+from sal.programs.candidate import Candidate
 from sal.programs.caps import Caps
 from sal.programs.dvts import DvtsParams, grow, subtrees
-from sal.programs.expand import Candidate, Search
+from sal.programs.expand import Search
 from sal.programs.problem import Problem
 from sal.programs.trace import SearchResult, Trace
 from sal.strategies.answers import last_boxed
@@ -78,7 +79,7 @@ def adaptive_dvts(
             search.reach(1)
             width = min(params.batch, left)
             whole = params.max_steps == 1
-            firsts = search.start(search.root, width, whole=whole, first=begun)
+            firsts = search.start(search.root, width, whole=whole)
             completed += search.concurrently(
                 partial(grow, search, params), subtrees(firsts, params)
             )

@@ -19,8 +19,9 @@ from typing import Any
 from sglang.lang.api import function
 
 from sal.programs import checks
+from sal.programs.candidate import Candidate
 from sal.programs.caps import Caps
-from sal.programs.expand import Candidate, Search
+from sal.programs.expand import Search
 from sal.programs.problem import SEPARATOR, Problem
 from sal.programs.trace import SearchResult, Trace
 from sal.strategies.aggregate import Aggregate
@@ -72,24 +73,29 @@ def beam(
 ) -> SearchResult:
     """Search one problem; what is left in the state is that of `best_of_n`."""
     with Search(s, problem, params, verifier, seed, trace, caps) as search:
-        completed: list[Candidate] = []
-        beams, shares = [search.root], [params.budget]
-        for step in range(1, params.max_steps + 1):
-            search.reach(step)
+        return search.conclude(grow(search, params), params.aggregate, answer_key)
 
-            # Sample and score
-            candidates = search.expand(beams, shares, whole=step == params.max_steps)
 
-            # Put finished beams aside
-            completed += [c for c in candidates if c.done]
-            left = params.budget - len(completed)
+def grow(search: Search, params: BeamParams, lookahead: int = 0) -> list[Candidate]:
+    """The completions; steps are ranked by what the PRM says `lookahead` greedy steps later."""
+    completed: list[Candidate] = []
+    beams, shares = [search.root], [params.budget]
+    for step in range(1, params.max_steps + 1):
+        search.reach(step)
 
-            # Keep
-            growing = [c for c in candidates if c.open]
-            values = [c.value(params.aggregate) for c in growing]
-            beams = [growing[i] for i in survivors(values, left, params.width)]
-            search.prune(growing, keep=beams)
-            shares = widths(left, len(beams))
-            if not beams:
-                break
-        return search.conclude(completed, params.aggregate, answer_key)
+        # Sample and score
+        last = step == params.max_steps
+        candidates = search.expand(beams, shares, whole=last, lookahead=lookahead)
+
+        # Put finished beams aside
+        completed += [c for c in candidates if c.done]
+        left = params.budget - len(completed)
+
+        # Keep
+        growing = [c for c in candidates if c.open]
+        values = [c.value(params.aggregate) for c in growing]
+        beams = [growing[i] for i in survivors(values, left, params.width)]
+        shares = widths(left, len(beams))
+        if not beams:
+            break
+    return completed

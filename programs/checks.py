@@ -14,10 +14,21 @@ def whole_number(name: str, value: object, least: int = 1) -> None:
         raise ValueError(f"{name} must be a whole number of at least {least}, not {value!r}")
 
 
+def positive(name: str, value: object) -> None:
+    """Raises ValueError, naming the field, unless `value` is a finite number above 0."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < math.inf:
+        raise ValueError(f"{name} must be a number above 0, not {value!r}")
+
+
+def at_least_zero(name: str, value: object) -> None:
+    """Raises ValueError, naming the field, unless `value` is a finite number of at least 0."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
+        raise ValueError(f"{name} must be a number of at least 0, not {value!r}")
+
+
 def sampling(temperature: float, max_tokens: int, separator: str) -> None:
     """The fields that every program has; raises ValueError naming the one that is wrong."""
-    if not isinstance(temperature, int | float) or not 0 <= temperature < math.inf:
-        raise ValueError(f"temperature must be a number of at least 0, not {temperature!r}")
+    at_least_zero("temperature", temperature)
     whole_number("max_tokens", max_tokens)
     if not isinstance(separator, str) or not separator:
         raise ValueError(f"separator must be a text that is not empty, not {separator!r}")

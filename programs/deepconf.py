@@ -31,8 +31,9 @@ from typing import Any
 from sglang.lang.api import function
 
 from sal.programs import checks
+from sal.programs.candidate import Candidate, Watch
 from sal.programs.caps import Caps
-from sal.programs.expand import Candidate, Search, Watch, settle
+from sal.programs.expand import Search, settle
 from sal.programs.problem import SEPARATOR, Problem
 from sal.programs.trace import SearchResult, Trace
 from sal.strategies.answers import last_boxed
@@ -98,7 +99,7 @@ def deepconf(
             watch = Watch(params.top_logprobs, gives_up)
             begun = params.budget - left
             search.trace.phase = f"{begun} of {params.budget} begun"
-            return settle(search.start(search.root, width, whole=True, first=begun, watch=watch))
+            return settle(search.start(search.root, width, whole=True, watch=watch))
 
         def confidence(candidate: Candidate) -> float:
             return lowest_group(candidate.confidences, params.window)

@@ -18,8 +18,9 @@ from typing import Any
 from sglang.lang.api import function
 
 from sal.programs import checks
+from sal.programs.candidate import Candidate
 from sal.programs.caps import Caps
-from sal.programs.expand import Candidate, Search, settle
+from sal.programs.expand import Search, settle
 from sal.programs.problem import SEPARATOR, Problem
 from sal.programs.trace import SearchResult, Trace
 from sal.strategies.aggregate import Aggregate
@@ -95,7 +96,6 @@ def grow(search: Search, params: DvtsParams, siblings: list[Future[Candidate]]) 
         candidates = settle(siblings)
         able = [c for c in candidates if c.finish in ("separator", "eot")]
         best = max(able, key=lambda c: c.value(params.aggregate), default=None)
-        search.prune(candidates, keep=[best] if best else [])
         if best is None or best.done:
             break
         search.reach(step)

@@ -11,79 +11,25 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from time import monotonic
 from types import TracebackType
-from typing import Any, Protocol
+from typing import Any
 
 from sglang.lang.api import gen
 
+from sal.programs.candidate import Candidate, Sampling, Watch
 from sal.programs.caps import Caps
 from sal.programs.problem import Problem
-from sal.programs.trace import Completion, Finish, Node, SearchResult, Trace
+from sal.programs.trace import ROLLOUT, Completion, Finish, Node, SearchResult, Trace
 from sal.programs.writing import STEP, Writing, end, finish_of, fork
-from sal.strategies.aggregate import Aggregate, aggregate
+from sal.strategies.aggregate import Aggregate
 from sal.strategies.seeds import derive
 from sal.strategies.steps import split_steps
 from sal.strategies.voting import elect
 from sal.verifiers.interface import Scored, Verifier
 
 _MOST_THREADS = 1000
-
-
-@dataclass(frozen=True, slots=True)
-class Candidate:
-    """A node of the tree, the state whose text ends with it, and its whole path summed up.
-
-    `text` is the solution so far, `tokens` what it cost to generate; `scores` has one number per
-    step in `steps`, or none where no verifier was asked. `confidences` has one number per token,
-    if it was written under a watch. The root has id `()`.
-    """
-
-    state: Any
-    id: tuple[int, ...] = ()
-    finish: Finish = "separator"
-    text: str = ""
-    steps: tuple[str, ...] = ()
-    scores: tuple[float, ...] = ()
-    tokens: int = 0
-    confidences: tuple[float, ...] = ()
-
-    @property
-    def open(self) -> bool:
-        """Whether another step can follow."""
-        return self.finish == "separator"
-
-    @property
-    def done(self) -> bool:
-        """Whether it is a completion: ended by the policy, or truncated."""
-        return self.finish in ("eot", "length")
-
-    def value(self, how: Aggregate) -> float:
-        """The aggregated score of its path."""
-        return aggregate(self.scores, how)
-
-
-@dataclass(frozen=True, slots=True)
-class Watch:
-    """Has the policy tell its `top` likeliest tokens' logprobs, and looks at every step's end.
-
-    `gives_up` sees the confidences of all tokens so far, and ends the solution, truncated.
-    """
-
-    top: int
-    gives_up: Callable[[Sequence[float]], bool] | None = None
-
-
-class Sampling(Protocol):
-    """What a search needs to know to ask the policy; every program's parameters have it."""
-
-    @property
-    def temperature(self) -> float: ...
-    @property
-    def max_tokens(self) -> int: ...
-    @property
-    def separator(self) -> str: ...
 
 
 class Search:
@@ -118,11 +64,12 @@ class Search:
         self.unspent = 0
         self._depth = 0
         self._errors: list[tuple[tuple[int, ...], str]] = []
-        self._alive: dict[tuple[int, ...], Any] = {}
+        self._children: dict[tuple[int, ...], int] = {}
         self._stopped = threading.Event()
         # A candidate waits for endpoints and never for another, so a bound starves none.
         self._threads = ThreadPoolExecutor(_MOST_THREADS)
         s += self.problem.prompt
+        end(s)
         self.root = Candidate(s)
 
     def __enter__(self) -> Search:
@@ -132,9 +79,12 @@ class Search:
         self, kind: type[BaseException] | None, value: object, where: TracebackType | None
     ) -> None:
         self._stopped.set()
-        for path in list(self._alive):
-            self._end(path)
         self._threads.shutdown(wait=False, cancel_futures=True)
+
+    @property
+    def name(self) -> str:
+        """The problem, as seeds know it."""
+        return self.problem.id or self.problem.question
 
     # Growing
 
@@ -158,40 +108,42 @@ class Search:
         width: int,
         *,
         whole: bool = False,
-        first: int = 0,
+        lookahead: int = 0,
         watch: Watch | None = None,
     ) -> list[Future[Candidate]]:
         """Begin `width` continuations of `parent`, each by one step, or up to its end if `whole`.
 
-        Children get the ids `parent.id + (first,)` and on. The parent's state is spent by this,
-        but for the root's. None is begun when a cap is reached.
+        Each is then valued by the end of a greedy rollout of up to `lookahead` further steps.
+        Children get the ids `parent.id + (0,)` and on; those of a parent that is continued once
+        more go on from there. None is begun when a cap is reached.
         """
         if self._stopped.is_set():
             raise RuntimeError("the search was stopped")
         if self.capped:
-            self._end(parent.id)
             self.save(width)
             return []
-        forks = fork(parent.state, width)
-        self._end(parent.id)
-        started = []
-        for i, state in enumerate(forks, first):
-            path = (*parent.id, i)
-            self._alive[path] = state
-            state["sampling_seed"] = derive(
-                self._seed, self.problem.id or self.problem.question, path
+        first = self._children.get(parent.id, 0)
+        self._children[parent.id] = first + width
+        return [
+            self._threads.submit(
+                self._candidate, parent, (*parent.id, i), state, whole, lookahead, watch
             )
-            started.append(self._threads.submit(self._extend, parent, path, state, whole, watch))
-        return started
+            for i, state in enumerate(fork(parent.state, width), first)
+        ]
 
     def expand(
-        self, parents: Sequence[Candidate], widths: Sequence[int], *, whole: bool = False
+        self,
+        parents: Sequence[Candidate],
+        widths: Sequence[int],
+        *,
+        whole: bool = False,
+        lookahead: int = 0,
     ) -> list[Candidate]:
         """`widths[i]` continuations of `parents[i]`, all at once; returns when all have ended."""
         started = [
             future
             for parent, width in zip(parents, widths, strict=True)
-            for future in self.start(parent, width, whole=whole)
+            for future in self.start(parent, width, whole=whole, lookahead=lookahead)
         ]
         return settle(started)
 
@@ -199,13 +151,6 @@ class Search:
         """Count `width` completions of the budget as unspent."""
         with self._count:
             self.unspent += width
-
-    def prune(self, candidates: Iterable[Candidate], keep: Sequence[Candidate] = ()) -> None:
-        """Let go of the candidates that the search will not continue."""
-        kept = {candidate.id for candidate in keep}
-        for candidate in candidates:
-            if candidate.id not in kept:
-                self._end(candidate.id)
 
     def concurrently(
         self,
@@ -268,20 +213,43 @@ class Search:
 
     # In the candidate's own thread
 
-    def _extend(
+    def _candidate(
         self,
         parent: Candidate,
         path: tuple[int, ...],
         state: Any,
         whole: bool,
+        lookahead: int,
         watch: Watch | None,
     ) -> Candidate:
-        """Generate and score one candidate, and record it; never raises."""
+        """One candidate, valued by what is ahead of it; never raises.
+
+        A rollout that fails or cannot begin shows nothing ahead: the candidate's own score counts.
+        """
+        temperature = self._sampling.temperature
+        candidate = self._extend(parent, path, state, None if whole else 1, temperature, watch)
+        if not lookahead or not candidate.open or self.capped:
+            return candidate
+        (aside,) = fork(state, 1)
+        rollout = self._extend(candidate, (*path, ROLLOUT), aside, lookahead, temperature=0.0)
+        return replace(candidate, ahead=rollout.scores[len(candidate.scores) :])
+
+    def _extend(
+        self,
+        parent: Candidate,
+        path: tuple[int, ...],
+        state: Any,
+        most: int | None,
+        temperature: float,
+        watch: Watch | None = None,
+    ) -> Candidate:
+        """Generate, score and record up to `most` steps, or all (None), as one; never raises."""
+        state["sampling_seed"] = derive(self._seed, self.name, path)
         writing = Writing(state, len(state.stream_executor.text_))
         finish: Finish
         error, scored = "", Scored(())
         try:
-            finish = self._write(writing, parent, whole, watch)
+            finish = self._write(writing, parent, most, temperature, watch)
         except Exception as wrong:
             finish, error = "error", f"policy: {_reason(wrong)}"
         text = writing.text
@@ -304,8 +272,6 @@ class Search:
         if error:
             self._errors.append((path, error))
         self.trace.add(node, writing.usage, scored.usage)
-        if finish != "separator":
-            self._end(path)
         return Candidate(
             state,
             path,
@@ -318,24 +284,28 @@ class Search:
         )
 
     def _write(
-        self, writing: Writing, parent: Candidate, whole: bool, watch: Watch | None
+        self,
+        writing: Writing,
+        parent: Candidate,
+        most: int | None,
+        temperature: float,
+        watch: Watch | None,
     ) -> Finish:
-        """Have the policy write until there is a step: one separator too many makes none.
+        """Have the policy write until there are `most` steps: one separator too many makes none.
 
         Under caps or a watch a solution that is written whole is still written step by step, so
         that it can end, truncated, with the step in which a cap or the bar was reached.
         """
-        spent = parent.tokens
-        through = whole and not self._caps and watch is None
+        through = most is None and not self._caps and watch is None
         while True:
-            room = self._sampling.max_tokens - spent - writing.usage.completion_tokens
+            room = self._sampling.max_tokens - parent.tokens - writing.usage.completion_tokens
             if room <= 0:
                 return "length"
             meta = writing.run(
                 gen(
                     STEP,
                     max_tokens=room,
-                    temperature=self._sampling.temperature,
+                    temperature=temperature,
                     # A new list each time: the interpreter may add its own stops to it.
                     stop=None if through else [self._sampling.separator],
                     return_logprob=None if watch is None else True,
@@ -350,28 +320,21 @@ class Search:
             if finish != "separator":
                 return finish
             writing.close(self._sampling.separator)
-            full = spent + writing.usage.completion_tokens >= self._sampling.max_tokens
-            if whole and self.capped:
+            if watch and watch.is_over(parent.confidences + writing.confidences):
                 return "length"
-            if (
-                watch
-                and watch.gives_up
-                and watch.gives_up(parent.confidences + writing.confidences)
-            ):
-                return "length"
-            if not whole and split_steps(writing.text, self._sampling.separator):
-                return "length" if full else "separator"
+            if most is None:
+                if self.capped:
+                    return "length"
+                continue
+            steps = len(split_steps(writing.text, self._sampling.separator))
+            if steps >= most or (steps and self.capped):
+                return "length" if room <= meta["completion_tokens"] else "separator"
 
     def _judge(self, verifier: Verifier, prefix: tuple[str, ...], steps: tuple[str, ...]) -> Scored:
         scored = verifier.score(self.problem.question, prefix, steps)
         if len(scored.scores) != len(steps):
             raise ValueError(f"{len(scored.scores)} scores for {len(steps)} steps")
         return scored
-
-    def _end(self, path: tuple[int, ...]) -> None:
-        state = self._alive.pop(path, None)
-        if state is not None:
-            end(state)
 
 
 def settle(started: Iterable[Future[Candidate]]) -> list[Candidate]:

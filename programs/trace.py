@@ -9,6 +9,9 @@ from typing import Literal
 from sal.strategies.aggregate import Aggregate, aggregate
 from sal.verifiers.interface import Usage
 
+ROLLOUT = -1
+"""The last index of a node that was looked at and not kept: a rollout behind its parent."""
+
 Finish = Literal["separator", "eot", "length", "error"]
 """How a step ended. `eot` finishes the completion; `length` truncates it."""
 
@@ -17,9 +20,13 @@ Finish = Literal["separator", "eot", "length", "error"]
 class Node:
     """One step in the tree. `id` is its path: the root is `()`, its third child `(2,)`.
 
+    A rollout, some steps that were written to judge their parent and then let go, is one node
+    with `ROLLOUT` as its last index; it has no children.
+
     `text` has no trailing separator. `scores` holds one PRM score per step in the text: one for a
-    step-wise search, one per step for a completion sampled whole. `error` says why a node failed.
-    `confidences` has a number per token, where a search asked for them (`strategies.confidence`).
+    step-wise search, one per step for a completion sampled whole or a rollout. `error` says why a
+    node failed. `confidences` has a number per token, where a search asked for them
+    (`strategies.confidence`).
     """
 
     id: tuple[int, ...]

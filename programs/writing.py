@@ -19,7 +19,6 @@ def fork(state: Any, width: int) -> list[Any]:
     on a state writes into it, so threads can be used again: a third of the client's CPU.
     """
     parent = state.stream_executor
-    parent.sync()
     forks = []
     for _ in range(width):
         executor = type(parent)(
@@ -91,12 +90,13 @@ class Writing:
 
 
 def end(state: Any) -> None:
-    """Let the thread of a state go; its text and variables can still be read.
+    """Let the thread of a state go; from here on, whoever appends to the state does the work.
 
     The interpreter ends a state once more when it is freed, and looks whether the thread is
     alive. Should the garbage collector do that while another thread is being started, Python
     3.11 waits for a lock that it holds itself. So an ended state no longer admits to a thread.
     """
+    state.sync()
     state.stream_executor.end()
     state.stream_executor.use_thread = False
 

@@ -60,11 +60,26 @@ STRATEGIES: dict[str, Strategy] = {
     "greedy": Strategy(
         "sal.programs.greedy", "greedy", "GreedyParams", "one solution, no search", False
     ),
+    "majority": Strategy(
+        "sal.programs.majority", "majority", "MajorityParams", "N solutions, no PRM: a vote", False
+    ),
     "best-of-n": Strategy(
         "sal.programs.best_of_n", "best_of_n", "BestOfNParams", "N solutions, scored by the PRM"
     ),
     "beam": Strategy("sal.programs.beam", "beam", "BeamParams", "keep the N/M best of N beams"),
+    "lookahead": Strategy(
+        "sal.programs.lookahead",
+        "lookahead",
+        "LookaheadParams",
+        "beam that ranks a step by a rollout of k more",
+    ),
     "dvts": Strategy("sal.programs.dvts", "dvts", "DvtsParams", "N/M independent subtrees"),
+    "rebase": Strategy(
+        "sal.programs.rebase", "rebase", "RebaseParams", "N solutions, balanced by their rewards"
+    ),
+    "ets": Strategy(
+        "sal.programs.ets", "ets", "EtsParams", "rebase that prunes what shares no prefix"
+    ),
     "adaptive-best-of-n": Strategy(
         "sal.programs.adaptive_best_of_n",
         "adaptive_best_of_n",

@@ -3,7 +3,8 @@
 Completions vote by their key, the canonical form of their answer. A completion without an answer
 (key "") and one that did not end (truncated) have no vote. Every rule is a function of the set of
 completions: which answer wins never depends on the order in which they finished. Ties go to the
-key that sorts first; the index returned is the group's best completion, or its first.
+more frequent answer, then to the key that sorts first, so that without scores every rule is the
+majority's. The index returned is the group's best completion, or its first.
 """
 
 from __future__ import annotations
@@ -19,23 +20,28 @@ def naive(keys: Sequence[str], scores: Sequence[float]) -> int | None:
     """The completion with the highest score (Best-of-N as in Lightman et al., 2023).
 
     `keys[i]` and `scores[i]` belong to completion i. Returns its index, or None when no
-    completion has an answer. Ties: smallest key, then lowest index.
+    completion has an answer. Ties: most frequent key, smallest key, then lowest index.
     """
+    groups = _by_key(keys)
     voters = [i for i, key in enumerate(keys) if key]
-    return min(voters, key=lambda i: (-scores[i], keys[i], i), default=None)
+    return min(voters, key=lambda i: (-scores[i], -len(groups[keys[i]]), keys[i], i), default=None)
 
 
 def weighted(keys: Sequence[str], scores: Sequence[float]) -> int | None:
     """The answer whose completions' scores sum highest (weighted Best-of-N, Li et al., 2023).
 
     Returns the index of that answer's best completion. Ties between answers: the one with the
-    better best completion, then the smallest key.
+    better best completion, then the more frequent, then the smallest key.
     """
     groups = _by_key(keys)
     best = {key: min(group, key=lambda i: (-scores[i], i)) for key, group in groups.items()}
     # fsum, so that the sum does not depend on the order of the completions.
     sums = {key: math.fsum(scores[i] for i in group) for key, group in groups.items()}
-    winner = min(groups, key=lambda key: (-sums[key], -scores[best[key]], key), default=None)
+    winner = min(
+        groups,
+        key=lambda key: (-sums[key], -scores[best[key]], -len(groups[key]), key),
+        default=None,
+    )
     return None if winner is None else best[winner]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,7 +10,7 @@ from typing import Any
 
 from sglang.lang.backend.base_backend import BaseBackend
 
-from sal.programs.trace import SearchResult
+from sal.programs.trace import ROLLOUT, SearchResult
 from sal.strategies.seeds import derive
 from sal.verifiers.interface import Scored, Usage
 
@@ -67,7 +68,7 @@ class ScriptedPolicy(BaseBackend):
 
     def _expect(self, parent: tuple[int, ...]) -> None:
         """Know the seeds of a node's children."""
-        children = [(*parent, i) for i in range(MOST_CHILDREN)]
+        children = [(*parent, i) for i in range(ROLLOUT, MOST_CHILDREN)]
         self._paths |= {derive(0, QUESTION, child): child for child in children}
 
     def generate(self, s: Any, sampling_params: Any) -> tuple[str, dict[str, Any]]:
@@ -135,6 +136,19 @@ class ScriptedPrm:
             if step in self.announce:
                 self.announce[step].set()
         return Scored(tuple(scores), Usage(prompt_tokens=10, cached_tokens=4, requests=1))
+
+
+def random_tree(seed: int) -> tuple[Script, Callable[[str], float]]:
+    """A script for any tree, and the scores of what it says."""
+
+    def script(path: tuple[int, ...]) -> Say:
+        dice = random.Random(f"{seed}{path}")
+        finish = dice.choices(
+            ["separator", "eot", "length", "abort"], [6, 3, 1, 0.5 if len(path) < 5 else 0]
+        )[0]
+        return Say(f"{dice.choice('abc')}{path} \\boxed{{{dice.randrange(3)}}}", finish)
+
+    return script, lambda step: random.Random(f"{seed}{step}").random()
 
 
 def search(

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import gc
-import random
 import threading
+import time
 import weakref
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from programs_scripted import QUESTION, Say, ScriptedPolicy, ScriptedPrm, end, search
+from programs_scripted import QUESTION, Say, ScriptedPolicy, ScriptedPrm, end, random_tree, search
 
 from sal.programs.adaptive_best_of_n import AdaptiveBestOfNParams, adaptive_best_of_n
 from sal.programs.adaptive_dvts import AdaptiveDvtsParams, adaptive_dvts
@@ -20,10 +20,12 @@ from sal.programs.best_of_n import BestOfNParams, best_of_n
 from sal.programs.caps import Caps
 from sal.programs.deepconf import DeepConfParams, deepconf
 from sal.programs.dvts import DvtsParams, dvts
+from sal.programs.ets import EtsParams, ets
 from sal.programs.greedy import GreedyParams, greedy
+from sal.programs.lookahead import LookaheadParams, lookahead
 from sal.programs.problem import Problem
-from sal.programs.trace import Trace
-from sal.programs.writing import end as end_state
+from sal.programs.rebase import RebaseParams, rebase
+from sal.programs.trace import ROLLOUT, Trace
 from sal.programs.writing import fork
 from sal.runtime.errors import Unreachable
 
@@ -34,7 +36,9 @@ BOTH_STOPS = pytest.mark.parametrize("keeps_stop", [True, False], ids=["pooled",
 
 
 def nodes(result: Any, depth: int) -> list[Any]:
-    return sorted((n for n in result.trace.nodes if len(n.id) == depth), key=lambda n: n.id)
+    """The nodes of a level, without the rollouts."""
+    kept = (n for n in result.trace.nodes if len(n.id) == depth and n.id[-1] != ROLLOUT)
+    return sorted(kept, key=lambda n: n.id)
 
 
 class TestGreedy:
@@ -272,8 +276,21 @@ class TestDvts:
         (adaptive_best_of_n, AdaptiveBestOfNParams(budget=2)),
         (adaptive_dvts, AdaptiveDvtsParams(budget=2, width=2, batch=2)),
         (deepconf, DeepConfParams(budget=2)),
+        (lookahead, LookaheadParams(budget=2)),
+        (rebase, RebaseParams(budget=2)),
+        (ets, EtsParams(budget=2)),
     ],
-    ids=["best_of_n", "beam", "dvts", "adaptive_best_of_n", "adaptive_dvts", "deepconf"],
+    ids=[
+        "best_of_n",
+        "beam",
+        "dvts",
+        "adaptive_best_of_n",
+        "adaptive_dvts",
+        "deepconf",
+        "lookahead",
+        "rebase",
+        "ets",
+    ],
 )
 class TestEverySearch:
     @BOTH_STOPS
@@ -399,7 +416,13 @@ class TestEverySearch:
 
         def watch(path: tuple[int, ...]) -> Say:
             nonlocal most
-            most = max(most, threading.active_count() - before)
+            # A thread that was told to end needs a moment to do so; one that was not stays.
+            until = time.monotonic() + 5
+            while (now := threading.active_count() - before) > params.live_states:
+                if time.monotonic() > until:
+                    break
+                time.sleep(0.01)
+            most = max(most, now)
             return Say("a") if len(path) < 3 else end("\\boxed{1}")
 
         search(program, ScriptedPolicy(watch), ScriptedPrm(), params)
@@ -501,7 +524,7 @@ class TestStates:
             s["name"] = "value"
             (theirs,) = s.fork(1).states
             (ours,) = fork(s, 1)
-            end_state(theirs)
+            theirs.stream_executor.end()
             made.append((theirs.stream_executor, ours.stream_executor))
 
         program.run(backend=ScriptedPolicy({}))
@@ -527,6 +550,9 @@ class TestParams:
             (BeamParams, {"aggregate": "max"}, "aggregate"),
             (DvtsParams, {"budget": 6, "width": 4}, "budget"),
             (DvtsParams, {"max_tokens": 0}, "max_tokens"),
+            (RebaseParams, {"balance_temperature": 0.0}, "balance_temperature"),
+            (EtsParams, {"lambda_c": -1.0}, "lambda_c"),
+            (EtsParams, {"cluster_distance": float("inf")}, "cluster_distance"),
             (GreedyParams, {"separator": ""}, "separator"),
             (GreedyParams, {"max_tokens": True}, "max_tokens"),
             (Caps, {"tokens": 0}, "a cap on tokens"),
@@ -538,25 +564,24 @@ class TestParams:
             make(**wrong)
 
 
+ANY_TREE = [
+    (best_of_n, BestOfNParams(budget=5)),
+    (beam, BeamParams(budget=5, width=2, max_steps=4)),
+    (dvts, DvtsParams(budget=5, width=1, max_steps=4)),
+    (lookahead, LookaheadParams(budget=5, width=2, max_steps=4, lookahead=2)),
+    (rebase, RebaseParams(budget=5, max_steps=4)),
+    (ets, EtsParams(budget=5, max_steps=4)),
+]
+
+
 class TestAnyTree:
     """Whatever the policy writes and the PRM says."""
-
-    @staticmethod
-    def grown(seed: int) -> tuple[Any, Any]:
-        def script(path: tuple[int, ...]) -> Say:
-            dice = random.Random(f"{seed}{path}")
-            finish = dice.choices(
-                ["separator", "eot", "length", "abort"], [6, 3, 1, 0.5 if len(path) < 5 else 0]
-            )[0]
-            return Say(f"{dice.choice('abc')}{path} \\boxed{{{dice.randrange(3)}}}", finish)
-
-        return script, lambda step: random.Random(f"{seed}{step}").random()
 
     @given(
         seed=st.integers(0, 10**6),
         budget=st.integers(1, 8),
         width=st.integers(1, 4),
-        program=st.sampled_from([best_of_n, beam, dvts]),
+        program=st.sampled_from([best_of_n, beam, dvts, lookahead, rebase, ets]),
     )
     @settings(max_examples=40, deadline=None)
     def test_the_budget_holds_and_a_search_repeats(
@@ -567,9 +592,15 @@ class TestAnyTree:
             params = BestOfNParams(budget=budget)
         elif program is beam:
             params = BeamParams(budget=budget, width=width, max_steps=4)
+        elif program is lookahead:
+            params = LookaheadParams(budget=budget, width=width, max_steps=4, lookahead=2)
+        elif program is rebase:
+            params = RebaseParams(budget=budget, max_steps=4)
+        elif program is ets:
+            params = EtsParams(budget=budget, max_steps=4)
         else:
             params = DvtsParams(budget=budget * width, width=width, max_steps=4)
-        script, score = self.grown(seed)
+        script, score = random_tree(seed)
         first, again = (
             search(program, ScriptedPolicy(script, keeps_stop=keeps), ScriptedPrm(score), params)
             for keeps in (True, False)
@@ -586,3 +617,32 @@ class TestAnyTree:
             assert c.tokens == sum(
                 n.tokens for n in first.trace.nodes if n.id == c.node[: len(n.id)]
             )
+
+    @given(
+        seed=st.integers(0, 10**6),
+        order=st.permutations(range(5)),
+        case=st.sampled_from(ANY_TREE),
+    )
+    @settings(max_examples=30, deadline=None)
+    def test_the_order_of_arrival_changes_no_decision(
+        self, seed: int, order: list[int], case: tuple[Any, Any]
+    ) -> None:
+        program, params = case
+        script, score = random_tree(seed)
+        arrived = [threading.Event() for _ in order]
+
+        def queued(path: tuple[int, ...]) -> Say:
+            said: Say = script(path)
+            if len(path) > 1:
+                return said
+            turn = order.index(path[0])
+            before = arrived[turn - 1] if turn else None
+            return Say(said.text, said.finish, after=before, announce=arrived[turn])
+
+        first = search(program, ScriptedPolicy(script), ScriptedPrm(score), params)
+        again = search(program, ScriptedPolicy(queued), ScriptedPrm(score), params)
+        assert first.completions == again.completions
+        assert first.chosen == again.chosen
+        assert sorted(first.errors) == sorted(again.errors)
+        by_id = [sorted(r.trace.nodes, key=lambda n: n.id) for r in (first, again)]
+        assert by_id[0] == by_id[1]

@@ -14,8 +14,13 @@ from sal.programs.beam import BeamParams, beam
 from sal.programs.best_of_n import BestOfNParams, best_of_n
 from sal.programs.deepconf import DeepConfParams, deepconf
 from sal.programs.dvts import DvtsParams, dvts
+from sal.programs.ets import EtsParams, ets
 from sal.programs.greedy import GreedyParams, greedy
+from sal.programs.lookahead import LookaheadParams, lookahead
+from sal.programs.majority import MajorityParams, majority
 from sal.programs.problem import Problem
+from sal.programs.rebase import RebaseParams, rebase
+from sal.programs.trace import ROLLOUT
 from sal.runtime.backend import PooledBackend
 from sal.runtime.client import Engine
 from sal.verifiers.causal import CausalVerifier
@@ -35,8 +40,21 @@ SEARCHES = pytest.mark.parametrize(
         (adaptive_best_of_n, AdaptiveBestOfNParams(budget=4, batch=2, max_tokens=CAP)),
         (adaptive_dvts, AdaptiveDvtsParams(budget=4, width=2, batch=2, max_tokens=CAP)),
         (deepconf, DeepConfParams(budget=4, warmup=2, batch=2, window=8, max_tokens=CAP)),
+        (lookahead, LookaheadParams(budget=4, width=2, max_tokens=CAP)),
+        (rebase, RebaseParams(budget=4, max_tokens=CAP)),
+        (ets, EtsParams(budget=4, max_tokens=CAP)),
     ],
-    ids=["best_of_n", "beam", "dvts", "adaptive_best_of_n", "adaptive_dvts", "deepconf"],
+    ids=[
+        "best_of_n",
+        "beam",
+        "dvts",
+        "adaptive_best_of_n",
+        "adaptive_dvts",
+        "deepconf",
+        "lookahead",
+        "rebase",
+        "ets",
+    ],
 )
 
 
@@ -71,7 +89,11 @@ def test_a_search_runs_unchanged_on_either_backend(
         path = [n for n in result.trace.nodes if n.id == completion.node[: len(n.id)]]
         path.sort(key=lambda n: len(n.id))
         assert "\n\n".join(n.text for n in path if n.text).split() == completion.text.split()
-    assert all("\n\n" not in n.text for n in result.trace.nodes if n.finish == "separator")
+    assert all(
+        "\n\n" not in n.text
+        for n in result.trace.nodes
+        if n.finish == "separator" and n.id[-1] != ROLLOUT
+    )
     assert result.trace.policy.requests >= len(result.trace.nodes)
     assert result.trace.prm.requests <= len(result.trace.nodes)
     for thread in set(threading.enumerate()) - before:
@@ -138,6 +160,16 @@ def test_greedy_is_the_same_on_both_backends(policy_server: str, policy: Engine)
         for backend in (RuntimeEndpoint(policy_server), PooledBackend(policy))
     }
     assert len(texts) == 1
+
+
+def test_majority_asks_the_policy_alone(backend: Any, prm: Engine) -> None:
+    params = MajorityParams(budget=4, max_tokens=CAP)
+    result = majority.run(QUESTION, params=params, verifier=load_verifier(prm), backend=backend)[
+        "result"
+    ]
+    assert result.errors == ()
+    assert len(result.completions) == 4
+    assert prm.usage.requests == 0
 
 
 def test_a_prm_that_is_gone_is_an_error_and_no_score(

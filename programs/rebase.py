@@ -1,0 +1,97 @@
+"""REBASE: reward-balanced search (Wu et al., arXiv 2408.00724, section 3.1.2).
+
+1. Sample N first steps.
+2. Score every new step with the PRM; finished solutions are put aside, and B is N less those.
+3. Give every unfinished node its softmax share of B; sample that many continuations of each; go
+   to 2.
+
+So good steps get more children, but weaker ones keep some, which beam search denies them. Two
+things differ: shares are rounded as in the authors' code and not as in equation 1, so that they
+sum to B (`strategies.balance`); and the last round runs to the end of text, where the authors
+drop what is unfinished at depth 25.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from sglang.lang.api import function
+
+from sal.programs import checks
+from sal.programs.candidate import Candidate
+from sal.programs.caps import Caps
+from sal.programs.expand import Search
+from sal.programs.problem import SEPARATOR, Problem
+from sal.programs.trace import SearchResult, Trace
+from sal.strategies.aggregate import Aggregate
+from sal.strategies.answers import last_boxed
+from sal.strategies.balance import balance
+from sal.verifiers.interface import Verifier
+
+
+@dataclass(frozen=True, slots=True)
+class RebaseParams:
+    """`budget` is N, the solutions to sample; `balance_temperature` is T_b of equation 1.
+
+    T_b = 0.2, temperature 1, depth 25 and the last step's score are those of the authors' code;
+    `max_tokens` bounds a whole completion.
+    """
+
+    budget: int = 16
+    balance_temperature: float = 0.2
+    max_steps: int = 25
+    temperature: float = 1.0
+    aggregate: Aggregate = "last"
+    max_tokens: int = 2048
+    separator: str = SEPARATOR
+
+    def __post_init__(self) -> None:
+        for name in ("budget", "max_steps"):
+            checks.whole_number(name, getattr(self, name))
+        checks.positive("balance_temperature", self.balance_temperature)
+        checks.sampling(self.temperature, self.max_tokens, self.separator)
+        checks.reduction(self.aggregate)
+
+    @property
+    def live_states(self) -> int:
+        """The most threads that a run holds at a time, for admission control."""
+        return 1 + 2 * self.budget
+
+
+@function  # type: ignore[untyped-decorator]  # sglang has no types
+def rebase(
+    s: Any,
+    problem: str | Problem,
+    *,
+    params: RebaseParams,
+    verifier: Verifier,
+    answer_key: Callable[[str], str] = last_boxed,
+    seed: int = 0,
+    trace: Trace | None = None,
+    caps: Caps = Caps(),
+) -> SearchResult:
+    """Search one problem; what is left in the state is that of `best_of_n`."""
+    with Search(s, problem, params, verifier, seed, trace, caps) as search:
+        completed: list[Candidate] = []
+        nodes, shares = [search.root], [params.budget]
+        for step in range(1, params.max_steps + 1):
+            search.reach(step)
+
+            # Sample and assign rewards
+            candidates = search.expand(nodes, shares, whole=step == params.max_steps)
+
+            # Update the sampling budget
+            completed += [c for c in candidates if c.done]
+            left = params.budget - len(completed)
+
+            # Balance
+            growing = [c for c in candidates if c.open]
+            rewards = [c.value(params.aggregate) for c in growing]
+            allotted = balance(rewards, left, params.balance_temperature)
+            nodes = [c for c, share in zip(growing, allotted, strict=True) if share]
+            shares = [share for share in allotted if share]
+            if not nodes:
+                break
+        return search.conclude(completed, params.aggregate, answer_key)
