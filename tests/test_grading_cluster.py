@@ -67,3 +67,7 @@ def test_many_distinct_answers_of_one_problem(grader: Grader) -> None:
 )
 def test_a_key_is_its_own_key(answer: str) -> None:
     assert key(key(answer)) == key(answer)
+
+
+def test_a_text_too_long_for_an_answer_is_its_own_key() -> None:
+    assert key("½ " * 300 + "\n") == "½ " * 299 + "½"
