@@ -197,6 +197,7 @@ DIFFERENT: Mapping[str, Pairs] = {
         ("east", "seat"),
         (r"\text{east}", "seat"),
         ("east+1", "seat+1"),
+        ("red then blue", "blue then red"),
         (r"\text{ellipse}", r"\text{parabola}"),
         (r"\text{yes}", r"\text{no}"),
         (r"\text{A and B}", r"\text{A and C}"),

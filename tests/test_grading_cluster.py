@@ -58,7 +58,7 @@ def test_what_is_refused_votes_by_its_spelling(grader: Grader) -> None:
 
 
 def test_many_distinct_answers_of_one_problem(grader: Grader) -> None:
-    answers = [rf"\sqrt{{{n}}}+x" for n in range(2, 26)]
+    answers = [rf"\sqrt{{{n}}}+x" for n in range(2, 22)]
     assert len(set(grader.cluster(answers + answers))) == len(answers)
 
 
