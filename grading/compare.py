@@ -23,7 +23,7 @@ from sal.grading.structure import (
     split_relations,
 )
 from sal.grading.units import split_unit
-from sal.grading.words import as_phrase, words_of
+from sal.grading.words import words_of
 
 _MAX_ITEMS = 64
 _INEQUALITY = re.compile(r"[<>]|\\(?:le|ge|ne)(?![a-zA-Z])")
@@ -70,7 +70,6 @@ def _same(gold: str, pred: str, depth: int = 0) -> bool:
     verdict = _first(
         lambda: _choices(gold, pred, depth),
         lambda: _clocks(gold, pred),
-        lambda: _phrases(gold, pred),
         lambda: _memberships(gold, pred, depth),
         lambda: _constants(gold, pred, depth),
         lambda: _regions(gold, pred),
@@ -123,28 +122,6 @@ def _full_day(time: str, half: str) -> str:
     hour, _, rest = time.partition(":")
     shifted = int(hour) % 12 + (12 if half == "pm" else 0) if half else int(hour)
     return f"{shifted}:{rest}"
-
-
-def _phrases(gold: str, pred: str) -> bool | None:
-    """Words equal words only: `east` is not `seat`, though the products of letters are equal."""
-    left, right = as_phrase(gold), as_phrase(pred)
-    if left is None and right is None:
-        return None
-    if left is not None and right is not None and left == right:
-        return True
-    groups = (as_group(gold), as_group(pred))
-    if groups[0] is not None and groups[1] is not None:
-        return None
-    if left is None or right is None:
-        plain = left if left is not None else right
-        formula = pred if left is not None else gold
-        # `\text{ab}` may be typeset letters: spelled the same way, it is the same answer.
-        return plain == re.sub(r"\s", "", formula).lower()
-    return _bare(left) == _bare(right)
-
-
-def _bare(phrase: str) -> str:
-    return re.sub(r"[^\w ]", "", phrase.replace("-", " ")).strip()
 
 
 def _memberships(gold: str, pred: str, depth: int) -> bool | None:

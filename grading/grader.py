@@ -83,7 +83,7 @@ class Grader:
         for name, answer in sorted(zip(keys, answers, strict=True)):
             spelled.setdefault(name, answer)
         counts = Counter(keys)
-        order = sorted(spelled, key=lambda name: (-counts[name], name))
+        order = sorted(spelled, key=lambda name: -counts[name])  # stable: ties by spelling
         leader_of: dict[str, str] = {}
         leaders: list[str] = []
         for name in order:

@@ -164,8 +164,8 @@ class GradingPool:
     def _drop(self, pool: ProcessPool) -> None:
         """Stop `pool` unless another thread did; the next comparison starts a new one."""
         with self._lock:
-            current = self._pool is pool
-            if not current:
+            dropped = self._pool is not pool
+            if dropped:
                 return
             self._pool = None
             running = list(self._running)

@@ -89,6 +89,7 @@ EQUAL: Mapping[str, Pairs] = {
         (r"\text{ellipse}", r"\text{an ellipse}"),
         (r"\text{ellipse}", "Ellipse"),
         (r"\text{Tuesday}", "Tuesday"),
+        ("north-east", "North East"),
         (r"\text{(C) } 5", "C"),
         (r"\text{(C)}", "C"),
         (r"\text{no solution}", r"\emptyset"),
@@ -195,6 +196,8 @@ DIFFERENT: Mapping[str, Pairs] = {
     "words and choices": [
         ("east", "seat"),
         (r"\text{east}", "seat"),
+        ("east+1", "seat+1"),
+        ("red then blue", "blue then red"),
         (r"\text{ellipse}", r"\text{parabola}"),
         (r"\text{yes}", r"\text{no}"),
         (r"\text{A and B}", r"\text{A and C}"),

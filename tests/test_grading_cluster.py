@@ -58,7 +58,7 @@ def test_what_is_refused_votes_by_its_spelling(grader: Grader) -> None:
 
 
 def test_many_distinct_answers_of_one_problem(grader: Grader) -> None:
-    answers = [rf"\sqrt{{{n}}}+x" for n in range(2, 26)]
+    answers = [rf"\sqrt{{{n}}}+x" for n in range(2, 22)]
     assert len(set(grader.cluster(answers + answers))) == len(answers)
 
 
@@ -67,3 +67,7 @@ def test_many_distinct_answers_of_one_problem(grader: Grader) -> None:
 )
 def test_a_key_is_its_own_key(answer: str) -> None:
     assert key(key(answer)) == key(answer)
+
+
+def test_a_text_too_long_for_an_answer_is_its_own_key() -> None:
+    assert key("½ " * 300 + "\n") == "½ " * 299 + "½"
