@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 from sal.strategies.aggregate import AGGREGATES
 
@@ -24,5 +25,16 @@ def sampling(temperature: float, max_tokens: int, separator: str) -> None:
 
 def reduction(aggregate: str) -> None:
     """Raises ValueError unless `aggregate` names a reduction of step scores."""
-    if aggregate not in AGGREGATES:
-        raise ValueError(f"aggregate must be one of {', '.join(AGGREGATES)}, not {aggregate!r}")
+    one_of("aggregate", aggregate, AGGREGATES)
+
+
+def one_of(name: str, value: object, choices: Sequence[str]) -> None:
+    """Raises ValueError, naming the field, unless `value` is one of `choices`."""
+    if value not in choices:
+        raise ValueError(f"{name} must be one of {', '.join(choices)}, not {value!r}")
+
+
+def positive(name: str, value: object) -> None:
+    """Raises ValueError, naming the field, unless `value` is a number above 0."""
+    if not isinstance(value, int | float) or isinstance(value, bool) or not 0 < value < math.inf:
+        raise ValueError(f"{name} must be a positive number, not {value!r}")

@@ -22,7 +22,7 @@ from sglang.lang.api import gen
 from sal.programs.caps import Caps
 from sal.programs.problem import Problem
 from sal.programs.trace import Completion, Finish, Node, SearchResult, Trace
-from sal.programs.writing import STEP, InThread, Writing, end, finish_of
+from sal.programs.writing import STEP, InThread, Writing, end, finish_of, fork
 from sal.strategies.aggregate import Aggregate, aggregate
 from sal.strategies.seeds import derive
 from sal.strategies.steps import split_steps
@@ -59,6 +59,10 @@ class Candidate:
     def value(self, how: Aggregate) -> float:
         """The aggregated score of its path."""
         return aggregate(self.scores, how)
+
+    def reward(self, how: Aggregate) -> float:
+        """Its value, in [0, 1]; 0 for one that can neither go on nor answer."""
+        return max(0.0, self.value(how)) if self.finish in ("separator", "eot") else 0.0
 
 
 class Sampling(Protocol):
@@ -105,6 +109,7 @@ class Search:
         self._depth = 0
         self._errors: list[tuple[tuple[int, ...], str]] = []
         self._alive: dict[tuple[int, ...], Any] = {}
+        self._children: dict[tuple[int, ...], int] = {}
         self._stopped = threading.Event()
         s += self.problem.prompt
         self.root = Candidate(s)
@@ -118,6 +123,11 @@ class Search:
         self._stopped.set()
         for path in list(self._alive):
             self._end(path)
+
+    @property
+    def name(self) -> str:
+        """The problem, as seeds know it."""
+        return self.problem.id or self.problem.question
 
     # Growing
 
@@ -140,8 +150,9 @@ class Search:
     ) -> list[Future[Candidate]]:
         """Begin `width` continuations of `parent`, each by one step, or up to its end if `whole`.
 
-        Children get the ids `parent.id + (0,)` and on. The parent's state is spent by this. None
-        is begun when a cap is reached.
+        Children get the ids `parent.id + (0,)` and on. The parent's thread is ended by this, yet
+        the same parent can be continued again, also once it was pruned: the ids of its children
+        go on. None is begun when a cap is reached.
         """
         if self._stopped.is_set():
             raise RuntimeError("the search was stopped")
@@ -150,15 +161,15 @@ class Search:
             with self._count:
                 self.unspent += width
             return []
-        forks = list(parent.state.fork(width).states)
+        forks = fork(parent.state, width)
         self._end(parent.id)
+        first = self._children.get(parent.id, 0)
+        self._children[parent.id] = first + width
         started = []
-        for i, state in enumerate(forks):
+        for i, state in enumerate(forks, first):
             path = (*parent.id, i)
             self._alive[path] = state
-            state["sampling_seed"] = derive(
-                self._seed, self.problem.id or self.problem.question, path
-            )
+            state["sampling_seed"] = derive(self._seed, self.name, path)
             extension = InThread(partial(self._extend, parent, path, state, whole))
             state += extension
             started.append(extension.settled)

@@ -84,8 +84,19 @@ class Writing:
             self._executor._execute(separator)
 
 
+def fork(state: Any, width: int) -> list[Any]:
+    """`width` states, each with a thread of its own, that go on from the text of `state`.
+
+    An ended state is forked one by one: of more at a time the interpreter asks the endpoint to
+    cache the text first, and what the endpoint has written itself is cached.
+    """
+    if state.stream_executor.use_thread:
+        return list(state.fork(width).states)
+    return [state.fork(1).states[0] for _ in range(width)]
+
+
 def end(state: Any) -> None:
-    """Let the thread of a state go; its text and variables can still be read.
+    """Let the thread of a state go; it can still be read, and forked with `fork`.
 
     The interpreter ends a state once more when it is freed, and looks whether the thread is
     alive. Should the garbage collector do that while another thread is being started, Python

@@ -51,4 +51,7 @@ STRATEGIES: dict[str, Strategy] = {
     ),
     "beam": Strategy("sal.programs.beam", "beam", "BeamParams", "keep the N/M best of N beams"),
     "dvts": Strategy("sal.programs.dvts", "dvts", "DvtsParams", "N/M independent subtrees"),
+    "particle": Strategy(
+        "sal.programs.particle", "particle", "ParticleParams", "N particles, resampled by score"
+    ),
 }

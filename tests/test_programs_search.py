@@ -18,6 +18,7 @@ from sal.programs.best_of_n import BestOfNParams, best_of_n
 from sal.programs.caps import Caps
 from sal.programs.dvts import DvtsParams, dvts
 from sal.programs.greedy import GreedyParams, greedy
+from sal.programs.particle import ParticleParams, particle
 from sal.programs.problem import Problem
 from sal.programs.trace import Trace
 from sal.runtime.errors import Unreachable
@@ -261,8 +262,9 @@ class TestDvts:
         (best_of_n, BestOfNParams(budget=2)),
         (beam, BeamParams(budget=2)),
         (dvts, DvtsParams(budget=2, width=2)),
+        (particle, ParticleParams(budget=2)),
     ],
-    ids=["best_of_n", "beam", "dvts"],
+    ids=["best_of_n", "beam", "dvts", "particle"],
 )
 class TestEverySearch:
     @BOTH_STOPS

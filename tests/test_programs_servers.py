@@ -12,6 +12,7 @@ from sal.programs.beam import BeamParams, beam
 from sal.programs.best_of_n import BestOfNParams, best_of_n
 from sal.programs.dvts import DvtsParams, dvts
 from sal.programs.greedy import GreedyParams, greedy
+from sal.programs.particle import ParticleParams, particle
 from sal.programs.problem import Problem
 from sal.runtime.backend import PooledBackend
 from sal.runtime.client import Engine
@@ -29,8 +30,9 @@ SEARCHES = pytest.mark.parametrize(
         (best_of_n, BestOfNParams(budget=4, max_tokens=CAP)),
         (beam, BeamParams(budget=4, width=2, max_tokens=CAP)),
         (dvts, DvtsParams(budget=4, width=2, max_tokens=CAP)),
+        (particle, ParticleParams(budget=4, max_tokens=CAP)),
     ],
-    ids=["best_of_n", "beam", "dvts"],
+    ids=["best_of_n", "beam", "dvts", "particle"],
 )
 
 
