@@ -54,4 +54,8 @@ STRATEGIES: dict[str, Strategy] = {
     "particle": Strategy(
         "sal.programs.particle", "particle", "ParticleParams", "N particles, resampled by score"
     ),
+    "mcts": Strategy("sal.programs.mcts", "mcts", "MctsParams", "PUCT over steps, N leaves"),
+    "ab-mcts": Strategy(
+        "sal.programs.ab_mcts", "ab_mcts", "AbMctsParams", "wider or deeper by Thompson sampling"
+    ),
 }

@@ -13,11 +13,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from programs_scripted import QUESTION, Say, ScriptedPolicy, ScriptedPrm, end, search
 
+from sal.programs.ab_mcts import AbMctsParams, ab_mcts
 from sal.programs.beam import BeamParams, beam
 from sal.programs.best_of_n import BestOfNParams, best_of_n
 from sal.programs.caps import Caps
 from sal.programs.dvts import DvtsParams, dvts
 from sal.programs.greedy import GreedyParams, greedy
+from sal.programs.mcts import MctsParams, mcts
 from sal.programs.particle import ParticleParams, particle
 from sal.programs.problem import Problem
 from sal.programs.trace import Trace
@@ -263,8 +265,10 @@ class TestDvts:
         (beam, BeamParams(budget=2)),
         (dvts, DvtsParams(budget=2, width=2)),
         (particle, ParticleParams(budget=2)),
+        (mcts, MctsParams(budget=2)),
+        (ab_mcts, AbMctsParams(budget=2, in_flight=2)),
     ],
-    ids=["best_of_n", "beam", "dvts", "particle"],
+    ids=["best_of_n", "beam", "dvts", "particle", "mcts", "ab_mcts"],
 )
 class TestEverySearch:
     @BOTH_STOPS
@@ -458,8 +462,14 @@ class TestStates:
 
     @pytest.mark.parametrize(
         ("program", "params"),
-        [(beam, BeamParams(budget=4, width=2)), (dvts, DvtsParams(budget=4, width=2))],
-        ids=["beam", "dvts"],
+        [
+            (beam, BeamParams(budget=4, width=2)),
+            (dvts, DvtsParams(budget=4, width=2)),
+            (particle, ParticleParams(budget=4)),
+            (mcts, MctsParams(budget=4, width=4)),
+            (ab_mcts, AbMctsParams(budget=4, in_flight=4)),
+        ],
+        ids=["beam", "dvts", "particle", "mcts", "ab_mcts"],
     )
     def test_states_are_freed_without_the_collector(self, program: Any, params: Any) -> None:
         """A state freed by the collector while a thread starts deadlocks Python 3.11."""

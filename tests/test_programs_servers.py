@@ -8,10 +8,12 @@ from typing import Any
 
 import pytest
 
+from sal.programs.ab_mcts import AbMctsParams, ab_mcts
 from sal.programs.beam import BeamParams, beam
 from sal.programs.best_of_n import BestOfNParams, best_of_n
 from sal.programs.dvts import DvtsParams, dvts
 from sal.programs.greedy import GreedyParams, greedy
+from sal.programs.mcts import MctsParams, mcts
 from sal.programs.particle import ParticleParams, particle
 from sal.programs.problem import Problem
 from sal.runtime.backend import PooledBackend
@@ -31,8 +33,10 @@ SEARCHES = pytest.mark.parametrize(
         (beam, BeamParams(budget=4, width=2, max_tokens=CAP)),
         (dvts, DvtsParams(budget=4, width=2, max_tokens=CAP)),
         (particle, ParticleParams(budget=4, max_tokens=CAP)),
+        (mcts, MctsParams(budget=4, width=2, in_flight=2, max_tokens=CAP)),
+        (ab_mcts, AbMctsParams(budget=4, in_flight=2, max_tokens=CAP)),
     ],
-    ids=["best_of_n", "beam", "dvts", "particle"],
+    ids=["best_of_n", "beam", "dvts", "particle", "mcts", "ab_mcts"],
 )
 
 
