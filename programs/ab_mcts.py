@@ -6,14 +6,19 @@ The budget is N rollouts. For each:
    be worth, each from its posterior; go down until GEN wins. So the tree grows wider or deeper
    wherever that looks better; there is no fixed width.
 2. Expand and roll out: sample one new step there, and go on step by step to the end.
-3. Back up: every new step tells its score to the arms above it.
+3. Back up: the rollout tells what it was worth to the arms that it came through.
 
 What differs. The paper's nodes are whole answers, refined by showing them to the model again, and
-one is made at a time. Here they are steps, each worth its PRM score, and what is made at a time is
-a path to the end, so that N means N solutions. A finished solution has nothing deeper, so it is no
-choice for CONT. Several rollouts can be in flight; each batch is drawn at once from the same
-posteriors and backed up in the order of node ids. A truncated step is worth nothing; one that
-failed tells nothing, but its rollout is spent.
+what lies deeper may be better. Here they are steps, of which the deeper ones are at best as right
+as those above, so that scores of single nodes would always speak for GEN at the root. Therefore
+one iteration is a path to the end (N means N solutions), and what it is worth is the mean of the
+PRM's scores of all its steps, those before the branch too: paths that branch off behind a good
+prefix are worth more. A node's own score is the first that its arms see. A finished step has
+nothing deeper, so it is no choice for CONT.
+
+Several rollouts can be in flight; each batch is drawn at once from the same posteriors and backed
+up in the order of node ids. A truncated rollout is worth nothing; one that failed is spent, and
+tells nothing.
 """
 
 from __future__ import annotations
@@ -41,13 +46,13 @@ from sal.verifiers.interface import Verifier
 class AbMctsParams:
     """`budget` is N, the rollouts, of which `in_flight` run at a time.
 
-    Both posteriors are the authors', with their priors; "beta" is the one for rewards in [0, 1].
-    40 steps, temperature 0.8 and the last step's score are those of the other searches;
-    `max_tokens` bounds a whole completion.
+    Both posteriors are the authors', with their priors; "gaussian" is their default. 40 steps,
+    temperature 0.8 and the last step's score, which ranks what is finished, are those of the other
+    searches; `max_tokens` bounds a whole completion.
     """
 
     budget: int = 16
-    posterior: Posterior = "beta"
+    posterior: Posterior = "gaussian"
     in_flight: int = 1
     max_steps: int = 40
     temperature: float = 0.8
@@ -115,10 +120,14 @@ def ab_mcts(
             grown = search.concurrently(roll_out, groups)
 
             # Back up
-            for step in sorted(grown, key=lambda c: (len(c.id), c.id)):
-                known[step.id] = step
-                if step.finish != "error":
-                    tree.add(step.id, step.reward(params.aggregate), open=step.open)
+            new = {step.id: step for step in sorted(grown, key=lambda c: c.id)}
+            known |= new
+            for step in new.values():
+                if step.open:
+                    tree.add(step.id, step.reward("last"))
+                elif step.done:
+                    born = next(d for d in range(1, len(step.id) + 1) if step.id[:d] in new)
+                    tree.back_up(step.id, born, step.reward("mean"))
         done = sorted((c for c in known.values() if c.done), key=lambda c: c.id)
         failed = sum(c.finish == "error" for c in known.values())
         search.unspent = params.budget - len(done) - failed

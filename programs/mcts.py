@@ -9,11 +9,11 @@ A simulation, as often as the budget has room:
 
 What differs. The budget counts leaves, not simulations: M siblings that finish together are M of
 the N solutions that may be sampled, so N means here what it means elsewhere; that is also why M
-is 4, as in beam search, where rStar-Math takes more. Nothing is simulated twice: a finished leaf,
-or a node under which all is finished, is passed over. There is no code interpreter to verify a
-step; the score of a finished solution is the PRM's. For speed several simulations can be in
-flight; then each batch is selected at once, under virtual loss, and backed up in the order of
-node ids. A leaf that failed or was truncated is spent, and worth nothing.
+is 8, where rStar-Math takes more. Nothing is simulated twice: a finished leaf, or a node under
+which all is finished, is passed over. There is no code interpreter to verify a step; the score of
+a finished solution is the PRM's. For speed several simulations can be in flight; then each batch
+is selected at once, under virtual loss, and backed up in the order of node ids. A leaf that
+failed or was truncated is spent, and worth nothing.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class MctsParams:
     """
 
     budget: int = 16
-    width: int = 4
+    width: int = 8
     c_puct: float = 2.0
     in_flight: int = 1
     max_steps: int = 16

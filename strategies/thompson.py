@@ -2,8 +2,7 @@
 
 Inoue et al., "Wider or deeper? Scaling LLM inference-time compute with adaptive branching tree
 search" (arXiv 2503.04412): every node has an arm GEN, a new child, and an arm CONT, to go on
-below the children that it has. What a node is worth is told to GEN of its parent, and to the CONT
-of every node further up, there also to the arm of the child through which it came.
+below the children that it has, each of which has an arm too.
 """
 
 from __future__ import annotations
@@ -81,15 +80,24 @@ class Tree:
     def __init__(self) -> None:
         self._children: dict[Path, list[Path]] = {}
         self._gen: defaultdict[Path, Arm] = defaultdict(Arm)
-        self._below: defaultdict[Path, Arm] = defaultdict(Arm)  # what came through a child
+        self._through: defaultdict[Path, Arm] = defaultdict(Arm)
 
-    def add(self, node: Path, reward: float, *, open: bool) -> None:
-        """A new node, what it is worth, and whether steps can follow it."""
-        if open:
-            self._children.setdefault(node[:-1], []).append(node)
-        self._gen[node[:-1]].observe(reward)
-        for depth in range(1, len(node)):
-            self._below[node[:depth]].observe(reward)
+    def add(self, node: Path, score: float) -> None:
+        """A new node that steps can follow; its score is the first that its arms see."""
+        self._children.setdefault(node[:-1], []).append(node)
+        self._gen[node].observe(score)
+        self._through[node].observe(score)
+
+    def back_up(self, end: Path, born: int, reward: float) -> None:
+        """The reward of a rollout that ended at `end`, whose nodes from depth `born` on are new.
+
+        Told to the arm of every node that it went through, and to GEN where it made a new child.
+        """
+        for depth in range(len(end)):
+            if depth:
+                self._through[end[:depth]].observe(reward)
+            if depth >= born - 1:
+                self._gen[end[:depth]].observe(reward)
 
     def select(self, posterior: Posterior, random: np.random.Generator) -> Path:
         """The node that gets the next child.
@@ -101,7 +109,7 @@ class Tree:
         node: Path = ()
         while children := self._children.get(node):
             wider = draw(self._gen[node], posterior, random)
-            arms = [self._below[child] for child in children]
+            arms = [self._through[child] for child in children]
             if wider >= draw(pooled(arms), posterior, random):
                 break
             drawn = [draw(arm, posterior, random) for arm in arms]

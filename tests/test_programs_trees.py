@@ -275,7 +275,7 @@ SEARCHES: dict[str, tuple[Any, Any]] = {
     "ab-mcts": (ab_mcts, AbMctsParams),
     "ab-mcts-in-flight": (
         ab_mcts,
-        lambda **given: AbMctsParams(posterior="gaussian", in_flight=3, **given),
+        lambda **given: AbMctsParams(posterior="beta", in_flight=3, **given),
     ),
 }
 

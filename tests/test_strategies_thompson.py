@@ -60,12 +60,25 @@ class TestPosteriors:
 class TestTree:
     def test_what_each_arm_is_told(self) -> None:
         tree = Tree()
-        for node, reward in (((0,), 0.2), ((0, 0), 0.4), ((0, 0, 0), 0.8), ((1,), 0.6)):
-            tree.add(node, reward, open=True)
-        gen = {node: arm.total for node, arm in tree._gen.items()}
-        below = {node: arm.total for node, arm in tree._below.items()}
-        assert gen == pytest.approx({(): 0.8, (0,): 0.4, (0, 0): 0.8})
-        assert below == pytest.approx({(0,): 1.2, (0, 0): 0.8})
+        # A rollout 0.8, 0.4, 0 of mean 0.4; then one that branches off behind (0,), of mean 0.9.
+        tree.add((0,), 0.8)
+        tree.add((0, 0), 0.4)
+        tree.back_up((0, 0, 0), 1, 0.4)
+        tree.add((0, 1), 1.0)
+        tree.back_up((0, 1, 0), 2, 0.9)
+        gen = {node: (arm.count, arm.total) for node, arm in tree._gen.items()}
+        through = {node: (arm.count, arm.total) for node, arm in tree._through.items()}
+        assert gen == {
+            (): (1, 0.4),
+            (0,): (3, pytest.approx(0.8 + 0.4 + 0.9)),
+            (0, 0): (2, pytest.approx(0.4 + 0.4)),
+            (0, 1): (2, pytest.approx(1.0 + 0.9)),
+        }
+        assert through == {
+            (0,): (3, pytest.approx(0.8 + 0.4 + 0.9)),
+            (0, 0): (2, pytest.approx(0.4 + 0.4)),
+            (0, 1): (2, pytest.approx(1.0 + 0.9)),
+        }
 
     @both
     def test_an_empty_tree_grows_at_the_root(self, posterior: Posterior) -> None:
@@ -74,30 +87,30 @@ class TestTree:
     @both
     def test_finished_children_are_no_choice(self, posterior: Posterior) -> None:
         tree = Tree()
-        tree.add((0,), 0.0, open=False)
+        tree.back_up((0,), 1, 0.0)
         assert {tree.select(posterior, generator(0, "q", i)) for i in range(50)} == {()}
 
     @both
     def test_it_goes_where_the_rewards_are(self, posterior: Posterior) -> None:
-        """Below (1,) all is well, new children of the root and below (0,) are not."""
+        """Through (1,) all went well, through (0,) and by other ways from the root it did not."""
         tree = Tree()
-        for i, reward in enumerate((0.05, 0.1)):
-            tree.add((i,), 0.05, open=True)
-            for j in range(30):
-                tree.add((i, j), 0.95 if i else reward, open=False)
+        for i, reward in enumerate((0.05, 0.95)):
+            tree.add((i,), reward)
+            for j in range(40):
+                tree.back_up((i, j), 2 if j else 1, reward)
         for j in range(2, 12):
-            tree.add((j,), 0.05, open=False)
+            tree.back_up((j,), 1, 0.05)
         chosen = [tree.select(posterior, generator(0, "q", i)) for i in range(200)]
         assert chosen.count((1,)) > 180
 
     @both
     def test_it_grows_wider_where_going_on_fails(self, posterior: Posterior) -> None:
         tree = Tree()
-        tree.add((0,), 0.9, open=True)
-        for j in range(1, 6):
-            tree.add((j,), 0.9, open=False)
+        tree.add((0,), 0.9)
         for j in range(20):
-            tree.add((0, j), 0.0, open=False)
+            tree.back_up((0, j), 2 if j else 1, 0.0)
+        for j in range(1, 6):
+            tree.back_up((j,), 1, 0.9)
         chosen = [tree.select(posterior, generator(0, "q", i)) for i in range(200)]
         assert chosen.count(()) > 180
 
@@ -105,7 +118,7 @@ class TestTree:
     def test_the_seed_is_the_choice(self, seed: int, posterior: Posterior) -> None:
         tree = Tree()
         for node in ((0,), (1,), (0, 0), (1, 0)):
-            tree.add(node, 0.5, open=True)
+            tree.add(node, 0.5)
         assert tree.select(posterior, generator(seed, "q", 3)) == tree.select(
             posterior, generator(seed, "q", 3)
         )
