@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 from sal.strategies.aggregate import AGGREGATES
 from sal.strategies.settled import STOPS
@@ -36,8 +37,7 @@ def sampling(temperature: float, max_tokens: int, separator: str) -> None:
 
 def reduction(aggregate: str) -> None:
     """Raises ValueError unless `aggregate` names a reduction of step scores."""
-    if aggregate not in AGGREGATES:
-        raise ValueError(f"aggregate must be one of {', '.join(AGGREGATES)}, not {aggregate!r}")
+    one_of("aggregate", aggregate, AGGREGATES)
 
 
 def share(name: str, value: object) -> None:
@@ -48,8 +48,13 @@ def share(name: str, value: object) -> None:
 
 def stopping(stop: str, agree: int, confidence: float, batch: int) -> None:
     """The fields of a search that stops early; raises ValueError naming the one that is wrong."""
-    if stop not in STOPS:
-        raise ValueError(f"stop must be one of {', '.join(STOPS)}, not {stop!r}")
+    one_of("stop", stop, STOPS)
     whole_number("agree", agree)
     whole_number("batch", batch)
     share("confidence", confidence)
+
+
+def one_of(name: str, value: object, choices: Sequence[str]) -> None:
+    """Raises ValueError, naming the field, unless `value` is one of `choices`."""
+    if value not in choices:
+        raise ValueError(f"{name} must be one of {', '.join(choices)}, not {value!r}")

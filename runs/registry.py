@@ -74,6 +74,13 @@ STRATEGIES: dict[str, Strategy] = {
         "beam that ranks a step by a rollout of k more",
     ),
     "dvts": Strategy("sal.programs.dvts", "dvts", "DvtsParams", "N/M independent subtrees"),
+    "particle": Strategy(
+        "sal.programs.particle", "particle", "ParticleParams", "N particles, resampled by score"
+    ),
+    "mcts": Strategy("sal.programs.mcts", "mcts", "MctsParams", "PUCT over steps, N leaves"),
+    "ab-mcts": Strategy(
+        "sal.programs.ab_mcts", "ab_mcts", "AbMctsParams", "wider or deeper by Thompson sampling"
+    ),
     "rebase": Strategy(
         "sal.programs.rebase", "rebase", "RebaseParams", "N solutions, balanced by their rewards"
     ),

@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from programs_scripted import QUESTION, Say, ScriptedPolicy, ScriptedPrm, end, random_tree, search
 
+from sal.programs.ab_mcts import AbMctsParams, ab_mcts
 from sal.programs.adaptive_best_of_n import AdaptiveBestOfNParams, adaptive_best_of_n
 from sal.programs.adaptive_dvts import AdaptiveDvtsParams, adaptive_dvts
 from sal.programs.beam import BeamParams, beam
@@ -23,6 +24,8 @@ from sal.programs.dvts import DvtsParams, dvts
 from sal.programs.ets import EtsParams, ets
 from sal.programs.greedy import GreedyParams, greedy
 from sal.programs.lookahead import LookaheadParams, lookahead
+from sal.programs.mcts import MctsParams, mcts
+from sal.programs.particle import ParticleParams, particle
 from sal.programs.problem import Problem
 from sal.programs.rebase import RebaseParams, rebase
 from sal.programs.trace import ROLLOUT, Trace
@@ -279,6 +282,9 @@ class TestDvts:
         (lookahead, LookaheadParams(budget=2)),
         (rebase, RebaseParams(budget=2)),
         (ets, EtsParams(budget=2)),
+        (particle, ParticleParams(budget=2)),
+        (mcts, MctsParams(budget=2)),
+        (ab_mcts, AbMctsParams(budget=2, in_flight=2)),
     ],
     ids=[
         "best_of_n",
@@ -290,6 +296,9 @@ class TestDvts:
         "lookahead",
         "rebase",
         "ets",
+        "particle",
+        "mcts",
+        "ab_mcts",
     ],
 )
 class TestEverySearch:
@@ -490,8 +499,14 @@ class TestStates:
 
     @pytest.mark.parametrize(
         ("program", "params"),
-        [(beam, BeamParams(budget=4, width=2)), (dvts, DvtsParams(budget=4, width=2))],
-        ids=["beam", "dvts"],
+        [
+            (beam, BeamParams(budget=4, width=2)),
+            (dvts, DvtsParams(budget=4, width=2)),
+            (particle, ParticleParams(budget=4)),
+            (mcts, MctsParams(budget=4, width=4)),
+            (ab_mcts, AbMctsParams(budget=4, in_flight=4)),
+        ],
+        ids=["beam", "dvts", "particle", "mcts", "ab_mcts"],
     )
     def test_states_are_freed_without_the_collector(self, program: Any, params: Any) -> None:
         """A state freed by the collector while a thread starts deadlocks Python 3.11."""

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from sal.programs.ab_mcts import AbMctsParams, ab_mcts
 from sal.programs.adaptive_best_of_n import AdaptiveBestOfNParams, adaptive_best_of_n
 from sal.programs.adaptive_dvts import AdaptiveDvtsParams, adaptive_dvts
 from sal.programs.beam import BeamParams, beam
@@ -18,6 +19,8 @@ from sal.programs.ets import EtsParams, ets
 from sal.programs.greedy import GreedyParams, greedy
 from sal.programs.lookahead import LookaheadParams, lookahead
 from sal.programs.majority import MajorityParams, majority
+from sal.programs.mcts import MctsParams, mcts
+from sal.programs.particle import ParticleParams, particle
 from sal.programs.problem import Problem
 from sal.programs.rebase import RebaseParams, rebase
 from sal.programs.trace import ROLLOUT
@@ -43,6 +46,9 @@ SEARCHES = pytest.mark.parametrize(
         (lookahead, LookaheadParams(budget=4, width=2, max_tokens=CAP)),
         (rebase, RebaseParams(budget=4, max_tokens=CAP)),
         (ets, EtsParams(budget=4, max_tokens=CAP)),
+        (particle, ParticleParams(budget=4, max_tokens=CAP)),
+        (mcts, MctsParams(budget=4, width=2, in_flight=2, max_tokens=CAP)),
+        (ab_mcts, AbMctsParams(budget=4, in_flight=2, max_tokens=CAP)),
     ],
     ids=[
         "best_of_n",
@@ -54,6 +60,9 @@ SEARCHES = pytest.mark.parametrize(
         "lookahead",
         "rebase",
         "ets",
+        "particle",
+        "mcts",
+        "ab_mcts",
     ],
 )
 

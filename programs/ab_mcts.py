@@ -1,0 +1,134 @@
+"""AB-MCTS-A, adaptive branching (Inoue et al., arXiv 2503.04412), over steps with a PRM.
+
+The budget is N rollouts. For each:
+
+1. Select: from the root, draw what a new child (GEN) and what going on below a child (CONT) may
+   be worth, each from its posterior; go down until GEN wins. So the tree grows wider or deeper
+   wherever that looks better; there is no fixed width.
+2. Expand and roll out: sample one new step there, and go on step by step to the end.
+3. Back up: the rollout tells what it was worth to the arms that it came through.
+
+What differs. The paper's nodes are whole answers, refined by showing them to the model again, and
+what lies deeper may be better. Here they are steps, of which the deeper ones are at best as right
+as those above, so that scores of single nodes would always speak for GEN at the root. Therefore
+one iteration is a path to the end (N means N solutions), and what it is worth is the mean of the
+PRM's scores of all its steps, those before the branch too: paths that branch off behind a good
+prefix are worth more. A node's own score is the first that its arms see. A finished step has
+nothing deeper, so it is no choice for CONT.
+
+Several rollouts can be in flight; each batch is drawn at once from the same posteriors and backed
+up in the order of node ids. A truncated rollout is worth nothing; one that failed is spent, and
+tells nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import Any
+
+from sglang.lang.api import function
+
+from sal.programs import checks
+from sal.programs.candidate import Candidate
+from sal.programs.caps import Caps
+from sal.programs.expand import Search, settle
+from sal.programs.problem import SEPARATOR, Problem
+from sal.programs.trace import SearchResult, Trace
+from sal.strategies.aggregate import Aggregate
+from sal.strategies.answers import last_boxed
+from sal.strategies.seeds import generator
+from sal.strategies.thompson import POSTERIORS, Path, Posterior, Tree
+from sal.verifiers.interface import Verifier
+
+
+@dataclass(frozen=True, slots=True)
+class AbMctsParams:
+    """`budget` is N, the rollouts, of which `in_flight` run at a time.
+
+    Both posteriors are the authors', with their priors; "gaussian" is their default. 40 steps,
+    temperature 0.8 and the last step's score, which ranks what is finished, are those of the other
+    searches; `max_tokens` bounds a whole completion.
+    """
+
+    budget: int = 16
+    posterior: Posterior = "gaussian"
+    in_flight: int = 1
+    max_steps: int = 40
+    temperature: float = 0.8
+    aggregate: Aggregate = "last"
+    max_tokens: int = 2048
+    separator: str = SEPARATOR
+
+    def __post_init__(self) -> None:
+        for name in ("budget", "in_flight", "max_steps"):
+            checks.whole_number(name, getattr(self, name))
+        checks.one_of("posterior", self.posterior, POSTERIORS)
+        checks.sampling(self.temperature, self.max_tokens, self.separator)
+        checks.reduction(self.aggregate)
+
+    @property
+    def live_states(self) -> int:
+        """The most threads that a run holds at a time, for admission control."""
+        return 1 + 3 * self.in_flight
+
+
+@function  # type: ignore[untyped-decorator]  # sglang has no types
+def ab_mcts(
+    s: Any,
+    problem: str | Problem,
+    *,
+    params: AbMctsParams,
+    verifier: Verifier,
+    answer_key: Callable[[str], str] = last_boxed,
+    seed: int = 0,
+    trace: Trace | None = None,
+    caps: Caps = Caps(),
+) -> SearchResult:
+    """Search one problem; what is left in the state is that of `best_of_n`."""
+    with Search(s, problem, params, verifier, seed, trace, caps) as search:
+        tree = Tree()
+        known: dict[Path, Candidate] = {(): search.root}
+        begun = 0
+
+        def expand(parent: Candidate) -> list[Future[Candidate]]:
+            depth = len(parent.id) + 1
+            search.reach(depth)
+            return search.start(parent, 1, whole=depth == params.max_steps)
+
+        def roll_out(started: list[Future[Candidate]]) -> list[Candidate]:
+            """One new path, from its first step to its end; returns all its steps."""
+            made: list[Candidate] = []
+            while started:
+                made += settle(started)
+                started = expand(made[-1]) if made[-1].open else []
+            return made
+
+        while begun < params.budget:
+            # Select
+            batch = range(begun, min(begun + params.in_flight, params.budget))
+            parents = [
+                tree.select(params.posterior, generator(seed, search.name, i)) for i in batch
+            ]
+            begun += len(parents)
+
+            # Expand and roll out
+            groups = [expand(known[p]) for p in parents]
+            if not any(groups):  # a cap: what is finished stays found
+                break
+            grown = search.concurrently(roll_out, groups)
+
+            # Back up
+            new = {step.id: step for step in sorted(grown, key=lambda c: c.id)}
+            known |= new
+            for step in new.values():
+                if step.open:
+                    tree.add(step.id, step.reward("last"))
+                elif step.done:
+                    born = next(d for d in range(1, len(step.id) + 1) if step.id[:d] in new)
+                    tree.back_up(step.id, born, step.reward("mean"))
+        done = sorted((c for c in known.values() if c.done), key=lambda c: c.id)
+        failed = sum(c.finish == "error" for c in known.values())
+        search.unspent = params.budget - len(done) - failed
+        return search.conclude(done, params.aggregate, answer_key)

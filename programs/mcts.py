@@ -1,0 +1,136 @@
+"""Monte-Carlo tree search with a PRM, as rStar-Math's (Guan et al., arXiv 2501.04519, section 3).
+
+A simulation, as often as the budget has room:
+
+1. Select: from the root, follow Q(s) + c sqrt(ln N(parent) / N(s)) down to a leaf.
+2. Expand and roll out: sample M next steps, go on from the one that the PRM likes best, until
+   that one is finished. All these steps stay in the tree.
+3. Back up: what is finished tells its score to all its ancestors.
+
+What differs. The budget counts leaves, not simulations: M siblings that finish together are M of
+the N solutions that may be sampled, so N means here what it means elsewhere; that is also why M
+is 8, where rStar-Math takes more. Nothing is simulated twice: a finished leaf, or a node under
+which all is finished, is passed over. There is no code interpreter to verify a step; the score of
+a finished solution is the PRM's. For speed several simulations can be in flight; then each batch
+is selected at once, under virtual loss, and backed up in the order of node ids. A leaf that
+failed or was truncated is spent, and worth nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import Any
+
+from sglang.lang.api import function
+
+from sal.programs import checks
+from sal.programs.candidate import Candidate
+from sal.programs.caps import Caps
+from sal.programs.expand import Search, settle
+from sal.programs.problem import SEPARATOR, Problem
+from sal.programs.trace import SearchResult, Trace
+from sal.strategies.aggregate import Aggregate
+from sal.strategies.answers import last_boxed
+from sal.strategies.puct import Path, Tree
+from sal.verifiers.interface import Verifier
+
+
+@dataclass(frozen=True, slots=True)
+class MctsParams:
+    """`budget` is N, the leaves; `width` is M, the children of a node; `c_puct` is c.
+
+    `in_flight` simulations run at a time. c = 2 and a depth of 16 are rStar-Math's, temperature
+    0.8 and the last step's score those of the other searches; `max_tokens` bounds a completion.
+    """
+
+    budget: int = 16
+    width: int = 8
+    c_puct: float = 2.0
+    in_flight: int = 1
+    max_steps: int = 16
+    temperature: float = 0.8
+    aggregate: Aggregate = "last"
+    max_tokens: int = 2048
+    separator: str = SEPARATOR
+
+    def __post_init__(self) -> None:
+        for name in ("budget", "width", "in_flight", "max_steps"):
+            checks.whole_number(name, getattr(self, name))
+        checks.positive("c_puct", self.c_puct)
+        checks.sampling(self.temperature, self.max_tokens, self.separator)
+        checks.reduction(self.aggregate)
+
+    @property
+    def live_states(self) -> int:
+        """The most threads that a run holds at a time, for admission control."""
+        return 1 + self.in_flight * (1 + 2 * self.width)
+
+
+@function  # type: ignore[untyped-decorator]  # sglang has no types
+def mcts(
+    s: Any,
+    problem: str | Problem,
+    *,
+    params: MctsParams,
+    verifier: Verifier,
+    answer_key: Callable[[str], str] = last_boxed,
+    seed: int = 0,
+    trace: Trace | None = None,
+    caps: Caps = Caps(),
+) -> SearchResult:
+    """Search one problem; what is left in the state is that of `best_of_n`.
+
+    Unspent are also the leaves that a tree has no more room for.
+    """
+    with Search(s, problem, params, verifier, seed, trace, caps) as search:
+        tree = Tree()
+        known: dict[Path, Candidate] = {(): search.root}
+        spent = 0
+
+        def expand(leaf: Candidate, share: int) -> list[Future[Candidate]]:
+            depth = len(leaf.id) + 1
+            search.reach(depth)
+            width = min(params.width, share)
+            return search.start(leaf, width, whole=depth == params.max_steps)
+
+        while spent < params.budget:
+            # Select
+            left = params.budget - spent
+            leaves = tree.select(min(params.in_flight, max(1, left // params.width)), params.c_puct)
+            if not leaves:
+                break
+            share = left // len(leaves)
+
+            # Expand and roll out
+            def roll_out(siblings: list[Future[Candidate]], share: int = share) -> list[Candidate]:
+                """From the first steps after a leaf to a finished one; returns all it made."""
+                made: list[Candidate] = []
+                while siblings:
+                    candidates = settle(siblings)
+                    made += candidates
+                    share -= sum(not c.open for c in candidates)
+                    able = [c for c in candidates if c.finish in ("separator", "eot")]
+                    best = max(able, key=lambda c: c.value(params.aggregate), default=None)
+                    goes_on = best is not None and best.open and share > 0
+                    siblings = expand(best, share) if best is not None and goes_on else []
+                return made
+
+            groups = [expand(known[leaf], share) for leaf in leaves]
+            if not any(groups):  # a cap: what is finished stays found
+                break
+            grown = search.concurrently(roll_out, groups)
+
+            # Back up
+            for leaf in leaves:
+                tree.close(leaf)
+            for c in sorted(grown, key=lambda c: (len(c.id), c.id)):
+                tree.add(c.id, c.reward(params.aggregate), open=c.open)
+                known[c.id] = c
+                if not c.open:
+                    tree.back_up(c.id, c.reward(params.aggregate))
+                    spent += 1
+        search.unspent = params.budget - spent
+        done = sorted((c for c in known.values() if c.done), key=lambda c: c.id)
+        return search.conclude(done, params.aggregate, answer_key)
