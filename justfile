@@ -39,3 +39,7 @@ check: setup
 # make the tiny policy, the tiny PRM and their problems from seeds (resumable)
 train-tiny *ARGS: setup
     {{ bin }}/python -m sal.tiny.train {{ ARGS }}
+
+# how fast searches are, as ratios measured in one run; `just bench full` takes longer
+bench *ARGS: setup
+    {{ bin }}/python -m bench {{ ARGS }}

@@ -61,7 +61,7 @@ class CausalVerifier:
         try:
             pairs = [meta["input_token_ids_logprobs"][tag - tags[0] + 1] for tag in tags[:-1]]
             pairs.append(meta["output_token_ids_logprobs"][0])
-            scores = tuple(map(self._score, pairs))
+            scores = tuple(map(self.verdict, pairs))
             return Scored(scores, _usage(meta))
         except (KeyError, IndexError, TypeError, ValueError) as wrong:
             raise EndpointError(
@@ -69,8 +69,11 @@ class CausalVerifier:
                 f"it ended with {meta.get('finish_reason')}"
             ) from wrong
 
-    def _score(self, pair: Sequence[Sequence[Any]]) -> float:
-        """Softmax over the verdicts, of `[[logprob, token id, text], ...]`."""
+    def verdict(self, pair: Sequence[Sequence[Any]]) -> float:
+        """The score in a reply's log-probabilities: softmax over the two verdicts.
+
+        `pair` is `[[logprob, token id, text], ...]`; raises ValueError or KeyError for another.
+        """
         logprobs = {int(token): float(logprob) for logprob, token, *_ in pair}
         margin = logprobs[self.family.good] - logprobs[self.family.bad]
         if math.isnan(margin):

@@ -1,0 +1,1 @@
+"""How fast searches are, as ratios measured in one run: `just bench`."""

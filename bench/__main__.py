@@ -1,0 +1,206 @@
+"""`just bench`: every figure of docs/performance.md, measured in one run."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from bench import lockstep, ours, replay, stock
+from sal.runtime.client import Engine
+from sal.runtime.default_models import default_models
+from sal.runtime.hardware import detect
+from sal.runtime.launch import Server, start_all, stop_all
+from sal.runtime.plan import make_plan
+from sal.runtime.tokenizer import Tokenizer
+from sal.tiny.paths import POLICY, PROBLEMS
+from sal.verifiers.family import load_verifier
+
+RESULTS = Path(__file__).with_name("results.json")
+STRATEGIES = ("best-of-n", "beam", "dvts")
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """How much is searched: `many` and `wide` are the long ends of the growth figures."""
+
+    problems: int
+    budget: int
+    rounds: int
+    few: int
+    many: int
+    narrow: int
+    wide: int
+
+
+SIZES = {
+    "quick": Size(problems=16, budget=16, rounds=3, few=16, many=64, narrow=16, wide=64),
+    "full": Size(problems=32, budget=64, rounds=3, few=16, many=128, narrow=16, wide=256),
+}
+
+
+class Bench:
+    """Measures on two servers and remembers every round: `rounds[figure][strategy]`."""
+
+    def __init__(self, policy: Engine, prm: Engine, size: Size, console: Console) -> None:
+        self.policy, self.prm, self.size, self.console = policy, prm, size, console
+        self.verifier = load_verifier(prm)
+        tokenizer = Tokenizer.load(str(POLICY))
+        if tokenizer is None:
+            raise SystemExit("this checkout has no tiny weights")
+        self.tokenizer = tokenizer
+        lines = PROBLEMS["test"].read_text().splitlines()
+        self.rows = [json.loads(line) for line in lines[: size.problems]]
+        self.rounds: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
+
+    def round(self, strategy: str) -> None:
+        """Ours, its replay, lockstep, and the stock frontend, one after the other."""
+        size = self.size
+        searched = ours.search(self.policy, self.prm, strategy, size.problems, size.budget)
+        asked = replay.requests(searched, self.tokenizer, self.verifier.family)
+        alone = replay.replay(self.policy, self.prm, asked)
+        keep = self._keeper(strategy)
+        keep("seconds", searched.seconds)
+        keep("accuracy", searched.accuracy["mean"])
+        keep("engine share", alone / searched.seconds)
+        usage = searched.summary["usage"]
+        trees = {"policy": asked.written, "prm": [p["input_ids"] for p in asked.prm]}
+        for role, sequences in trees.items():
+            prefilled = usage[role]["prompt_tokens"] - usage[role]["cached_tokens"]
+            keep(f"prefill factor, {role}", prefilled / replay.distinct(sequences))
+        keep("client CPU, ms a request", 1000 * searched.cpu / searched.requests)
+        keep("threads at the peak", searched.threads)
+        keep("memory at the peak, MiB", searched.memory / 2**20)
+        schedule = lockstep.Lockstep(self.policy, self.prm, self.tokenizer, self.verifier.family)
+        questions = [row["question"] for row in self.rows]
+        slow, chosen = schedule.run(strategy, questions, size.budget)
+        keep("against lockstep", slow / searched.seconds)
+        keep("accuracy in lockstep", self._accuracy(chosen))
+        slow, chosen = stock.run(
+            self.policy, self.prm, self.verifier, strategy, self.rows, size.budget
+        )
+        keep("against the stock frontend", slow / searched.seconds)
+        keep("accuracy on the stock frontend", self._accuracy(chosen))
+
+    def growth(self, strategy: str) -> None:
+        """How the wall time of a completion grows with the budget and with the problems."""
+        size, keep = self.size, self._keeper(strategy)
+
+        def per_completion(problems: int, budget: int) -> tuple[float, ours.Searched]:
+            searched = ours.search(self.policy, self.prm, strategy, problems, budget)
+            return searched.seconds / searched.completions, searched
+
+        narrow, _ = per_completion(size.few, size.narrow)
+        wide, _ = per_completion(max(2, size.few * size.narrow // size.wide), size.wide)
+        keep(f"growth, budget {size.wide} / {size.narrow}", wide / narrow)
+        few, small = per_completion(size.few, size.narrow)
+        many, large = per_completion(size.many, size.narrow)
+        keep(f"growth, problems {size.many} / {size.few}", many / few)
+        keep(f"memory, problems {size.many} / {size.few}", large.memory / small.memory)
+
+    def start(self) -> None:
+        """A warm `sal run greedy --limit 1`, against one bare request; the CPU of `sal --help`."""
+        keep = self._keeper("greedy")
+        searched = ours.search(self.policy, self.prm, "greedy", 1, 1)
+        body = {"text": self.rows[0]["question"] + "\n\n", "sampling_params": {"temperature": 0}}
+        began = time.monotonic()
+        subprocess.run(
+            ["curl", "-s", "-d", json.dumps(body), f"{self.policy.url}/generate"],
+            check=True,
+            capture_output=True,
+        )
+        keep("start: warm greedy run, s", searched.wall)
+        keep("start: one request by curl, s", time.monotonic() - began)
+        keep("start: sal --help, s of CPU", _cpu_of([str(ours.SAL), "--help"]))
+
+    def _keeper(self, strategy: str) -> Any:
+        def keep(figure: str, value: float) -> None:
+            self.rounds[figure][strategy].append(value)
+            self.console.print(f"  {strategy:10} {figure:34} {value:.3f}", highlight=False)
+
+        return keep
+
+    def _accuracy(self, chosen: Sequence[str | None]) -> float:
+        right = [key == row["answer"] for key, row in zip(chosen, self.rows, strict=True)]
+        return float(sum(right) / len(right))
+
+
+def _cpu_of(words: list[str]) -> float:
+    import resource
+
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    subprocess.run(words, check=True, capture_output=True)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return (after.ru_utime - before.ru_utime) + (after.ru_stime - before.ru_stime)
+
+
+def main(arguments: list[str]) -> int:
+    name = arguments[0] if arguments else "quick"
+    if name not in SIZES:
+        print(f"bench takes one of {', '.join(SIZES)}, not {name!r}", file=sys.stderr)
+        return 2
+    size, console = SIZES[name], Console(stderr=True)
+    began = time.monotonic()
+    with tempfile.TemporaryDirectory() as logs:
+        plan = make_plan(detect(), *default_models(None, None))
+        servers = [Server(spec, Path(logs)) for spec in plan.servers.values()]
+        console.print("starting the servers")
+        start_all(servers)
+        try:
+            with Engine(servers[0].url) as policy, Engine(servers[1].url) as prm:
+                bench = Bench(policy, prm, size, console)
+                for number in range(size.rounds):
+                    for strategy in STRATEGIES:
+                        console.rule(f"round {number + 1} of {size.rounds}: {strategy}")
+                        bench.round(strategy)
+                        bench.growth(strategy)
+                    bench.start()
+        finally:
+            stop_all(servers)
+    RESULTS.write_text(
+        json.dumps(
+            {
+                "size": {"name": name, **asdict(size)},
+                "machine": ours.machine(),
+                "versions": {p: version(p) for p in ("sal-sglang", "sglang", "torch")},
+                "seconds": round(time.monotonic() - began),
+                "rounds": bench.rounds,
+            },
+            indent=1,
+        )
+        + "\n"
+    )
+    Console(width=120).print(table(bench.rounds, name, size))
+    return 0
+
+
+def table(rounds: dict[str, dict[str, list[float]]], name: str, size: Size) -> Table:
+    """Medians, with the least and the most of the rounds."""
+    title = f"{name}: {size.problems} problems, budget {size.budget}, {size.rounds} rounds"
+    columns = (*STRATEGIES, "greedy")
+    made = Table("figure", *columns, title=title)
+    for figure, by_strategy in rounds.items():
+        made.add_row(figure, *(_spread(by_strategy.get(column, [])) for column in columns))
+    return made
+
+
+def _spread(values: Sequence[float]) -> str:
+    if not values:
+        return ""
+    return f"{median(values):.3g} ({min(values):.3g}-{max(values):.3g})"
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
