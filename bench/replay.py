@@ -5,14 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 from bench.ours import Searched, flush
 from sal.programs.problem import Problem
+from sal.programs.scores import Scores
 from sal.runtime.client import Engine
-from sal.runtime.errors import EndpointError
 from sal.runtime.tokenizer import Tokenizer
 from sal.verifiers.causal import CausalVerifier
 from sal.verifiers.rendering import Family
@@ -22,17 +21,23 @@ TEMPERATURE = 0.8
 
 
 class _Kept:
-    """Stands in for the PRM's client and keeps what it is asked."""
+    """Stands in for the PRM's client: keeps what it is asked, and says that all is well."""
 
-    def __init__(self) -> None:
+    def __init__(self, family: Family) -> None:
         self.payloads: list[Payload] = []
+        self._verdict = [[0.0, family.good, None], [0.0, family.bad, None]]
 
     def info(self) -> dict[str, Any]:
         return {}
 
     def generate(self, payload: Payload) -> dict[str, Any]:
         self.payloads.append(payload)
-        return {}
+        meta = {
+            "prompt_tokens": 0,
+            "input_token_ids_logprobs": [self._verdict] * len(payload["input_ids"]),
+            "output_token_ids_logprobs": [self._verdict],
+        }
+        return {"meta_info": meta}
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,10 +56,10 @@ def requests(searched: Searched, tokenizer: Tokenizer, family: Family) -> Asked:
     """What a search asked, rebuilt from its traces."""
     policy: list[Payload] = []
     written: list[tuple[int, ...]] = []
-    kept = _Kept()
-    asked = CausalVerifier(kept, family)
+    kept = _Kept(family)
     for problem_id, trace in searched.traces.items():
         question = searched.questions[problem_id]
+        scores = Scores(CausalVerifier(kept, family))
         prompt = tuple(tokenizer.encode(Problem.of(question).prompt, special=True))
         paths: dict[tuple[int, ...], tuple[tuple[int, ...], tuple[str, ...]]] = {(): (prompt, ())}
         for node in sorted(trace["nodes"], key=lambda node: (len(node["id"]), node["id"])):
@@ -73,8 +78,7 @@ def requests(searched: Searched, tokenizer: Tokenizer, family: Family) -> Asked:
             )
             new = tuple(s for part in node.get("text", "").split("\n\n") if (s := part.strip()))
             if new:
-                with suppress(EndpointError):  # there is no reply to read
-                    asked.score(question, steps, new)
+                scores.score(question, steps, new)
             paths[path] = (ids + made, steps + new)
             written.append(ids + made)
     return Asked(policy, kept.payloads, written)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import replace
 from time import monotonic
 from types import TracebackType
@@ -21,6 +22,7 @@ from sglang.lang.api import gen
 from sal.programs.candidate import Candidate, Sampling, Watch
 from sal.programs.caps import Caps
 from sal.programs.problem import Problem
+from sal.programs.scores import Scores
 from sal.programs.trace import ROLLOUT, Completion, Finish, Node, SearchResult, Trace
 from sal.programs.writing import STEP, Writing, end, finish_of, fork
 from sal.strategies.aggregate import Aggregate
@@ -55,7 +57,7 @@ class Search:
         self.problem = Problem.of(problem)
         self.trace = Trace() if trace is None else trace
         self._sampling = sampling
-        self._verifier = verifier
+        self._scores = None if verifier is None else Scores(verifier)
         self._seed = seed
         self._caps = caps
         self._began = monotonic()
@@ -64,6 +66,7 @@ class Search:
         self.unspent = 0
         self._depth = 0
         self._errors: list[tuple[tuple[int, ...], str]] = []
+        self._prompt_read = False
         self._children: dict[tuple[int, ...], int] = {}
         self._stopped = threading.Event()
         # A candidate waits for endpoints and never for another, so a bound starves none.
@@ -122,6 +125,8 @@ class Search:
         if self.capped:
             self.save(width)
             return []
+        if parent is self.root and width > 1:
+            self._read_prompt()
         first = self._children.get(parent.id, 0)
         self._children[parent.id] = first + width
         return [
@@ -146,6 +151,16 @@ class Search:
             for future in self.start(parent, width, whole=whole, lookahead=lookahead)
         ]
         return settle(started)
+
+    def _read_prompt(self) -> None:
+        """Have the policy read the prompt once, or N first steps at once would read it N times."""
+        if self._prompt_read:
+            return
+        self._prompt_read = True
+        writing = Writing(self.root.state, 0)
+        with suppress(Exception):  # the candidates will say what is wrong with the policy
+            writing.run(gen(STEP, max_tokens=0, temperature=0.0))
+        self.trace.spend(writing.usage)
 
     def save(self, width: int) -> None:
         """Count `width` completions of the budget as unspent."""
@@ -254,9 +269,9 @@ class Search:
             finish, error = "error", f"policy: {_reason(wrong)}"
         text = writing.text
         steps = split_steps(text, self._sampling.separator)
-        if finish != "error" and steps and self._verifier is not None:
+        if finish != "error" and steps and self._scores is not None:
             try:
-                scored = self._judge(self._verifier, parent.steps, steps)
+                scored = self._scores.score(self.problem.question, parent.steps, steps)
             except Exception as wrong:
                 finish, error = "error", f"PRM: {_reason(wrong)}"
         node = Node(
@@ -329,12 +344,6 @@ class Search:
             steps = len(split_steps(writing.text, self._sampling.separator))
             if steps >= most or (steps and self.capped):
                 return "length" if room <= meta["completion_tokens"] else "separator"
-
-    def _judge(self, verifier: Verifier, prefix: tuple[str, ...], steps: tuple[str, ...]) -> Scored:
-        scored = verifier.score(self.problem.question, prefix, steps)
-        if len(scored.scores) != len(steps):
-            raise ValueError(f"{len(scored.scores)} scores for {len(steps)} steps")
-        return scored
 
 
 def settle(started: Iterable[Future[Candidate]]) -> list[Candidate]:

@@ -86,6 +86,11 @@ class Trace:
         """Record a finished step and what it cost on each endpoint."""
         with self._lock:
             self.nodes.append(node)
+        self.spend(policy, prm)
+
+    def spend(self, policy: Usage = Usage(), prm: Usage = Usage()) -> None:
+        """Count what was asked of each endpoint."""
+        with self._lock:
             self.policy = self.policy + policy
             self.prm = self.prm + prm
 

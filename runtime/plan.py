@@ -159,7 +159,7 @@ def _on_cpu(role: Role, model: str, overrides: Flags) -> ServerSpec:
         "--max-total-tokens": (_CPU_TOKENS,),
         "--max-running-requests": (_CPU_REQUESTS,),
         "--schedule-policy": ("lpm",),
-        "--disable-overlap-schedule": (),  # there is no device to overlap with: 12-19% more tokens/s
+        "--disable-overlap-schedule": (),  # no device to overlap with: 12-19% more tokens/s
         "--sleep-on-idle": (),
     }
     env = {

@@ -72,6 +72,8 @@ class ScriptedPolicy(BaseBackend):
         self._paths |= {derive(0, QUESTION, child): child for child in children}
 
     def generate(self, s: Any, sampling_params: Any) -> tuple[str, dict[str, Any]]:
+        if sampling_params.max_new_tokens == 0:  # the prompt is read
+            return "", {"prompt_tokens": 0, "completion_tokens": 0, "finish_reason": {}}
         path = self._paths[s.variables["sampling_seed"]]
         self._expect(path)
         said = self.script(path)

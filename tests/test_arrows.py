@@ -91,7 +91,7 @@ def test_the_check_sees_a_wrong_arrow() -> None:
 
 
 def test_every_room_of_code_has_its_arrows_written_down() -> None:
-    with_code = {p.parent.name for p in ROOT.glob("*/__init__.py")}
+    with_code = {p.parent.name for p in ROOT.glob("*/__init__.py")} - {"bench"}  # not packaged
     assert with_code == set(MAY_IMPORT)
 
 

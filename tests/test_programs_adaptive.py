@@ -44,7 +44,7 @@ class TestBestOfN:
         params = AdaptiveBestOfNParams(budget=8, batch=2, **more)
         result = search(adaptive_best_of_n, answers(text), ScriptedPrm(lambda _: 0.8), params)
         assert (len(result.completions), result.unspent) == (sampled, 8 - sampled)
-        assert result.trace.policy.requests == sampled
+        assert result.trace.policy.requests == 1 + sampled  # the prompt first
 
     def test_a_batch_runs_side_by_side(self) -> None:
         second = threading.Event()

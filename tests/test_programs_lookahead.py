@@ -67,7 +67,7 @@ def test_rolled_out_steps_are_spent_and_not_kept() -> None:
     """N(k + 1) step samples for the first step of N = 2 with k = 2; then 2 more that end."""
     policy = ScriptedPolicy(TRAP)
     result = search(lookahead, policy, ScriptedPrm(PRM), TWO)
-    assert result.trace.policy.requests == 2 * (2 + 1) + 2
+    assert result.trace.policy.requests == 1 + 2 * (2 + 1) + 2
     assert result.trace.policy.completion_tokens == sum(n.tokens for n in result.trace.nodes)
     assert [c.text for c in result.completions] == [
         "good end\n\n\\boxed{1}",

@@ -28,6 +28,7 @@ from sal.programs.mcts import MctsParams, mcts
 from sal.programs.particle import ParticleParams, particle
 from sal.programs.problem import Problem
 from sal.programs.rebase import RebaseParams, rebase
+from sal.programs.scores import Scores
 from sal.programs.trace import ROLLOUT, Trace
 from sal.programs.writing import fork
 from sal.runtime.errors import Unreachable
@@ -68,7 +69,8 @@ class TestBestOfN:
         result = search(best_of_n, policy, prm, BestOfNParams(budget=3))
         assert result.chosen == {"naive": 2, "weighted": 1, "majority": 0}
         assert [c.node for c in result.completions] == [(0,), (1,), (2,)]
-        assert result.trace.policy.requests == result.trace.prm.requests == 3
+        assert result.trace.policy.requests == 1 + 3  # the prompt is read first, once
+        assert result.trace.prm.requests == 3
         assert result.trace.policy.completion_tokens == sum(c.tokens for c in result.completions)
 
     def test_all_steps_of_a_sample_in_one_request(self) -> None:
@@ -334,7 +336,7 @@ class TestEverySearch:
         assert result.errors == ("PRM: Unreachable: PRM is down",)
         (failed,) = (n for n in result.trace.nodes if n.finish == "error")
         assert (failed.text, failed.scores) == ("lost \\boxed{2}", ())
-        assert result.trace.policy.requests == 2
+        assert result.trace.policy.requests == (program is not ab_mcts) + 2
 
     def test_all_candidates_fail(self, program: Any, params: Any) -> None:
         policy = ScriptedPolicy(lambda _: Say("", "abort"))
@@ -438,6 +440,43 @@ class TestEverySearch:
         assert most <= params.live_states
 
 
+class TestScores:
+    def test_equal_steps_behind_equal_steps_are_scored_once(self) -> None:
+        """Both candidates of each round say the same; the second costs the PRM nothing."""
+        tree: dict[Any, Any] = {
+            (0,): Say("a"),
+            (1,): Say("a"),
+            (0, 0): end("b"),
+            (0, 1): end("b"),
+        }
+        prm = ScriptedPrm({"a": 0.2, "b": 0.7})
+        result = search(beam, ScriptedPolicy(tree), prm, BeamParams(budget=2, width=2))
+        assert prm.calls == [(QUESTION, (), ("a",)), (QUESTION, ("a",), ("b",))]
+        assert [c.scores for c in result.completions] == [(0.2, 0.7)] * 2
+        assert result.trace.prm.requests == 2
+
+    def test_a_sample_asks_only_for_what_its_sibling_has_not_said(self) -> None:
+        said = threading.Event()
+        policy = ScriptedPolicy({(0,): end("a\n\nb"), (1,): end("a\n\nc", after=said)})
+        prm = ScriptedPrm({"a": 0.1, "b": 0.2, "c": 0.3}, announce={"b": said})
+        result = search(best_of_n, policy, prm, BestOfNParams(budget=2))
+        assert prm.calls == [(QUESTION, (), ("a", "b")), (QUESTION, ("a",), ("c",))]
+        assert [c.scores for c in result.completions] == [(0.1, 0.2), (0.1, 0.3)]
+
+    def test_an_error_is_not_remembered(self) -> None:
+        class Once(ScriptedPrm):
+            def score(self, question: Any, prefix: Any, steps: Any) -> Any:
+                scored = super().score(question, prefix, steps)
+                if len(self.calls) == 1:
+                    raise Unreachable("once")
+                return scored
+
+        scores = Scores(Once({"a": 0.4}))
+        with pytest.raises(Unreachable):
+            scores.score(QUESTION, (), ("a",))
+        assert scores.score(QUESTION, (), ("a",)).scores == (0.4,)
+
+
 class TestSteps:
     @BOTH_STOPS
     def test_trailing_separators_make_an_empty_step_defect(self, keeps_stop: bool) -> None:
@@ -522,8 +561,10 @@ class TestStates:
         try:
             policy = Watching(lambda path: Say("a") if len(path) < 3 else end("b"))
             search(program, policy, ScriptedPrm(), params)
-            assert len(states) == 12
-            assert [ref() for ref in states] == [None] * 12
+            assert (
+                len(states) == (program is not ab_mcts) + 12
+            )  # it reads the prompt by its first step
+            assert [ref() for ref in states] == [None] * len(states)
         finally:
             gc.enable()
 
