@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-ROOMS = sorted(p.parent.name for p in ROOT.glob("*/__init__.py"))
+ROOMS = sorted(p.parent.name for p in ROOT.glob("src/sal/*/__init__.py"))
 
 
 def run(*command: str | Path, cwd: Path | None = None) -> str:
