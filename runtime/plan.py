@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from sal.runtime.cpu_attention import SWITCH
 from sal.runtime.hardware import Gpu, Hardware
 from sal.runtime.model_files import canonical, is_url
 from sal.runtime.model_size import GIB, ModelSize, model_size
@@ -164,7 +165,11 @@ def _on_cpu(role: Role, model: str, overrides: Flags) -> ServerSpec:
     }
     env = {
         "SGLANG_USE_CPU_ENGINE": "1",
+        SWITCH: "1",
         "PYTHONPATH": str(STAND_IN),
+        # Memory that a forward pass gives back is used by the next one, not faulted in again.
+        "MALLOC_MMAP_THRESHOLD_": str(32 << 20),
+        "MALLOC_TRIM_THRESHOLD_": str(256 << 20),
         "OMP_NUM_THREADS": "1",  # both servers and the client share the cores
         "MKL_NUM_THREADS": "1",
         "TOKENIZERS_PARALLELISM": "false",
