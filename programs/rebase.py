@@ -13,7 +13,7 @@ drop what is unfinished at depth 25.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -74,24 +74,37 @@ def rebase(
 ) -> SearchResult:
     """Search one problem; what is left in the state is that of `best_of_n`."""
     with Search(s, problem, params, verifier, seed, trace, caps) as search:
-        completed: list[Candidate] = []
-        nodes, shares = [search.root], [params.budget]
-        for step in range(1, params.max_steps + 1):
-            search.reach(step)
 
-            # Sample and assign rewards
-            candidates = search.expand(nodes, shares, whole=step == params.max_steps)
-
-            # Update the sampling budget
-            completed += [c for c in candidates if c.done]
-            left = params.budget - len(completed)
-
-            # Balance
-            growing = [c for c in candidates if c.open]
+        def share(growing: Sequence[Candidate], left: int) -> list[int]:
             rewards = [c.value(params.aggregate) for c in growing]
-            allotted = balance(rewards, left, params.balance_temperature)
-            nodes = [c for c, share in zip(growing, allotted, strict=True) if share]
-            shares = [share for share in allotted if share]
-            if not nodes:
-                break
-        return search.conclude(completed, params.aggregate, answer_key)
+            return balance(rewards, left, params.balance_temperature)
+
+        return search.conclude(grow(search, params, share), params.aggregate, answer_key)
+
+
+def grow(
+    search: Search,
+    params: RebaseParams,
+    share: Callable[[Sequence[Candidate], int], list[int]],
+) -> list[Candidate]:
+    """The completions; `share` says how many of what is left go to each unfinished node."""
+    completed: list[Candidate] = []
+    nodes, shares = [search.root], [params.budget]
+    for step in range(1, params.max_steps + 1):
+        search.reach(step)
+
+        # Sample and assign rewards
+        candidates = search.expand(nodes, shares, whole=step == params.max_steps)
+
+        # Update the sampling budget
+        completed += [c for c in candidates if c.done]
+        left = params.budget - len(completed)
+
+        # Balance
+        growing = [c for c in candidates if c.open]
+        allotted = share(growing, left)
+        nodes = [c for c, children in zip(growing, allotted, strict=True) if children]
+        shares = [children for children in allotted if children]
+        if not nodes:
+            break
+    return completed
