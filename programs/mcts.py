@@ -29,38 +29,32 @@ from sal.programs import checks
 from sal.programs.candidate import Candidate
 from sal.programs.caps import Caps
 from sal.programs.expand import Search, settle
-from sal.programs.problem import SEPARATOR, Problem
+from sal.programs.params import StepwiseParams
+from sal.programs.problem import Problem
 from sal.programs.trace import SearchResult, Trace
-from sal.strategies.aggregate import Aggregate
 from sal.strategies.answers import last_boxed
 from sal.strategies.puct import Path, Tree
 from sal.verifiers.interface import Verifier
 
 
 @dataclass(frozen=True, slots=True)
-class MctsParams:
+class MctsParams(StepwiseParams):
     """`budget` is N, the leaves; `width` is M, the children of a node; `c_puct` is c.
 
     `in_flight` simulations run at a time. c = 2 and a depth of 16 are rStar-Math's, temperature
-    0.8 and the last step's score those of the other searches; `max_tokens` bounds a completion.
+    0.8 and the last step's score those of the other searches.
     """
 
-    budget: int = 16
+    max_steps: int = 16
     width: int = 8
     c_puct: float = 2.0
     in_flight: int = 1
-    max_steps: int = 16
-    temperature: float = 0.8
-    aggregate: Aggregate = "last"
-    max_tokens: int = 2048
-    separator: str = SEPARATOR
 
     def __post_init__(self) -> None:
-        for name in ("budget", "width", "in_flight", "max_steps"):
+        StepwiseParams.__post_init__(self)
+        for name in ("width", "in_flight"):
             checks.whole_number(name, getattr(self, name))
         checks.positive("c_puct", self.c_puct)
-        checks.sampling(self.temperature, self.max_tokens, self.separator)
-        checks.reduction(self.aggregate)
 
     @property
     def live_states(self) -> int:

@@ -23,41 +23,28 @@ from sal.programs import checks
 from sal.programs.candidate import Candidate
 from sal.programs.caps import Caps
 from sal.programs.expand import Search
-from sal.programs.problem import SEPARATOR, Problem
+from sal.programs.params import StepwiseParams
+from sal.programs.problem import Problem
 from sal.programs.trace import SearchResult, Trace
-from sal.strategies.aggregate import Aggregate
 from sal.strategies.answers import last_boxed
 from sal.strategies.balance import balance
 from sal.verifiers.interface import Verifier
 
 
 @dataclass(frozen=True, slots=True)
-class RebaseParams:
+class RebaseParams(StepwiseParams):
     """`budget` is N, the solutions to sample; `balance_temperature` is T_b of equation 1.
 
-    T_b = 0.2, temperature 1, depth 25 and the last step's score are those of the authors' code;
-    `max_tokens` bounds a whole completion.
+    T_b = 0.2, temperature 1, depth 25 and the last step's score are those of the authors' code.
     """
 
-    budget: int = 16
-    balance_temperature: float = 0.2
-    max_steps: int = 25
     temperature: float = 1.0
-    aggregate: Aggregate = "last"
-    max_tokens: int = 2048
-    separator: str = SEPARATOR
+    max_steps: int = 25
+    balance_temperature: float = 0.2
 
     def __post_init__(self) -> None:
-        for name in ("budget", "max_steps"):
-            checks.whole_number(name, getattr(self, name))
+        StepwiseParams.__post_init__(self)
         checks.positive("balance_temperature", self.balance_temperature)
-        checks.sampling(self.temperature, self.max_tokens, self.separator)
-        checks.reduction(self.aggregate)
-
-    @property
-    def live_states(self) -> int:
-        """The most threads that a run holds at a time, for admission control."""
-        return 1 + 2 * self.budget
 
 
 @function  # type: ignore[untyped-decorator]  # sglang has no types
