@@ -9,7 +9,8 @@ A simulation, as often as the budget has room:
 
 What differs. The budget counts leaves, not simulations: M siblings that finish together are M of
 the N solutions that may be sampled, so N means here what it means elsewhere; that is also why M
-is 8, where rStar-Math takes more. Nothing is simulated twice: a finished leaf, or a node under
+is 8, where rStar-Math takes more. As in the authors' code a node is expanded once, the root too:
+there are M first steps, whatever N is. Nothing is simulated twice: a finished leaf, or a node under
 which all is finished, is passed over. There is no code interpreter to verify a step; the score of
 a finished solution is the PRM's. For speed several simulations can be in flight; then each batch
 is selected at once, under virtual loss, and backed up in the order of node ids. A leaf that
