@@ -59,6 +59,7 @@ def judge(
         seconds=seconds,
         errors=result.errors,
         unspent=result.unspent,
+        capped=result.capped,
     )
 
 

@@ -36,8 +36,8 @@ class ResultRow:
     """What a search found on one problem. `chosen` holds indices into `completions`.
 
     `errors` are the reasons of failed candidates; `error` says why the whole problem failed (then
-    there are no completions and nothing is correct). `unspent` is the part of the budget that
-    the strategy saved.
+    there are no completions and nothing is correct). `unspent` is the part of the budget that was
+    saved; `capped` tells that a cap on tokens or seconds ended the search.
     """
 
     id: str
@@ -52,6 +52,7 @@ class ResultRow:
     error: str = ""
     errors: tuple[str, ...] = ()
     unspent: int = 0
+    capped: bool = False
 
     def as_json(self) -> dict[str, Any]:
         """The row of `results.jsonl`; usage is nested under "usage"."""
@@ -87,6 +88,7 @@ class ResultRow:
             error=content["error"] or "",
             errors=tuple(content["errors"]),
             unspent=content["unspent"],
+            capped=content.get("capped", False),
         )
 
 
@@ -100,6 +102,8 @@ def failed_row(
     prm: Usage = Usage(),
     seconds: float = 0.0,
     errors: Sequence[str] = (),
+    unspent: int = 0,
+    capped: bool = False,
 ) -> ResultRow:
     """A problem without a completion: its reason, and what it cost."""
     return ResultRow(
@@ -114,6 +118,8 @@ def failed_row(
         seconds=seconds,
         error=error,
         errors=tuple(errors),
+        unspent=unspent,
+        capped=capped,
     )
 
 
@@ -149,8 +155,8 @@ class Summary:
 
     `owed` problems of the recipe are not in it: the run was cut short. `flops` is 2 x parameters
     x uncached tokens per endpoint, None where the parameter count is unknown. `unspent` counts
-    completions that the strategy saved, `truncated` those that a limit cut, `verdicts` the
-    grader's reasons over all completions.
+    completions that were not begun, `truncated` those that a limit cut, `capped` the problems whose
+    search a cap on tokens or seconds ended, `verdicts` the grader's reasons over all completions.
     """
 
     strategy: str
@@ -165,6 +171,7 @@ class Summary:
     completions: int
     unspent: int
     truncated: int
+    capped: int
     verdicts: dict[str, int]
     seconds: float
     versions: dict[str, str]
@@ -211,6 +218,7 @@ def summarise(
         completions=len(completions),
         unspent=sum(row.unspent for row in rows),
         truncated=sum(c.finish == "length" for c in completions),
+        capped=sum(row.capped for row in rows),
         verdicts=dict(sorted(Counter(c.verdict for c in completions).items())),
         seconds=seconds,
         versions=dict(versions),

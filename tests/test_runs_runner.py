@@ -68,6 +68,17 @@ def test_a_problem_that_fails_is_a_failed_row_and_the_others_go_on() -> None:
     assert bench.progress.snapshot().failed == 2
 
 
+def test_a_cap_before_the_first_completion_is_told() -> None:
+    def search(_: Question, trace: Trace) -> SearchResult:
+        return replace(found(trace), unspent=8, capped=True)
+
+    bench = Bench(1, search)
+    bench.runner.run()
+    (failed,) = bench.rows
+    assert failed.error == "no completion before a cap was reached"
+    assert (failed.unspent, failed.capped) == (8, True)
+
+
 def test_as_many_run_at_once_as_are_admitted_and_no_more() -> None:
     together = threading.Barrier(3, timeout=20)
     lock = threading.Lock()
