@@ -19,7 +19,9 @@ RULES: tuple[Rule, ...] = ("naive", "weighted", "majority", "pass")
 class CompletionRow:
     """A completion as recorded: one score per step; equal answers have the same `key`.
 
-    `verdict` is the grader's reason (match, mismatch, no_answer, guarded, timeout, error).
+    `verdict` is the grader's reason (match, mismatch, no_answer, guarded, timeout, error). `weight`
+    is what its vote weighed where that is not the aggregate of its scores, and one that the search
+    `filtered` out had no vote; in the JSON both stand only where a strategy set them.
     """
 
     text: str
@@ -29,6 +31,32 @@ class CompletionRow:
     finish: str
     key: str
     verdict: str
+    weight: float | None = None
+    filtered: bool = False
+
+    def as_json(self) -> dict[str, Any]:
+        """As an item of a row's "completions"."""
+        content = asdict(self)
+        if self.weight is None:
+            del content["weight"]
+        if not self.filtered:
+            del content["filtered"]
+        return content
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> CompletionRow:
+        """The inverse of `as_json`; fields of a later version are passed over."""
+        return cls(
+            text=content["text"],
+            steps=tuple(content["steps"]),
+            scores=tuple(content["scores"]),
+            tokens=content["tokens"],
+            finish=content["finish"],
+            key=content["key"],
+            verdict=content["verdict"],
+            weight=content.get("weight"),
+            filtered=content.get("filtered", False),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +85,7 @@ class ResultRow:
     def as_json(self) -> dict[str, Any]:
         """The row of `results.jsonl`; usage is nested under "usage"."""
         content = asdict(self)
+        content["completions"] = [completion.as_json() for completion in self.completions]
         content["usage"] = {"policy": content.pop("policy"), "prm": content.pop("prm")}
         content["error"] = self.error or None
         return content
@@ -68,18 +97,7 @@ class ResultRow:
             id=content["id"],
             question=content["question"],
             answer=content["answer"],
-            completions=tuple(
-                CompletionRow(
-                    text=c["text"],
-                    steps=tuple(c["steps"]),
-                    scores=tuple(c["scores"]),
-                    tokens=c["tokens"],
-                    finish=c["finish"],
-                    key=c["key"],
-                    verdict=c["verdict"],
-                )
-                for c in content["completions"]
-            ),
+            completions=tuple(CompletionRow.from_json(c) for c in content["completions"]),
             chosen=dict(content["chosen"]),
             correct={rule: content["correct"][rule] for rule in RULES},
             policy=Usage(**content["usage"]["policy"]),

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import threading
 from dataclasses import replace
 from typing import Any
@@ -17,6 +18,7 @@ from sal.runs.results import ResultRow
 from sal.runs.runner import Runner, TimeLimit, owed_problems, problems_in_flight
 from sal.runtime.errors import Closed, Unreachable
 from sal.runtime.usage import Usage
+from sal.strategies.voting import elect
 
 
 class Bench:
@@ -262,6 +264,17 @@ def test_a_search_weighs_and_filters_its_own_votes() -> None:
         how="last",
     )
     assert judged.chosen == {"naive": 3, "weighted": 3, "majority": 2}
+    said = judged.as_json()["completions"]
+    assert [c.get("weight") for c in said] == [None, None, 1.5, 2.5]
+    assert [c.get("filtered") for c in said] == [True, True, None, None]
+    assert all("weight" not in c for c in said[:2])  # rows stay small
+    # What a row has is enough to vote again.
+    assert judged.chosen == elect(
+        [c["key"] for c in said],
+        [c.get("weight", c["scores"][-1]) for c in said],
+        [c["finish"] == "eot" and not c.get("filtered") for c in said],
+    )
+    assert ResultRow.from_json(json.loads(json.dumps(judged.as_json()))) == judged
 
 
 def test_progress_counts_earlier_rows_but_not_their_cost() -> None:
