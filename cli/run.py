@@ -116,6 +116,23 @@ def run(
             min=1,
         ),
     ] = None,
+    max_problem_tokens: Annotated[
+        int | None,
+        typer.Option(
+            help="Tokens that the policy may generate on a problem: what was found by then counts.",
+            envvar="SAL_MAX_PROBLEM_TOKENS",
+            rich_help_panel=SEARCH,
+            min=1,
+        ),
+    ] = None,
+    max_problem_seconds: Annotated[
+        float | None,
+        typer.Option(
+            help="Seconds that the search of a problem may take: what was found by then counts.",
+            envvar="SAL_MAX_PROBLEM_SECONDS",
+            rich_help_panel=SEARCH,
+        ),
+    ] = None,
     aggregate: Annotated[
         Literal["last", "min", "prod", "mean"] | None,
         typer.Option(
@@ -299,6 +316,8 @@ def run(
         strategy=strategy,
         params=given | _parameters(set_ or ()),
         seed=seed,
+        max_problem_tokens=max_problem_tokens,
+        max_problem_seconds=max_problem_seconds,
         policy=policy,
         prm=prm,
         prm_family=prm_family,

@@ -11,7 +11,7 @@ from sal.runtime.usage import Usage
 
 def summary_table(summary: Summary, folder: Path) -> str:
     """Accuracy by rule in percent, ± one standard error over problems; cost; where it lies."""
-    problems = f"{summary.problems} problem{'' if summary.problems == 1 else 's'}"
+    searched = problems = f"{summary.problems} problem{'' if summary.problems == 1 else 's'}"
     if summary.failed:
         problems += f", {summary.failed} failed (counted as wrong)"
     rows: list[tuple[str, str]] = [(rule, _percent(summary.accuracy[rule])) for rule in RULES]
@@ -23,6 +23,8 @@ def summary_table(summary: Summary, folder: Path) -> str:
     ]
     if summary.unspent:
         rows.insert(-2, ("unspent", f"{summary.unspent} completions"))
+    if summary.capped:
+        rows.insert(-2, ("capped", f"{summary.capped} of {searched}"))
     if summary.truncated:
         rows.insert(-2, ("truncated", f"{summary.truncated} of {summary.completions} completions"))
     head = (f"{summary.strategy}, budget {summary.budget}", problems)

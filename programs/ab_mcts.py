@@ -34,9 +34,9 @@ from sal.programs import checks
 from sal.programs.candidate import Candidate
 from sal.programs.caps import Caps
 from sal.programs.expand import Search, settle
-from sal.programs.problem import SEPARATOR, Problem
+from sal.programs.params import StepwiseParams
+from sal.programs.problem import Problem
 from sal.programs.trace import SearchResult, Trace
-from sal.strategies.aggregate import Aggregate
 from sal.strategies.answers import last_boxed
 from sal.strategies.seeds import generator
 from sal.strategies.thompson import POSTERIORS, Path, Posterior, Tree
@@ -44,29 +44,21 @@ from sal.verifiers.interface import Verifier
 
 
 @dataclass(frozen=True, slots=True)
-class AbMctsParams:
+class AbMctsParams(StepwiseParams):
     """`budget` is N, the rollouts, of which `in_flight` run at a time.
 
     Both posteriors are the authors', with their priors; "gaussian" is their default. 40 steps,
     temperature 0.8 and the last step's score, which ranks what is finished, are those of the other
-    searches; `max_tokens` bounds a whole completion.
+    searches.
     """
 
-    budget: int = 16
     posterior: Posterior = "gaussian"
     in_flight: int = 1
-    max_steps: int = 40
-    temperature: float = 0.8
-    aggregate: Aggregate = "last"
-    max_tokens: int = 2048
-    separator: str = SEPARATOR
 
     def __post_init__(self) -> None:
-        for name in ("budget", "in_flight", "max_steps"):
-            checks.whole_number(name, getattr(self, name))
+        StepwiseParams.__post_init__(self)
+        checks.whole_number("in_flight", self.in_flight)
         checks.one_of("posterior", self.posterior, POSTERIORS)
-        checks.sampling(self.temperature, self.max_tokens, self.separator)
-        checks.reduction(self.aggregate)
 
     @property
     def live_states(self) -> int:

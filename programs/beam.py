@@ -22,36 +22,28 @@ from sal.programs import checks
 from sal.programs.candidate import Candidate
 from sal.programs.caps import Caps
 from sal.programs.expand import Search
-from sal.programs.problem import SEPARATOR, Problem
+from sal.programs.params import StepwiseParams
+from sal.programs.problem import Problem
 from sal.programs.trace import SearchResult, Trace
-from sal.strategies.aggregate import Aggregate
 from sal.strategies.answers import last_boxed
 from sal.strategies.keep import survivors, widths
 from sal.verifiers.interface import Verifier
 
 
 @dataclass(frozen=True, slots=True)
-class BeamParams:
+class BeamParams(StepwiseParams):
     """`budget` is N, the beams; `width` is M, the continuations of each one kept.
 
     N need not be a multiple of M: ceil(N/M) beams are kept and their continuations sum to N.
     M = 4, 40 rounds and the last step's score are the paper's, temperature 0.8 is that of
-    Beeching et al. (2024); `max_tokens` bounds a whole completion.
+    Beeching et al. (2024).
     """
 
-    budget: int = 16
     width: int = 4
-    max_steps: int = 40
-    temperature: float = 0.8
-    aggregate: Aggregate = "last"
-    max_tokens: int = 2048
-    separator: str = SEPARATOR
 
     def __post_init__(self) -> None:
-        for name in ("budget", "width", "max_steps"):
-            checks.whole_number(name, getattr(self, name))
-        checks.sampling(self.temperature, self.max_tokens, self.separator)
-        checks.reduction(self.aggregate)
+        StepwiseParams.__post_init__(self)
+        checks.whole_number("width", self.width)
 
     @property
     def live_states(self) -> int:

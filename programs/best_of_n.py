@@ -11,7 +11,8 @@ from sglang.lang.api import function
 from sal.programs import checks
 from sal.programs.caps import Caps
 from sal.programs.expand import Search
-from sal.programs.problem import SEPARATOR, Problem
+from sal.programs.params import SamplingParams
+from sal.programs.problem import Problem
 from sal.programs.trace import SearchResult, Trace
 from sal.strategies.aggregate import Aggregate
 from sal.strategies.answers import last_boxed
@@ -19,28 +20,18 @@ from sal.verifiers.interface import Verifier
 
 
 @dataclass(frozen=True, slots=True)
-class BestOfNParams:
+class BestOfNParams(SamplingParams):
     """`budget` is N, the number of samples.
 
     Temperature 0.8 and the last step's score are the settings of "Scaling test-time compute with
     open models" (Beeching et al., 2024); 2048 tokens bound one completion.
     """
 
-    budget: int = 16
-    temperature: float = 0.8
     aggregate: Aggregate = "last"
-    max_tokens: int = 2048
-    separator: str = SEPARATOR
 
     def __post_init__(self) -> None:
-        checks.whole_number("budget", self.budget)
-        checks.sampling(self.temperature, self.max_tokens, self.separator)
+        SamplingParams.__post_init__(self)
         checks.reduction(self.aggregate)
-
-    @property
-    def live_states(self) -> int:
-        """The most threads that a run holds at a time, for admission control."""
-        return 1 + self.budget
 
 
 @function  # type: ignore[untyped-decorator]  # sglang has no types

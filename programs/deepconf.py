@@ -34,7 +34,8 @@ from sal.programs import checks
 from sal.programs.candidate import Candidate, Watch
 from sal.programs.caps import Caps
 from sal.programs.expand import Search, settle
-from sal.programs.problem import SEPARATOR, Problem
+from sal.programs.params import SamplingParams
+from sal.programs.problem import Problem
 from sal.programs.trace import SearchResult, Trace
 from sal.strategies.answers import last_boxed
 from sal.strategies.confidence import bar_over, consensus, falls, lowest_group
@@ -42,7 +43,7 @@ from sal.verifiers.interface import Verifier
 
 
 @dataclass(frozen=True, slots=True)
-class DeepConfParams:
+class DeepConfParams(SamplingParams):
     """`budget` is N, the traces that may be begun; the first `warmup` of them set the bar.
 
     16 warm-up traces, the 20 likeliest tokens, a consensus of 0.95 and `keep` 0.9 (DeepConf-high;
@@ -59,16 +60,13 @@ class DeepConfParams:
     window: int = 128
     top_logprobs: int = 20
     consensus: float = 0.95
-    temperature: float = 0.8
-    max_tokens: int = 2048
-    separator: str = SEPARATOR
 
     def __post_init__(self) -> None:
-        for name in ("budget", "warmup", "batch", "window", "top_logprobs"):
+        SamplingParams.__post_init__(self)
+        for name in ("warmup", "batch", "window", "top_logprobs"):
             checks.whole_number(name, getattr(self, name))
         checks.share("keep", self.keep)
         checks.share("consensus", self.consensus)
-        checks.sampling(self.temperature, self.max_tokens, self.separator)
 
     @property
     def live_states(self) -> int:

@@ -21,38 +21,29 @@ from sal.programs import checks
 from sal.programs.candidate import Candidate
 from sal.programs.caps import Caps
 from sal.programs.expand import Search, settle
-from sal.programs.problem import SEPARATOR, Problem
+from sal.programs.params import StepwiseParams
+from sal.programs.problem import Problem
 from sal.programs.trace import SearchResult, Trace
-from sal.strategies.aggregate import Aggregate
 from sal.strategies.answers import last_boxed
 from sal.verifiers.interface import Verifier
 
 
 @dataclass(frozen=True, slots=True)
-class DvtsParams:
+class DvtsParams(StepwiseParams):
     """`budget` is N, a multiple of `width`, which is M: N/M subtrees of M siblings.
 
-    M = 4, 40 steps, temperature 0.8 and the last step's score are the authors'; `max_tokens`
-    bounds a whole completion.
+    M = 4, 40 steps, temperature 0.8 and the last step's score are the authors'.
     """
 
-    budget: int = 16
     width: int = 4
-    max_steps: int = 40
-    temperature: float = 0.8
-    aggregate: Aggregate = "last"
-    max_tokens: int = 2048
-    separator: str = SEPARATOR
 
     def __post_init__(self) -> None:
-        for name in ("budget", "width", "max_steps"):
-            checks.whole_number(name, getattr(self, name))
+        StepwiseParams.__post_init__(self)
+        checks.whole_number("width", self.width)
         if self.budget % self.width:
             raise ValueError(
                 f"budget must be a multiple of width ({self.width}), not {self.budget}"
             )
-        checks.sampling(self.temperature, self.max_tokens, self.separator)
-        checks.reduction(self.aggregate)
 
     @property
     def live_states(self) -> int:

@@ -12,19 +12,18 @@ by CBC; and the last round runs to the end of text, where they drop what is unfi
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from sglang.lang.api import function
 
-from sal.programs import checks
+from sal.programs import checks, rebase
 from sal.programs.candidate import Candidate
 from sal.programs.caps import Caps
 from sal.programs.expand import Search
-from sal.programs.problem import SEPARATOR, Problem
+from sal.programs.problem import Problem
 from sal.programs.trace import SearchResult, Trace
-from sal.strategies.aggregate import Aggregate
 from sal.strategies.answers import last_boxed
 from sal.strategies.balance import balance
 from sal.strategies.ets import clusters_of, retain
@@ -32,38 +31,21 @@ from sal.verifiers.interface import Verifier
 
 
 @dataclass(frozen=True, slots=True)
-class EtsParams:
-    """`budget` is N; `lambda_c` weighs the nodes kept, `lambda_s` the kinds of steps kept.
+class EtsParams(rebase.RebaseParams):
+    """As `RebaseParams`; `lambda_c` weighs the nodes kept, `lambda_s` the kinds of steps kept.
 
-    `cluster_distance` is the cosine distance up to which two steps are of a kind. All defaults
-    are those of the authors' code for width 16 (lambda_s is 1.4 at 64, 1.45 at 256);
-    `balance_temperature` and the others are REBASE's; `max_tokens` bounds a whole completion.
+    `cluster_distance` is the cosine distance up to which two steps are of a kind. The defaults
+    are those of the authors' code for width 16 (lambda_s is 1.4 at 64, 1.45 at 256).
     """
 
-    budget: int = 16
     lambda_c: float = 1.0
     lambda_s: float = 1.5
     cluster_distance: float = 0.05
-    balance_temperature: float = 0.2
-    max_steps: int = 25
-    temperature: float = 1.0
-    aggregate: Aggregate = "last"
-    max_tokens: int = 2048
-    separator: str = SEPARATOR
 
     def __post_init__(self) -> None:
-        for name in ("budget", "max_steps"):
-            checks.whole_number(name, getattr(self, name))
+        rebase.RebaseParams.__post_init__(self)
         for name in ("lambda_c", "lambda_s", "cluster_distance"):
             checks.at_least_zero(name, getattr(self, name))
-        checks.positive("balance_temperature", self.balance_temperature)
-        checks.sampling(self.temperature, self.max_tokens, self.separator)
-        checks.reduction(self.aggregate)
-
-    @property
-    def live_states(self) -> int:
-        """The most threads that a run holds at a time, for admission control."""
-        return 1 + 2 * self.budget
 
 
 @function  # type: ignore[untyped-decorator]  # sglang has no types
@@ -80,21 +62,11 @@ def ets(
 ) -> SearchResult:
     """Search one problem; what is left in the state is that of `best_of_n`."""
     with Search(s, problem, params, verifier, seed, trace, caps) as search:
-        completed: list[Candidate] = []
-        nodes, shares = [search.root], [params.budget]
-        for step in range(1, params.max_steps + 1):
-            search.reach(step)
 
-            # Sample and assign rewards
-            candidates = search.expand(nodes, shares, whole=step == params.max_steps)
-
-            # Update the sampling budget
-            completed += [c for c in candidates if c.done]
-            left = params.budget - len(completed)
+        def share(growing: Sequence[Candidate], left: int) -> list[int]:
+            rewards = [c.value(params.aggregate) for c in growing]
 
             # Prune
-            growing = [c for c in candidates if c.open]
-            rewards = [c.value(params.aggregate) for c in growing]
             kept = retain(
                 balance(rewards, left, params.balance_temperature),
                 [c.id for c in growing],
@@ -104,9 +76,10 @@ def ets(
             )
 
             # Balance
-            allotted = balance([rewards[i] for i in kept], left, params.balance_temperature)
-            nodes = [growing[i] for i, share in zip(kept, allotted, strict=True) if share]
-            shares = [share for share in allotted if share]
-            if not nodes:
-                break
-        return search.conclude(completed, params.aggregate, answer_key)
+            allotted = [0] * len(growing)
+            anew = balance([rewards[i] for i in kept], left, params.balance_temperature)
+            for i, children in zip(kept, anew, strict=True):
+                allotted[i] = children
+            return allotted
+
+        return search.conclude(rebase.grow(search, params, share), params.aggregate, answer_key)

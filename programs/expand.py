@@ -63,6 +63,7 @@ class Search:
         self._began = monotonic()
         self._generated = 0
         self._count = threading.Lock()
+        self._cut = False
         self.unspent = 0
         self._depth = 0
         self._errors: list[tuple[tuple[int, ...], str]] = []
@@ -93,11 +94,13 @@ class Search:
 
     @property
     def capped(self) -> bool:
-        """Whether a cap of the search is reached."""
+        """Whether a cap of the search is reached; who asks goes on only if not."""
         caps = self._caps
-        return (caps.tokens is not None and self._generated >= caps.tokens) or (
+        reached = (caps.tokens is not None and self._generated >= caps.tokens) or (
             caps.seconds is not None and monotonic() - self._began >= caps.seconds
         )
+        self._cut = self._cut or reached
+        return reached
 
     def reach(self, step: int) -> None:
         """Show how deep the deepest part of the search is."""
@@ -219,7 +222,7 @@ class Search:
             [c.votes for c in completions],
         )
         errors = tuple(reason for _, reason in sorted(self._errors))
-        result = SearchResult(completions, chosen, self.trace, errors, self.unspent)
+        result = SearchResult(completions, chosen, self.trace, errors, self.unspent, self._cut)
         for name in ("completions", "chosen", "trace"):
             self.root.state[name] = getattr(result, name)
         self.root.state["result"] = result

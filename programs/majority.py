@@ -11,36 +11,22 @@ from typing import Any
 
 from sglang.lang.api import function
 
-from sal.programs import checks
 from sal.programs.caps import Caps
 from sal.programs.expand import Search
-from sal.programs.problem import SEPARATOR, Problem
+from sal.programs.params import SamplingParams
+from sal.programs.problem import Problem
 from sal.programs.trace import SearchResult, Trace
 from sal.strategies.answers import last_boxed
 from sal.verifiers.interface import Verifier
 
 
 @dataclass(frozen=True, slots=True)
-class MajorityParams:
-    """`budget` is N, the number of samples; `max_tokens` bounds one.
+class MajorityParams(SamplingParams):
+    """`budget` is N, the number of samples.
 
     Temperature 0.8 is that of the other searches here, so that they differ in the choice alone;
     the paper (section 3.1) has 0.5 or 0.7 by model, cut to the 40 likeliest tokens.
     """
-
-    budget: int = 16
-    temperature: float = 0.8
-    max_tokens: int = 2048
-    separator: str = SEPARATOR
-
-    def __post_init__(self) -> None:
-        checks.whole_number("budget", self.budget)
-        checks.sampling(self.temperature, self.max_tokens, self.separator)
-
-    @property
-    def live_states(self) -> int:
-        """The most threads that a run holds at a time, for admission control."""
-        return 1 + self.budget
 
 
 @function  # type: ignore[untyped-decorator]  # sglang has no types

@@ -9,7 +9,8 @@ A simulation, as often as the budget has room:
 
 What differs. The budget counts leaves, not simulations: M siblings that finish together are M of
 the N solutions that may be sampled, so N means here what it means elsewhere; that is also why M
-is 8, where rStar-Math takes more. Nothing is simulated twice: a finished leaf, or a node under
+is 8, where rStar-Math takes more. As in the authors' code a node is expanded once, the root too:
+there are M first steps, whatever N is. Nothing is simulated twice: a finished leaf, or a node under
 which all is finished, is passed over. There is no code interpreter to verify a step; the score of
 a finished solution is the PRM's. For speed several simulations can be in flight; then each batch
 is selected at once, under virtual loss, and backed up in the order of node ids. A leaf that
@@ -29,38 +30,32 @@ from sal.programs import checks
 from sal.programs.candidate import Candidate
 from sal.programs.caps import Caps
 from sal.programs.expand import Search, settle
-from sal.programs.problem import SEPARATOR, Problem
+from sal.programs.params import StepwiseParams
+from sal.programs.problem import Problem
 from sal.programs.trace import SearchResult, Trace
-from sal.strategies.aggregate import Aggregate
 from sal.strategies.answers import last_boxed
 from sal.strategies.puct import Path, Tree
 from sal.verifiers.interface import Verifier
 
 
 @dataclass(frozen=True, slots=True)
-class MctsParams:
+class MctsParams(StepwiseParams):
     """`budget` is N, the leaves; `width` is M, the children of a node; `c_puct` is c.
 
     `in_flight` simulations run at a time. c = 2 and a depth of 16 are rStar-Math's, temperature
-    0.8 and the last step's score those of the other searches; `max_tokens` bounds a completion.
+    0.8 and the last step's score those of the other searches.
     """
 
-    budget: int = 16
+    max_steps: int = 16
     width: int = 8
     c_puct: float = 2.0
     in_flight: int = 1
-    max_steps: int = 16
-    temperature: float = 0.8
-    aggregate: Aggregate = "last"
-    max_tokens: int = 2048
-    separator: str = SEPARATOR
 
     def __post_init__(self) -> None:
-        for name in ("budget", "width", "in_flight", "max_steps"):
+        StepwiseParams.__post_init__(self)
+        for name in ("width", "in_flight"):
             checks.whole_number(name, getattr(self, name))
         checks.positive("c_puct", self.c_puct)
-        checks.sampling(self.temperature, self.max_tokens, self.separator)
-        checks.reduction(self.aggregate)
 
     @property
     def live_states(self) -> int:

@@ -30,9 +30,9 @@ from sglang.lang.api import function
 from sal.programs import checks
 from sal.programs.caps import Caps
 from sal.programs.expand import Search
-from sal.programs.problem import SEPARATOR, Problem
+from sal.programs.params import StepwiseParams
+from sal.programs.problem import Problem
 from sal.programs.trace import SearchResult, Trace
-from sal.strategies.aggregate import Aggregate
 from sal.strategies.answers import last_boxed
 from sal.strategies.particles import RESAMPLINGS, Resampling, log_odds, resample
 from sal.strategies.seeds import generator
@@ -40,34 +40,19 @@ from sal.verifiers.interface import Verifier
 
 
 @dataclass(frozen=True, slots=True)
-class ParticleParams:
+class ParticleParams(StepwiseParams):
     """`budget` is N, the particles; `tau` the temperature of their weights.
 
-    tau = 1, 40 steps, temperature 0.8 and the last step's score are the authors'; `max_tokens`
-    bounds a whole completion.
+    tau = 1, 40 steps, temperature 0.8 and the last step's score are the authors'.
     """
 
-    budget: int = 16
     resampling: Resampling = "systematic"
     tau: float = 1.0
-    max_steps: int = 40
-    temperature: float = 0.8
-    aggregate: Aggregate = "last"
-    max_tokens: int = 2048
-    separator: str = SEPARATOR
 
     def __post_init__(self) -> None:
-        for name in ("budget", "max_steps"):
-            checks.whole_number(name, getattr(self, name))
+        StepwiseParams.__post_init__(self)
         checks.one_of("resampling", self.resampling, RESAMPLINGS)
         checks.positive("tau", self.tau)
-        checks.sampling(self.temperature, self.max_tokens, self.separator)
-        checks.reduction(self.aggregate)
-
-    @property
-    def live_states(self) -> int:
-        """The most threads that a run holds at a time, for admission control."""
-        return 1 + 2 * self.budget
 
 
 @function  # type: ignore[untyped-decorator]  # sglang has no types

@@ -13,7 +13,7 @@ drop what is unfinished at depth 25.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,41 +23,28 @@ from sal.programs import checks
 from sal.programs.candidate import Candidate
 from sal.programs.caps import Caps
 from sal.programs.expand import Search
-from sal.programs.problem import SEPARATOR, Problem
+from sal.programs.params import StepwiseParams
+from sal.programs.problem import Problem
 from sal.programs.trace import SearchResult, Trace
-from sal.strategies.aggregate import Aggregate
 from sal.strategies.answers import last_boxed
 from sal.strategies.balance import balance
 from sal.verifiers.interface import Verifier
 
 
 @dataclass(frozen=True, slots=True)
-class RebaseParams:
+class RebaseParams(StepwiseParams):
     """`budget` is N, the solutions to sample; `balance_temperature` is T_b of equation 1.
 
-    T_b = 0.2, temperature 1, depth 25 and the last step's score are those of the authors' code;
-    `max_tokens` bounds a whole completion.
+    T_b = 0.2, temperature 1, depth 25 and the last step's score are those of the authors' code.
     """
 
-    budget: int = 16
-    balance_temperature: float = 0.2
-    max_steps: int = 25
     temperature: float = 1.0
-    aggregate: Aggregate = "last"
-    max_tokens: int = 2048
-    separator: str = SEPARATOR
+    max_steps: int = 25
+    balance_temperature: float = 0.2
 
     def __post_init__(self) -> None:
-        for name in ("budget", "max_steps"):
-            checks.whole_number(name, getattr(self, name))
+        StepwiseParams.__post_init__(self)
         checks.positive("balance_temperature", self.balance_temperature)
-        checks.sampling(self.temperature, self.max_tokens, self.separator)
-        checks.reduction(self.aggregate)
-
-    @property
-    def live_states(self) -> int:
-        """The most threads that a run holds at a time, for admission control."""
-        return 1 + 2 * self.budget
 
 
 @function  # type: ignore[untyped-decorator]  # sglang has no types
@@ -74,24 +61,37 @@ def rebase(
 ) -> SearchResult:
     """Search one problem; what is left in the state is that of `best_of_n`."""
     with Search(s, problem, params, verifier, seed, trace, caps) as search:
-        completed: list[Candidate] = []
-        nodes, shares = [search.root], [params.budget]
-        for step in range(1, params.max_steps + 1):
-            search.reach(step)
 
-            # Sample and assign rewards
-            candidates = search.expand(nodes, shares, whole=step == params.max_steps)
-
-            # Update the sampling budget
-            completed += [c for c in candidates if c.done]
-            left = params.budget - len(completed)
-
-            # Balance
-            growing = [c for c in candidates if c.open]
+        def share(growing: Sequence[Candidate], left: int) -> list[int]:
             rewards = [c.value(params.aggregate) for c in growing]
-            allotted = balance(rewards, left, params.balance_temperature)
-            nodes = [c for c, share in zip(growing, allotted, strict=True) if share]
-            shares = [share for share in allotted if share]
-            if not nodes:
-                break
-        return search.conclude(completed, params.aggregate, answer_key)
+            return balance(rewards, left, params.balance_temperature)
+
+        return search.conclude(grow(search, params, share), params.aggregate, answer_key)
+
+
+def grow(
+    search: Search,
+    params: RebaseParams,
+    share: Callable[[Sequence[Candidate], int], list[int]],
+) -> list[Candidate]:
+    """The completions; `share` says how many of what is left go to each unfinished node."""
+    completed: list[Candidate] = []
+    nodes, shares = [search.root], [params.budget]
+    for step in range(1, params.max_steps + 1):
+        search.reach(step)
+
+        # Sample and assign rewards
+        candidates = search.expand(nodes, shares, whole=step == params.max_steps)
+
+        # Update the sampling budget
+        completed += [c for c in candidates if c.done]
+        left = params.budget - len(completed)
+
+        # Balance
+        growing = [c for c in candidates if c.open]
+        allotted = share(growing, left)
+        nodes = [c for c, children in zip(growing, allotted, strict=True) if children]
+        shares = [children for children in allotted if children]
+        if not nodes:
+            break
+    return completed

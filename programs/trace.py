@@ -101,7 +101,8 @@ class SearchResult:
 
     `chosen` maps each voting rule (naive, weighted, majority) to an index into `completions`, or
     None when there is no completion with an answer. `errors` lists the reasons of failed nodes.
-    `unspent` counts the completions of the budget that were never begun.
+    `unspent` counts the completions of the budget that were never begun; `capped` tells that a cap
+    on tokens or seconds ended the search.
     """
 
     completions: tuple[Completion, ...]
@@ -109,3 +110,4 @@ class SearchResult:
     trace: Trace
     errors: tuple[str, ...] = ()
     unspent: int = 0
+    capped: bool = False

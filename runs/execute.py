@@ -97,6 +97,7 @@ def execute(
             answer_key=answer_key,
             seed=prepared.recipe.seed,
             trace=trace,
+            caps=prepared.caps,
             backend=endpoints.backend,
         )
         error = state.error()

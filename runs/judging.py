@@ -48,7 +48,15 @@ def judge(
         answer=question.answer,
         completions=tuple(
             CompletionRow(
-                c.text, c.steps, c.scores, c.tokens, c.finish, key, verdicts[c.text].reason
+                c.text,
+                c.steps,
+                c.scores,
+                c.tokens,
+                c.finish,
+                key,
+                verdicts[c.text].reason,
+                c.weight,
+                c.filtered,
             )
             for c, key in zip(found, keys, strict=True)
         ),
@@ -59,6 +67,7 @@ def judge(
         seconds=seconds,
         errors=result.errors,
         unspent=result.unspent,
+        capped=result.capped,
     )
 
 

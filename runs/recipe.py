@@ -41,6 +41,7 @@ class Recipe:
     """A fully resolved run. `params` are the strategy's own, defaults included.
 
     `problems_digest` is of the questions themselves, so that a changed file is another recipe.
+    `max_problem_tokens` and `max_problem_seconds` are the caps on each problem's search.
     """
 
     strategy: str
@@ -56,6 +57,8 @@ class Recipe:
     problems_digest: str
     system_prompt: str | None
     seed: int
+    max_problem_tokens: int | None = None
+    max_problem_seconds: float | None = None
     policy_args: tuple[str, ...] = ()
     prm_args: tuple[str, ...] = ()
     versions: Mapping[str, str] = field(default_factory=dict)

@@ -19,7 +19,9 @@ RULES: tuple[Rule, ...] = ("naive", "weighted", "majority", "pass")
 class CompletionRow:
     """A completion as recorded: one score per step; equal answers have the same `key`.
 
-    `verdict` is the grader's reason (match, mismatch, no_answer, guarded, timeout, error).
+    `verdict` is the grader's reason (match, mismatch, no_answer, guarded, timeout, error). `weight`
+    is what its vote weighed where that is not the aggregate of its scores, and one that the search
+    `filtered` out had no vote; in the JSON both stand only where a strategy set them.
     """
 
     text: str
@@ -29,6 +31,32 @@ class CompletionRow:
     finish: str
     key: str
     verdict: str
+    weight: float | None = None
+    filtered: bool = False
+
+    def as_json(self) -> dict[str, Any]:
+        """As an item of a row's "completions"."""
+        content = asdict(self)
+        if self.weight is None:
+            del content["weight"]
+        if not self.filtered:
+            del content["filtered"]
+        return content
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> CompletionRow:
+        """The inverse of `as_json`; fields of a later version are passed over."""
+        return cls(
+            text=content["text"],
+            steps=tuple(content["steps"]),
+            scores=tuple(content["scores"]),
+            tokens=content["tokens"],
+            finish=content["finish"],
+            key=content["key"],
+            verdict=content["verdict"],
+            weight=content.get("weight"),
+            filtered=content.get("filtered", False),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +64,8 @@ class ResultRow:
     """What a search found on one problem. `chosen` holds indices into `completions`.
 
     `errors` are the reasons of failed candidates; `error` says why the whole problem failed (then
-    there are no completions and nothing is correct). `unspent` is the part of the budget that
-    the strategy saved.
+    there are no completions and nothing is correct). `unspent` is the part of the budget that was
+    saved; `capped` tells that a cap on tokens or seconds ended the search.
     """
 
     id: str
@@ -52,10 +80,12 @@ class ResultRow:
     error: str = ""
     errors: tuple[str, ...] = ()
     unspent: int = 0
+    capped: bool = False
 
     def as_json(self) -> dict[str, Any]:
         """The row of `results.jsonl`; usage is nested under "usage"."""
         content = asdict(self)
+        content["completions"] = [completion.as_json() for completion in self.completions]
         content["usage"] = {"policy": content.pop("policy"), "prm": content.pop("prm")}
         content["error"] = self.error or None
         return content
@@ -67,18 +97,7 @@ class ResultRow:
             id=content["id"],
             question=content["question"],
             answer=content["answer"],
-            completions=tuple(
-                CompletionRow(
-                    text=c["text"],
-                    steps=tuple(c["steps"]),
-                    scores=tuple(c["scores"]),
-                    tokens=c["tokens"],
-                    finish=c["finish"],
-                    key=c["key"],
-                    verdict=c["verdict"],
-                )
-                for c in content["completions"]
-            ),
+            completions=tuple(CompletionRow.from_json(c) for c in content["completions"]),
             chosen=dict(content["chosen"]),
             correct={rule: content["correct"][rule] for rule in RULES},
             policy=Usage(**content["usage"]["policy"]),
@@ -87,6 +106,7 @@ class ResultRow:
             error=content["error"] or "",
             errors=tuple(content["errors"]),
             unspent=content["unspent"],
+            capped=content.get("capped", False),
         )
 
 
@@ -100,6 +120,8 @@ def failed_row(
     prm: Usage = Usage(),
     seconds: float = 0.0,
     errors: Sequence[str] = (),
+    unspent: int = 0,
+    capped: bool = False,
 ) -> ResultRow:
     """A problem without a completion: its reason, and what it cost."""
     return ResultRow(
@@ -114,6 +136,8 @@ def failed_row(
         seconds=seconds,
         error=error,
         errors=tuple(errors),
+        unspent=unspent,
+        capped=capped,
     )
 
 
@@ -149,8 +173,8 @@ class Summary:
 
     `owed` problems of the recipe are not in it: the run was cut short. `flops` is 2 x parameters
     x uncached tokens per endpoint, None where the parameter count is unknown. `unspent` counts
-    completions that the strategy saved, `truncated` those that a limit cut, `verdicts` the
-    grader's reasons over all completions.
+    completions that were not begun, `truncated` those that a limit cut, `capped` the problems whose
+    search a cap on tokens or seconds ended, `verdicts` the grader's reasons over all completions.
     """
 
     strategy: str
@@ -165,6 +189,7 @@ class Summary:
     completions: int
     unspent: int
     truncated: int
+    capped: int
     verdicts: dict[str, int]
     seconds: float
     versions: dict[str, str]
@@ -211,6 +236,7 @@ def summarise(
         completions=len(completions),
         unspent=sum(row.unspent for row in rows),
         truncated=sum(c.finish == "length" for c in completions),
+        capped=sum(row.capped for row in rows),
         verdicts=dict(sorted(Counter(c.verdict for c in completions).items())),
         seconds=seconds,
         versions=dict(versions),

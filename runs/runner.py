@@ -180,15 +180,19 @@ class Runner:
             row = self._judge(question, result, cost, seconds)
         else:
             errors = result.errors if result is not None else ()
+            capped = result is not None and result.capped
+            nothing = "no completion" + " before a cap was reached" * capped
             row = failed_row(
                 question.id,
                 question.text,
                 question.answer,
-                reason or "; ".join(dict.fromkeys(errors)) or "no completion",
+                reason or "; ".join(dict.fromkeys(errors)) or nothing,
                 policy=trace.policy,
                 prm=trace.prm,
                 seconds=seconds,
                 errors=errors,
+                unspent=result.unspent if result is not None else 0,
+                capped=capped,
             )
         self._record(number, row, trace)
         self._progress.finish(row)

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from sal.programs.caps import Caps
+from sal.runs.errors import RunError
 from sal.runs.problems import TINY, ProblemSet, load_problems
 from sal.runs.recipe import Recipe, installed_versions
 from sal.runs.registry import Strategy, find_strategy
@@ -46,6 +48,8 @@ class Settings:
     strategy: str
     params: Mapping[str, Any]
     seed: int = 0
+    max_problem_tokens: int | None = None
+    max_problem_seconds: float | None = None
     policy: str | None = None
     prm: str | None = None
     prm_family: str | None = None
@@ -87,12 +91,17 @@ class Prepared:
         """N, the completions that may be sampled on a problem; 1 for a strategy without search."""
         return int(getattr(self.params, "budget", 1))
 
+    @property
+    def caps(self) -> Caps:
+        """The ends of a problem's search beside N. Raises ValueError for a limit that is none."""
+        return Caps(self.recipe.max_problem_tokens, self.recipe.max_problem_seconds)
+
 
 def prepare(settings: Settings, *, gpu: bool) -> Prepared:
     """Resolve every default; without a GPU they are the embedded tiny suite's.
 
-    Raises `RunError` for a strategy that is not there, parameters that it refuses, and problems
-    that cannot be read.
+    Raises `RunError` for a strategy that is not there, parameters that it refuses, caps that are
+    not positive, and problems that cannot be read.
     """
     strategy = find_strategy(settings.strategy)
     params = strategy.params(settings.params)
@@ -119,8 +128,15 @@ def prepare(settings: Settings, *, gpu: bool) -> Prepared:
         problems_digest=problems.digest,
         system_prompt=prompt or None,
         seed=settings.seed,
+        max_problem_tokens=settings.max_problem_tokens,
+        max_problem_seconds=settings.max_problem_seconds,
         policy_args=settings.policy_args,
         prm_args=settings.prm_args,
         versions=installed_versions(),
     )
-    return Prepared(recipe, strategy, params, problems)
+    prepared = Prepared(recipe, strategy, params, problems)
+    try:
+        _ = prepared.caps
+    except ValueError as error:
+        raise RunError(str(error)) from error
+    return prepared

@@ -26,7 +26,15 @@ Sal = Callable[..., tuple[int, str, str]]
 DEMANDED = {
     *("--budget", "--width", "--max-steps", "--temperature", "--seed", "--policy", "--prm"),
     *("--dataset", "--split", "--limit", "--aggregate", "--out", "--resume", "--dry-run"),
-    *("--display", "--json", "--question-field", "--answer-field", "--system-prompt"),
+    *(
+        "--max-problem-tokens",
+        "--max-problem-seconds",
+        "--display",
+        "--json",
+        "--question-field",
+        "--answer-field",
+        "--system-prompt",
+    ),
 }
 
 
@@ -115,6 +123,8 @@ def run_folder(path: Path, **params: int) -> Path:
 BAD: dict[str, tuple[str, str]] = {
     "a width that does not divide": ("dvts --budget 6 --width 4", r"budget.*multiple of width"),
     "no budget": ("dvts --budget 0", r"--budget.*greater than or equal to 1"),
+    "a cap of no tokens": ("dvts --max-problem-tokens 0", r"--max-problem-tokens.*equal to 1"),
+    "a cap of no time": ("dvts --max-problem-seconds 0", r"a cap on seconds must be positive"),
     "no number": ("dvts --budget many", r"--budget.*many|--budget.*integer"),
     "an unknown strategy": ("magic", r"'magic' is not one of greedy, .*dvts"),
     "no strategy": ("", r"Missing argument 'STRATEGY'"),
@@ -139,6 +149,10 @@ BAD: dict[str, tuple[str, str]] = {
     "another recipe": (
         "dvts --resume run --limit 2 --budget 8 --seed 7",
         r"another recipe; these differ: params\.budget, seed$",
+    ),
+    "another cap": (
+        "dvts --resume run --limit 2 --max-problem-tokens 9",
+        r"these differ: max_problem_tokens$",
     ),
     "a folder without a run": ("dvts --resume full", r"full: not empty, and holds no run"),
     "a file for a folder": ("dvts --out rows.jsonl", r"rows\.jsonl: not a folder"),
@@ -206,6 +220,7 @@ def test_a_dry_run_prints_plan_and_recipe_and_leaves_nothing(sal: Sal, tmp_path:
     assert "prm: " in plan
     assert plan.count("sglang.launch_server") == 2
     assert "budget: 128" in recipe
+    assert "max_problem_tokens: null" in recipe
     assert list(tmp_path.iterdir()) == []
 
 
@@ -215,13 +230,16 @@ def test_a_dry_run_as_json_takes_settings_from_variables(
     monkeypatch.setenv("SAL_BUDGET", "8")
     monkeypatch.setenv("SAL_SYSTEM_PROMPT", "Think.")
     monkeypatch.setenv("SAL_DRY_RUN", "1")
-    code, out, err = sal("run", "beam", "--json", "--aggregate", "min", "--out", "here")
+    monkeypatch.setenv("SAL_MAX_PROBLEM_SECONDS", "2.5")
+    words = ("--max-problem-tokens", "400", "--aggregate", "min", "--out", "here")
+    code, out, err = sal("run", "beam", "--json", *words)
     assert (code, err) == (0, "")
     report = json.loads(out)
     recipe = report["recipe"]
     assert recipe["strategy"] == "beam"
     assert (recipe["params"]["budget"], recipe["params"]["aggregate"]) == (8, "min")
     assert recipe["system_prompt"] == "Think."
+    assert (recipe["max_problem_tokens"], recipe["max_problem_seconds"]) == (400, 2.5)
     assert (recipe["policy"], recipe["prm"], recipe["dataset"]) == ("tiny", "tiny", "tiny")
     assert report["folder"] == "here"
 

@@ -403,6 +403,7 @@ class TestEverySearch:
         assert 8 <= spent < 8 + 2 * len("one ")
         assert [c.finish for c in result.completions] in ([], ["length", "length"])
         assert result.unspent == (0 if program in WHOLE else 2)
+        assert result.capped
 
     def test_a_cap_on_seconds_returns_what_was_found(self, program: Any, params: Any) -> None:
         tree: dict[Any, Any] = {(0,): end("\\boxed{1}"), (1,): Say("b")}
@@ -414,12 +415,14 @@ class TestEverySearch:
             patch.setattr("sal.programs.expand.monotonic", lambda: float(next(clock)))
             result = search(program, ScriptedPolicy(tree), prm, params, caps=Caps(seconds=1.5))
         assert [c.key for c in result.completions if c.finish == "eot"] == ["1"]
+        assert result.capped
 
     def test_a_search_that_ends_by_itself_leaves_nothing_unspent(
         self, program: Any, params: Any
     ) -> None:
         policy = ScriptedPolicy(lambda _: end("\\boxed{1}"))
-        assert search(program, policy, ScriptedPrm(), params).unspent == 0
+        result = search(program, policy, ScriptedPrm(), params, caps=Caps(tokens=100))
+        assert (result.unspent, result.capped) == (0, False)
 
     def test_it_holds_no_more_threads_than_it_says(self, program: Any, params: Any) -> None:
         before = threading.active_count()

@@ -19,9 +19,18 @@ def test_it_comes_back_from_yaml_as_it_was(tmp_path: Path) -> None:
     assert yaml.safe_load(ours.dump())["digest"] == ours.digest
 
 
+def test_a_recipe_from_before_caps_has_none(tmp_path: Path) -> None:
+    path = tmp_path / "recipe.yaml"
+    lines = recipe().dump().splitlines(keepends=True)
+    path.write_text("".join(line for line in lines if not line.startswith("max_problem_")))
+    assert differences(read_recipe(path), recipe()) == []
+
+
 def test_the_digest_is_of_what_determines_results_alone() -> None:
     assert recipe().digest == recipe(versions={"sal": "9"}).digest
     assert recipe().digest != recipe(seed=1).digest
+    assert recipe().digest != recipe(max_problem_tokens=9).digest
+    assert recipe().digest != recipe(max_problem_seconds=9.0).digest
     assert recipe().digest == recipe(params={"width": 4, "aggregate": "last", "budget": 8}).digest
 
 

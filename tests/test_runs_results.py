@@ -2,12 +2,12 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 
 import pytest
 from runs_examples import COST, recipe, row
 
 from sal.runs.results import Estimate, ResultRow, failed_row, summarise
-from sal.runtime.usage import Usage
 
 
 def summary(rows: list[ResultRow]) -> dict[str, object]:
@@ -46,6 +46,8 @@ def test_the_summary_has_what_readers_are_promised() -> None:
     assert content["flops"] == {"policy": 2 * 1000 * 150.0, "prm": None}
     assert content["verdicts"] == {"match": 2}
     assert content["owed"] == 1
+    assert content["capped"] == 0
+    assert summary([row("a"), replace(row("b"), capped=True)])["capped"] == 1
     assert content["versions"] == {"sal": "0.1.0"}
 
 
@@ -59,7 +61,9 @@ def test_no_problem_and_one_problem_are_json_too() -> None:
 
 
 def test_a_row_has_what_readers_are_promised_and_comes_back() -> None:
-    ours = failed_row("a", "?", "1", "no completion", policy=COST, prm=Usage(), errors=["x"])
+    ours = failed_row(
+        "a", "?", "1", "no completion", policy=COST, errors=["x"], unspent=3, capped=True
+    )
     content = json.loads(json.dumps(ours.as_json()))
     promised = {"id", "question", "answer", "completions", "chosen", "correct", "usage", "seconds"}
     assert promised | {"error"} <= set(content)

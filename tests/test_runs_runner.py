@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import threading
 from dataclasses import replace
 from typing import Any
@@ -17,6 +18,7 @@ from sal.runs.results import ResultRow
 from sal.runs.runner import Runner, TimeLimit, owed_problems, problems_in_flight
 from sal.runtime.errors import Closed, Unreachable
 from sal.runtime.usage import Usage
+from sal.strategies.voting import elect
 
 
 class Bench:
@@ -66,6 +68,17 @@ def test_a_problem_that_fails_is_a_failed_row_and_the_others_go_on() -> None:
     errors = {row.id: row.error for row in bench.rows}
     assert errors == {"q0": "", "q1": "KeyError: 'A'", "q2": "Overloaded: full", "q3": ""}
     assert bench.progress.snapshot().failed == 2
+
+
+def test_a_cap_before_the_first_completion_is_told() -> None:
+    def search(_: Question, trace: Trace) -> SearchResult:
+        return replace(found(trace), unspent=8, capped=True)
+
+    bench = Bench(1, search)
+    bench.runner.run()
+    (failed,) = bench.rows
+    assert failed.error == "no completion before a cap was reached"
+    assert (failed.unspent, failed.capped) == (8, True)
 
 
 def test_as_many_run_at_once_as_are_admitted_and_no_more() -> None:
@@ -251,6 +264,17 @@ def test_a_search_weighs_and_filters_its_own_votes() -> None:
         how="last",
     )
     assert judged.chosen == {"naive": 3, "weighted": 3, "majority": 2}
+    said = judged.as_json()["completions"]
+    assert [c.get("weight") for c in said] == [None, None, 1.5, 2.5]
+    assert [c.get("filtered") for c in said] == [True, True, None, None]
+    assert all("weight" not in c for c in said[:2])  # rows stay small
+    # What a row has is enough to vote again.
+    assert judged.chosen == elect(
+        [c["key"] for c in said],
+        [c.get("weight", c["scores"][-1]) for c in said],
+        [c["finish"] == "eot" and not c.get("filtered") for c in said],
+    )
+    assert ResultRow.from_json(json.loads(json.dumps(judged.as_json()))) == judged
 
 
 def test_progress_counts_earlier_rows_but_not_their_cost() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
 import signal
 import subprocess
@@ -149,6 +150,69 @@ def test_a_run_leaves_a_whole_folder_and_nothing_else(
             assert not thread.is_alive(), thread.name
     started = set(psutil.Process().children(recursive=True)) - children
     assert not [p for p in started if "launch_server" in str(p.cmdline())]
+
+
+@pytest.fixture
+def three(tmp_path: Path) -> list[str]:
+    """The flag for a file of three long problems of the tiny suite."""
+    rows = map(json.loads, PROBLEMS["test"].read_text().splitlines())
+    long = sorted(rows, key=lambda row: -len(row["question"]))[:3]
+    file = tmp_path / "three.jsonl"
+    file.write_text("".join(json.dumps(row) + "\n" for row in long))
+    return ["--dataset", str(file)]
+
+
+def run_here(words: list[str], folder: Path) -> tuple[int, list[dict[str, Any]]]:
+    """The exit code of `sal run` in this process, and the rows."""
+    with pytest.raises(SystemExit) as end:
+        main(["run", *words, "--resume", str(folder)])
+    return int(end.value.code or 0), rows_of(folder)
+
+
+def test_a_cap_on_tokens_ends_a_problem_within_a_step(
+    urls: list[str],
+    three: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(hardware, "detect", lambda: CPU_ONLY)
+    words = ["best-of-n", "--budget", "4", *three, *urls]
+    _, free = run_here(words, tmp_path / "free")
+    capsys.readouterr()
+    code, rows = run_here([*words, "--max-problem-tokens", "60"], tmp_path / "capped")
+    assert code == 0
+    assert re.search(r"^\| capped +\| 3 of 3 problems ", capsys.readouterr().out, re.M)
+    for row, uncapped in zip(rows, free, strict=True):
+        # Each of the four ends with its present step; a token has a character or more.
+        step = 3 + max(len(step) for c in row["completions"] for step in c["steps"])
+        used, wanted = (r["usage"]["policy"]["completion_tokens"] for r in (row, uncapped))
+        assert 60 <= used < 60 + 4 * step < wanted
+        assert (row["capped"], uncapped["capped"]) == (True, False)
+        assert "length" in {c["finish"] for c in row["completions"]}
+    recipe = yaml.safe_load((tmp_path / "capped" / "recipe.yaml").read_text())
+    assert recipe["max_problem_tokens"] == 60
+    assert json.loads((tmp_path / "capped" / "summary.json").read_text())["capped"] == 3
+
+
+def test_what_was_found_before_a_cap_counts(
+    urls: list[str], three: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hardware, "detect", lambda: CPU_ONLY)
+    words = ["ab-mcts", "--budget", "16", "--max-problem-tokens", "300", *three, *urls]
+    code, rows = run_here(words, tmp_path / "found")
+    assert code == 0
+    for row in rows:
+        ended = [c for c in row["completions"] if c["finish"] == "eot"]
+        assert 1 <= len(ended) < 16
+        assert row["unspent"] >= 1
+        assert row["capped"]
+        assert row["chosen"]["weighted"] is not None
+    words = ["beam", "--budget", "4", "--max-problem-seconds", "1e-9", *three, *urls]
+    code, rows = run_here(words, tmp_path / "none")
+    assert code == 1
+    assert {row["error"] for row in rows} == {"no completion before a cap was reached"}
+    assert {row["unspent"] for row in rows} == {4}
 
 
 def test_a_killed_run_goes_on_and_searches_nothing_twice(

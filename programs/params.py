@@ -1,0 +1,57 @@
+"""The parameters that searches have in common; each states its own beside them, and its sources.
+
+A program needs none of these classes: whatever has their fields serves as well.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sal.programs import checks
+from sal.programs.problem import SEPARATOR
+from sal.strategies.aggregate import Aggregate
+
+
+@dataclass(frozen=True, slots=True)
+class SamplingParams:
+    """`budget` is N, the completions that may be sampled; `max_tokens` bounds each as a whole.
+
+    Temperature 0.8 is that of "Scaling test-time compute with open models" (Beeching et al.,
+    2024). A step ends with the `separator`.
+    """
+
+    budget: int = 16
+    temperature: float = 0.8
+    max_tokens: int = 2048
+    separator: str = SEPARATOR
+
+    def __post_init__(self) -> None:
+        checks.whole_number("budget", self.budget)
+        checks.sampling(self.temperature, self.max_tokens, self.separator)
+
+    @property
+    def live_states(self) -> int:
+        """The most threads that a run holds at a time, for admission control."""
+        return 1 + self.budget
+
+
+@dataclass(frozen=True, slots=True)
+class StepwiseParams(SamplingParams):
+    """Those of a search that goes on step by step, for `max_steps`, where the PRM says so.
+
+    `aggregate` makes one score of a path's step scores. 40 steps and the last step's score are
+    those of Snell et al. (arXiv 2408.03314) and of Beeching et al.
+    """
+
+    aggregate: Aggregate = "last"
+    max_steps: int = 40
+
+    def __post_init__(self) -> None:
+        SamplingParams.__post_init__(self)
+        checks.reduction(self.aggregate)
+        checks.whole_number("max_steps", self.max_steps)
+
+    @property
+    def live_states(self) -> int:
+        """Each of N paths, and the step that follows it."""
+        return 1 + 2 * self.budget
