@@ -66,7 +66,7 @@ class ReviseParams(BestOfNParams):
     @property
     def live_states(self) -> int:
         """The most threads that a run holds at a time, for admission control."""
-        return 1 + 4 * len(chain_lengths(self.budget, self.ratio))
+        return 1 + 3 * len(chain_lengths(self.budget, self.ratio))
 
 
 @function  # type: ignore[untyped-decorator]  # sglang has no types

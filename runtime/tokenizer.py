@@ -82,6 +82,8 @@ class Tokenizer:
         From the end of one turn, its end token included, to the start of the other. None if the
         model has no template, or none in which a reply stays as it is.
         """
+        if not self._template:
+            return None
         import jinja2
 
         said = [("user", "?"), ("assistant", _REPLY), ("user", request)]
