@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from sal.programs.trace import Finish
+from sal.programs.writing import Place
 from sal.strategies.aggregate import Aggregate, aggregate
 
 
@@ -16,7 +17,8 @@ class Candidate:
 
     `text` is the solution so far, `tokens` what it cost to generate; `scores` has one number per
     step in `steps`, or none where no verifier was asked; `ahead` has those of a rollout behind it.
-    `confidences` has one number per token, if it was written under a watch. The root has id `()`.
+    `confidences` has one number per token, if it was written under a watch. What the policy wrote
+    last stands in the state behind `begins`. The root has id `()`.
     """
 
     state: Any
@@ -28,6 +30,7 @@ class Candidate:
     tokens: int = 0
     confidences: tuple[float, ...] = ()
     ahead: tuple[float, ...] = ()
+    begins: Place = Place(0, 0)
 
     @property
     def open(self) -> bool:

@@ -201,16 +201,21 @@ class Search:
         how: Aggregate,
         answer_key: Callable[[str], str],
         weigh: Callable[[Candidate], float | None] | None = None,
+        *,
+        chained: bool = False,
     ) -> SearchResult:
         """Vote among the completions, and leave the result in the program's state.
 
         A vote weighs as much as the aggregate of its scores, or as `weigh` says: None for no vote.
+        If `chained`, what is below one child of the root is a chain: it has one weighted vote.
         """
         self.trace.phase = "voting"
         found = []
         for c in done:
             key = answer_key(c.text)
             completion = Completion(c.text, c.steps, c.scores, c.tokens, c.finish, key, c.id)
+            if chained:
+                completion = replace(completion, chain=c.id[0])
             if weigh is not None:
                 weight = weigh(c)
                 completion = replace(completion, weight=weight, filtered=weight is None)
@@ -220,6 +225,7 @@ class Search:
             [c.key for c in completions],
             [c.value(how) for c in completions],
             [c.votes for c in completions],
+            [c.chain for c in completions],
         )
         errors = tuple(reason for _, reason in sorted(self._errors))
         result = SearchResult(completions, chosen, self.trace, errors, self.unspent, self._cut)
@@ -299,6 +305,7 @@ class Search:
             parent.scores + scored.scores,
             parent.tokens + node.tokens,
             parent.confidences + node.confidences,
+            begins=writing.begins,
         )
 
     def _write(

@@ -23,6 +23,9 @@ class Node:
     A rollout, some steps that were written to judge their parent and then let go, is one node
     with `ROLLOUT` as its last index; it has no children.
 
+    A node below one that finished a completion, or truncated it, does not go on with it: it is the
+    next attempt in a chain of revisions (`sal.programs.revise`), a completion of its own.
+
     `text` has no trailing separator. `scores` holds one PRM score per step in the text: one for a
     step-wise search, one per step for a completion sampled whole or a rollout. `error` says why a
     node failed. `confidences` has a number per token, where a search asked for them
@@ -50,6 +53,7 @@ class Completion:
 
     `key` is the canonical answer that votes compare; "" when the text has no answer. `weight` is
     what its vote weighs, where that is not the aggregate of its scores; a `filtered` one has none.
+    Completions of one `chain` of revisions choose among themselves before they vote.
     """
 
     text: str
@@ -61,6 +65,7 @@ class Completion:
     node: tuple[int, ...] = ()
     weight: float | None = None
     filtered: bool = False
+    chain: int | None = None
 
     @property
     def votes(self) -> bool:

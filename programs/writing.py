@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from sal.programs.trace import Finish
 from sal.strategies.confidence import token_confidence
@@ -40,19 +40,44 @@ def fork(state: Any, width: int) -> list[Any]:
     return forks
 
 
+class Place(NamedTuple):
+    """A place in a state's text, counted in characters and in the token ids before it."""
+
+    chars: int
+    ids: int
+
+
+def without(state: Any, start: Place, end: Place) -> Any:
+    """A fork of `state` whose text lacks what stands from `start` to `end`.
+
+    The backend's token ids (its variable "token_ids": the ids of so many characters) lose the same
+    stretch, so that what stays is not tokenised again. It must cover both places, or not be there.
+    """
+    (shorter,) = fork(state, 1)
+    executor = shorter.stream_executor
+    executor.text_ = executor.text_[: start.chars] + executor.text_[end.chars :]
+    executor.fork_start_text_pos = len(executor.text_)
+    covered = executor.variables.get("token_ids")
+    if covered is not None:
+        ids, chars = covered
+        less = chars - (end.chars - start.chars)
+        executor.variables["token_ids"] = (ids[: start.ids] + ids[end.ids :], less)
+    return shorter
+
+
 class Writing:
     """What the policy wrote into one state since `start`, over one or more requests."""
 
     def __init__(self, state: Any, start: int) -> None:
         self._executor = state.stream_executor
-        self._start = start
+        self.begins = Place(start, 0)
         self.usage = Usage()
         self.token_ids: tuple[int, ...] = ()
         self.confidences: tuple[float, ...] = ()
 
     @property
     def text(self) -> str:
-        return str(self._executor.text_[self._start :])
+        return str(self._executor.text_[self.begins.chars :])
 
     def run(self, expression: Any) -> dict[str, Any]:
         """Execute a `gen` in this thread, so that a failure is raised here and nowhere else.
@@ -63,6 +88,8 @@ class Writing:
         self._executor._init_var_event(expression)
         self._executor._execute(expression)
         meta: dict[str, Any] = self._executor.meta_info[STEP]
+        if not self.usage.requests:
+            self.begins = Place(self.begins.chars, meta["prompt_tokens"])
         self.usage += Usage(
             prompt_tokens=meta["prompt_tokens"],
             cached_tokens=meta.get("cached_tokens") or 0,

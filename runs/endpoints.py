@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from sal.programs.problem import Problem
@@ -56,6 +57,15 @@ def check_family(recipe: Recipe) -> None:
         raise RunError(" ".join(str(error).split())) from error
 
 
+REVISE = (
+    "There may be a mistake in the solution above. Look for it. Then write the whole solution "
+    "again, from the first step to the final answer, in the same form."
+)
+"""Asks a chat model for a revision, whether or not there is a mistake (SCoRe, Kumar et al., arXiv
+2409.12917, asks so; to say that there is one makes models leave right answers, Huang et al., arXiv
+2310.01798)."""
+
+
 class RunEndpoints:
     """`servers`, entered, under `recipe`.
 
@@ -83,12 +93,14 @@ class RunEndpoints:
     def problem(self, question: Question) -> Problem:
         """With the policy's chat template where it has one; else the bare question."""
         tokenizer = self.backend.tokenizer
-        prompt = tokenizer.chat(question.text, self._system_prompt) if tokenizer else None
-        problem = Problem.of(Problem(question.text, question.id, prompt or ""))
+        bare = Problem(question.text, question.id)
         if tokenizer is None:
-            return problem
+            return Problem.of(bare)
+        prompt = tokenizer.chat(question.text, self._system_prompt) or ""
+        revision = tokenizer.between_replies(REVISE) or ""
+        problem = Problem.of(replace(bare, prompt=prompt, revision=revision))
         ids = tuple(tokenizer.encode(problem.prompt, special=True))
-        return Problem(problem.question, problem.id, problem.prompt, ids)
+        return replace(problem, prompt_ids=ids)
 
     def check(self) -> None:
         """A server of ours was restarted once before this; one of the user's is asked now."""

@@ -34,7 +34,12 @@ def judge(
     answers = [verdicts[c.text].answer or "" for c in found]
     keys = grader.cluster(answers)
     ended = [c.finish == "eot" for c in found]
-    chosen = elect(keys, [c.value(how) for c in found], [c.votes for c in found])
+    chosen = elect(
+        keys,
+        [c.value(how) for c in found],
+        [c.votes for c in found],
+        [c.chain for c in found],
+    )
     right = [verdicts[c.text].correct for c in found]
     correct: dict[Rule, bool] = {
         "naive": _right(right, chosen["naive"]),

@@ -87,6 +87,12 @@ STRATEGIES: dict[str, Strategy] = {
     "ets": Strategy(
         "sal.programs.ets", "ets", "EtsParams", "rebase that prunes what shares no prefix"
     ),
+    "revise": Strategy(
+        "sal.programs.revise",
+        "revise",
+        "ReviseParams",
+        "chains of solutions that revise each other",
+    ),
     "adaptive-best-of-n": Strategy(
         "sal.programs.adaptive_best_of_n",
         "adaptive_best_of_n",

@@ -16,6 +16,8 @@ _DATE = "26 Jul 2024"
 """Given to templates that put a date into the system prompt: the default of Llama 3.1's own, so
 that a prompt, and with it a run, is the same tomorrow."""
 
+_REPLY = "[the reply]"
+
 
 class Tokenizer:
     """Text to ids and back, as the model's AutoTokenizer does it."""
@@ -73,6 +75,24 @@ class Tokenizer:
         """The prompt for an assistant's turn on `question`; None if the model has no template."""
         messages = [{"role": "system", "content": system}] if system else []
         return self.render([*messages, {"role": "user", "content": question}])
+
+    def between_replies(self, request: str) -> str | None:
+        """What stands between an assistant's reply and the next one, if the user says `request`.
+
+        From the end of one turn, its end token included, to the start of the other. None if the
+        model has no template, or none in which a reply stays as it is.
+        """
+        if not self._template:
+            return None
+        import jinja2
+
+        said = [("user", "?"), ("assistant", _REPLY), ("user", request)]
+        try:
+            text = self.render([{"role": role, "content": content} for role, content in said])
+        except jinja2.TemplateError:
+            return None
+        _, found, behind = (text or "").partition(_REPLY)
+        return behind if found else None
 
     def render(self, messages: list[dict[str, str]], *, reply: bool = True) -> str | None:
         """`messages` in the model's template, opening a `reply` or not; None without a template."""

@@ -56,14 +56,47 @@ def majority(keys: Sequence[str]) -> int | None:
     return None if winner is None else groups[winner][0]
 
 
+def hierarchical(
+    keys: Sequence[str], scores: Sequence[float], chains: Sequence[int | None]
+) -> int | None:
+    """First within each chain, then across chains (Snell et al., arXiv 2408.03314, figure 5).
+
+    Both times by `weighted`. With a_i and s_i the answer and the score of completion i, chain c
+    puts up i(c), the best completion of the answer a that maximises the sum of s_i over i in c
+    with a_i = a. The winner maximises the sum of s_i(c) over the chains c with a_i(c) = a; a chain
+    weighs as much there as what it puts up, however long it is.
+
+    A completion whose chain is None is a chain of its own; if all are, this is `weighted`, as it
+    is for a single chain. Returns the index of the answer's best completion among those put up.
+    """
+    members: dict[object, list[int]] = defaultdict(list)
+    for i, chain in enumerate(chains):
+        members[(i,) if chain is None else chain].append(i)
+
+    def lead(group: Sequence[int]) -> list[int]:
+        """Which of these wins, if any."""
+        winner = weighted([keys[i] for i in group], [scores[i] for i in group])
+        return [] if winner is None else [group[winner]]
+
+    put_up = sorted(i for group in members.values() for i in lead(group))
+    return next(iter(lead(put_up)), None)
+
+
 def elect(
-    keys: Sequence[str], scores: Sequence[float], ended: Sequence[bool]
+    keys: Sequence[str],
+    scores: Sequence[float],
+    ended: Sequence[bool],
+    chains: Sequence[int | None] | None = None,
 ) -> dict[str, int | None]:
-    """The choice of every rule; completions with `ended[i]` false (truncated) do not vote."""
+    """The choice of every rule; completions with `ended[i]` false (truncated) do not vote.
+
+    Where there are `chains`, the weighted vote is `hierarchical`; the best score is the same in
+    either order, and the majority counts every completion alike.
+    """
     voting = [key if end else "" for key, end in zip(keys, ended, strict=True)]
     return {
         "naive": naive(voting, scores),
-        "weighted": weighted(voting, scores),
+        "weighted": hierarchical(voting, scores, chains or [None] * len(voting)),
         "majority": majority(voting),
     }
 

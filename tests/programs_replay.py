@@ -51,7 +51,7 @@ class Replay(BaseBackend):
         node: Node = self._current.node
         if node.error:
             raise RuntimeError(node.error)
-        return Scored(node.scores)
+        return Scored(node.scores[-len(steps) :])  # those before were said of an equal node
 
 
 class Improvised(BaseBackend):

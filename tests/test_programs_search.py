@@ -28,12 +28,13 @@ from sal.programs.mcts import MctsParams, mcts
 from sal.programs.particle import ParticleParams, particle
 from sal.programs.problem import Problem
 from sal.programs.rebase import RebaseParams, rebase
+from sal.programs.revise import ReviseParams, revise
 from sal.programs.scores import Scores
 from sal.programs.trace import ROLLOUT, Trace
 from sal.programs.writing import fork
 from sal.runtime.errors import Unreachable
 
-WHOLE = (best_of_n, adaptive_best_of_n, deepconf)
+WHOLE = (best_of_n, adaptive_best_of_n, deepconf, revise)
 """These write a solution in one node."""
 
 BOTH_STOPS = pytest.mark.parametrize("keeps_stop", [True, False], ids=["pooled", "stock"])
@@ -287,6 +288,7 @@ class TestDvts:
         (particle, ParticleParams(budget=2)),
         (mcts, MctsParams(budget=2)),
         (ab_mcts, AbMctsParams(budget=2, in_flight=2)),
+        (revise, ReviseParams(budget=2, ratio=0.5)),
     ],
     ids=[
         "best_of_n",
@@ -301,6 +303,7 @@ class TestDvts:
         "particle",
         "mcts",
         "ab_mcts",
+        "revise",
     ],
 )
 class TestEverySearch:

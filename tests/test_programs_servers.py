@@ -23,6 +23,7 @@ from sal.programs.mcts import MctsParams, mcts
 from sal.programs.particle import ParticleParams, particle
 from sal.programs.problem import Problem
 from sal.programs.rebase import RebaseParams, rebase
+from sal.programs.revise import ReviseParams, revise
 from sal.programs.trace import ROLLOUT
 from sal.runtime.backend import PooledBackend
 from sal.runtime.client import Engine
@@ -49,6 +50,7 @@ SEARCHES = pytest.mark.parametrize(
         (particle, ParticleParams(budget=4, max_tokens=CAP)),
         (mcts, MctsParams(budget=4, width=2, in_flight=2, max_tokens=CAP)),
         (ab_mcts, AbMctsParams(budget=4, in_flight=2, max_tokens=CAP)),
+        (revise, ReviseParams(budget=6, context=1, max_tokens=CAP)),
     ],
     ids=[
         "best_of_n",
@@ -63,6 +65,7 @@ SEARCHES = pytest.mark.parametrize(
         "particle",
         "mcts",
         "ab_mcts",
+        "revise",
     ],
 )
 
@@ -97,6 +100,17 @@ def test_a_search_runs_unchanged_on_either_backend(
         assert 0 < completion.tokens <= CAP
         path = [n for n in result.trace.nodes if n.id == completion.node[: len(n.id)]]
         path.sort(key=lambda n: len(n.id))
+        # A revision starts anew below what it revises.
+        path = path[
+            max(
+                (
+                    i
+                    for i, n in enumerate(path, 1)
+                    if n.id != completion.node and n.finish != "separator"
+                ),
+                default=0,
+            ) :
+        ]
         assert "\n\n".join(n.text for n in path if n.text).split() == completion.text.split()
     assert all(
         "\n\n" not in n.text
@@ -147,6 +161,46 @@ def test_what_a_search_forks_comes_from_the_cache(policy: Engine, verifier: Caus
     # All but the last token of every prompt that was seen before, in the policy and in the PRM.
     assert trace.policy.cached_tokens > 0.8 * trace.policy.prompt_tokens
     assert trace.prm.cached_tokens > 0.5 * trace.prm.prompt_tokens
+
+
+@pytest.mark.parametrize("context", [7, 2], ids=["growing", "sliding"])
+def test_a_revision_is_written_behind_the_ids_of_what_it_revises(
+    policy_server: str, verifier: CausalVerifier, context: int
+) -> None:
+    """Nothing that the policy wrote is tokenised again, nor prefilled while it stays in place."""
+    asked: list[tuple[list[int], dict[str, Any]]] = []
+
+    class Recording(Engine):
+        def generate(self, payload: dict[str, Any]) -> dict[str, Any]:
+            reply = super().generate(payload)
+            asked.append((list(payload["input_ids"]), reply))
+            return reply
+
+    problem = Problem.of(QUESTION.replace("p", "k"))
+    params = ReviseParams(budget=7, ratio=1e9, context=context, max_tokens=CAP)
+    with Recording(policy_server) as engine:
+        backend = PooledBackend(engine)
+        result = revise.run(problem, params=params, verifier=verifier, backend=backend)["result"]
+        tokenizer = backend.tokenizer
+    assert tokenizer is not None
+    assert result.errors == ()
+    prompt = tokenizer.encode(problem.prompt, special=True)
+    request = tokenizer.encode(problem.revision)
+    view: list[list[int]] = []
+    known: list[int] = []
+    for (ids, reply), completion in zip(asked, result.completions, strict=True):
+        assert ids == prompt + [i for attempt in view for i in attempt + request]
+        if ids[: len(known)] == known:  # the window did not slide
+            assert reply["meta_info"]["cached_tokens"] >= min(len(known), len(ids) - 1)
+        else:
+            assert len(view) == context == 2
+            assert reply["meta_info"]["cached_tokens"] >= len(prompt)
+        if completion.finish == "eot":
+            written = reply["output_ids"][:-1]  # without the end of text
+            view = [*view, written][-context:]
+            known = ids + written
+    assert len(view) == min(context, sum(c.finish == "eot" for c in result.completions))
+    assert len(view) > 1
 
 
 def test_token_ids_are_those_of_the_text(policy: Engine, verifier: CausalVerifier) -> None:

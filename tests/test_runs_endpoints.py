@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from runs_examples import recipe
 
-from sal.runs.endpoints import RunEndpoints
+from sal.runs.endpoints import REVISE, RunEndpoints
 from sal.runs.problems import Question
 from sal.runtime.plan import Plan
 from sal.runtime.registry import Registry
@@ -57,8 +57,11 @@ def test_a_policy_with_a_chat_template_gets_it(
         endpoints = RunEndpoints(servers, recipe(prm=None, system_prompt=system_prompt))
         assert QUESTION.text in endpoints.problem(QUESTION).prompt
         assert "Think." not in endpoints.problem(QUESTION).prompt  # the tiny policy has none
+        assert endpoints.problem(QUESTION).revision == f"\n\n{QUESTION.text}\n\n"
         endpoints.backend.tokenizer = with_template
-        assert endpoints.problem(QUESTION).prompt == prompt
+        problem = endpoints.problem(QUESTION)
+        assert problem.prompt == prompt
+        assert problem.revision == f"</assistant><user>{REVISE}</user><assistant>"
 
 
 def test_the_policys_server_says_how_much_it_runs_at_a_time(

@@ -277,6 +277,26 @@ def test_a_search_weighs_and_filters_its_own_votes() -> None:
     assert ResultRow.from_json(json.loads(json.dumps(judged.as_json()))) == judged
 
 
+def test_chains_choose_within_themselves_first_by_the_graders_answers() -> None:
+    """Chain 0 puts up 1/2 = 0.5 with a score of 0.5; 8 has more weight in all, but less there."""
+    completions = (
+        replace(completion("\\frac{1}{2}", 0.5), chain=0),
+        replace(completion("0.5", 0.4), chain=0),
+        replace(completion("8", 0.8), chain=0),
+        replace(completion("8", 0.3), chain=1),
+    )
+    judged = judge(
+        Question("q", "?", "0.5"),
+        found(Trace(), *completions),
+        (COST, Usage()),
+        2.0,
+        grader=Grader(),
+        how="last",
+    )
+    assert judged.chosen == {"naive": 2, "weighted": 0, "majority": judged.chosen["majority"]}
+    assert judged.correct["weighted"]
+
+
 def test_progress_counts_earlier_rows_but_not_their_cost() -> None:
     progress = Progress(4, [row("a"), row("b", correct=False)])
     snapshot = progress.snapshot()

@@ -73,6 +73,39 @@ def test_prompts_and_chats_equal_transformers(folder: Path) -> None:
         assert ours.chat("2 + 2?", system) == expected
 
 
+def test_what_stands_between_replies_is_the_templates_own(folder: Path) -> None:
+    from transformers import AutoTokenizer
+
+    ours, theirs = Tokenizer.load(str(folder)), AutoTokenizer.from_pretrained(folder)
+    assert ours is not None
+    messages = [{"role": "user", "content": "2 + 2?"}]
+    prompt = ours.chat("2 + 2?")
+    between = ours.between_replies("Again.")
+    assert between == "<eos>\n<|user|>Again.<eos>\n26 Jul 2024<|assistant|>"
+    messages += [{"role": "assistant", "content": "5"}, {"role": "user", "content": "Again."}]
+    expected = theirs.apply_chat_template(
+        messages, tokenize=False, add_generation_prompt=True, date_string="26 Jul 2024"
+    )
+    # This template has the date before every reply; all else is the conversation's own text.
+    assert f"{prompt}5{between}".replace("26 Jul 2024", "", 1) == expected
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        "{% for m in messages if m.role == 'user' %}{{ m.content }}{% endfor %}",
+        "{% for m in messages %}{{ m.content | upper }}{% endfor %}",
+        "{% if messages | length > 2 %}{{ raise_exception('one turn') }}{% endif %}",
+    ],
+    ids=["without replies", "changed replies", "one turn"],
+)
+def test_a_template_that_shows_no_reply(folder: Path, template: str) -> None:
+    (folder / "chat_template.jinja").write_text(template)
+    tokenizer = Tokenizer.load(str(folder))
+    assert tokenizer is not None
+    assert tokenizer.between_replies("Again.") is None
+
+
 def test_a_rendered_chat_gets_no_second_bos(folder: Path) -> None:
     tokenizer = Tokenizer.load(str(folder))
     assert tokenizer is not None
@@ -88,6 +121,7 @@ def test_no_template_no_chat(folder: Path) -> None:
     tokenizer = Tokenizer.load(str(folder))
     assert tokenizer is not None
     assert tokenizer.chat("2 + 2?") is None
+    assert tokenizer.between_replies("Again.") is None
 
 
 def test_no_tokenizer_file_no_tokenizer(tmp_path: Path) -> None:

@@ -66,11 +66,15 @@ class TestEveryStrategy:
         assert all(result.chosen[rule] is not None for rule in RULES)
         ids = [node.id for node in result.trace.nodes]
         assert len(set(ids)) == len(ids)
+        own = {completion.node: completion for completion in result.completions}
+        texts = {node.id: node.text for node in result.trace.nodes}
         for completion in result.completions:
-            # what is finished is never extended
-            assert not any(
-                i != completion.node and i[: len(completion.node)] == completion.node for i in ids
-            )
+            # What is finished is never extended; only a revision comes below it, a completion
+            # of its own that holds nothing of it.
+            below = {i for i in ids if i[: len(completion.node)] == completion.node != i}
+            assert not below or strategy.program_name == "revise"
+            assert below <= own.keys()
+            assert all(own[i].text == texts[i] for i in below)
 
     def test_it_needs_no_more_than_it_says(self, strategy: Strategy) -> None:
         verifier = Improvising() if strategy.needs_prm else None

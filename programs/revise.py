@@ -1,0 +1,140 @@
+"""Sequential revisions (Snell et al., arXiv 2408.03314, section 6): attempts that see the earlier.
+
+N attempts are C chains of L, in parallel and one after the other; their ratio L / C is chosen.
+
+1. Sample the first attempt of every chain.
+2. Revise: in each chain, put the question once more behind the latest attempts and sample the
+   next. Up to four are in view, the most recent ones; chains know nothing of each other.
+3. Choose the best attempt within each chain, then among these, both times by the weighted vote
+   (`sal.strategies.voting.hierarchical`).
+
+While all attempts are in view a chain is one growing text, of which only the request to revise is
+prefilled. Beyond that the window slides: the prompt is shared, what stays in view is read again.
+
+An attempt is a node of its own, the child of the one before it: the third of chain c has the id
+(c, 0, 0). What ended is never extended; its child is a new completion, with its own text, steps,
+scores and tokens. The PRM is shown the question and that attempt alone.
+
+What differs. The paper's verifier was trained on revisions and sees the earlier attempts too; a
+PRM was trained on single solutions, so that is what it gets. The paper's policy was trained to
+revise; one that was not may only repeat itself. What a chain puts up weighs its own score in the
+second vote; the paper does not say. A truncated attempt is nothing that the policy was taught to
+revise: it counts, but is not shown, and the next attempt sees what it saw. One that failed ends
+its chain, and the rest of it is unspent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import Any
+
+from sglang.lang.api import function
+
+from sal.programs import checks
+from sal.programs.best_of_n import BestOfNParams
+from sal.programs.candidate import Candidate
+from sal.programs.caps import Caps
+from sal.programs.expand import Search, settle
+from sal.programs.problem import Problem
+from sal.programs.trace import SearchResult, Trace
+from sal.programs.writing import Place, fork, without
+from sal.strategies.answers import last_boxed
+from sal.strategies.revisions import chain_lengths
+from sal.verifiers.interface import Verifier
+
+
+@dataclass(frozen=True, slots=True)
+class ReviseParams(BestOfNParams):
+    """Those of Best-of-N; `ratio` is sequential : parallel, `context` the attempts in view.
+
+    The paper's context is 4 (section 6.1). It has no one ratio: the easier the question, the more
+    sequential is best, and beyond the easy ones something between the extremes (section 6.2). 1 is
+    the middle: sqrt(N) chains of sqrt(N). A ratio of N is one chain, 1/N is Best-of-N.
+    `max_tokens` bounds an attempt.
+    """
+
+    ratio: float = 1.0
+    context: int = 4
+
+    def __post_init__(self) -> None:
+        BestOfNParams.__post_init__(self)
+        checks.positive("ratio", self.ratio)
+        checks.whole_number("context", self.context)
+
+    @property
+    def live_states(self) -> int:
+        """The most threads that a run holds at a time, for admission control."""
+        return 1 + 3 * len(chain_lengths(self.budget, self.ratio))
+
+
+@function  # type: ignore[untyped-decorator]  # sglang has no types
+def revise(
+    s: Any,
+    problem: str | Problem,
+    *,
+    params: ReviseParams,
+    verifier: Verifier,
+    answer_key: Callable[[str], str] = last_boxed,
+    seed: int = 0,
+    trace: Trace | None = None,
+    caps: Caps = Caps(),
+) -> SearchResult:
+    """Search one problem; what is left in the state is that of `best_of_n`.
+
+    The completions are in the order of their chains, and within one in that of its attempts.
+    """
+    with Search(s, problem, params, verifier, seed, trace, caps) as search:
+        lengths = chain_lengths(params.budget, params.ratio)
+
+        def grow(first: list[Future[Candidate]]) -> list[Candidate]:
+            """A chain from its first attempt to its last; returns all of them."""
+            attempts = settle(first)
+            view = View(search.root.state, search.problem.revision, params.context)
+            for _ in range(1, lengths[attempts[0].id[0]]):
+                if attempts[-1].finish == "error":
+                    break
+                if attempts[-1].finish == "eot":
+                    view.show(attempts[-1])
+                next_to = Candidate(view.state, attempts[-1].id)
+                revised = settle(search.start(next_to, 1, whole=True))
+                if not revised:  # a cap: what is finished stays found
+                    break
+                attempts += revised
+            return attempts
+
+        # Sample the first attempts
+        search.trace.phase = "first attempts"
+        first = search.start(search.root, len(lengths), whole=True)
+
+        # Revise
+        search.trace.phase = "revising"
+        attempts = search.concurrently(grow, [[chain] for chain in first])
+        search.unspent = params.budget - len(attempts)
+
+        # Choose
+        done = (c for c in attempts if c.done)
+        return search.conclude(done, params.aggregate, answer_key, chained=True)
+
+
+class View:
+    """What the policy has before it when it writes the next attempt of a chain."""
+
+    def __init__(self, root: Any, request: str, most: int) -> None:
+        self.state = root
+        self._request = request
+        self._most = most
+        self._begins: list[Place] = []
+
+    def show(self, attempt: Candidate) -> None:
+        """Go on behind `attempt`, which was written here, with `most` attempts at most in view."""
+        self._begins.append(attempt.begins)
+        if len(self._begins) > self._most:
+            oldest, second, *_ = self._begins
+            self.state = without(attempt.state, oldest, second)
+            chars, ids = second.chars - oldest.chars, second.ids - oldest.ids
+            self._begins = [Place(b.chars - chars, b.ids - ids) for b in self._begins[1:]]
+        else:
+            (self.state,) = fork(attempt.state, 1)
+        self.state += self._request
