@@ -164,6 +164,7 @@ class Bench:
 
 def start_servers(servers: Sequence[Server], console: Console) -> None:
     """Start the servers, telling how far each one is."""
+    console.print("starting the servers")
     said: dict[str, str] = {}
     with console.status("starting the servers") as line:
 

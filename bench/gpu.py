@@ -93,7 +93,10 @@ class Results:
             if saved["about"] == json.loads(json.dumps(about)):
                 results.done = saved["done"]
                 results.rounds = saved["rounds"]
-                results.projected = {s: Measured(**m) for s, m in saved["projection"].items()}
+                results.projected = {
+                    strategy: Measured.from_json(row)
+                    for strategy, row in saved["projection"].items()
+                }
         return results
 
     def save(self, part: Part, rounds: Mapping[str, Mapping[str, list[float]]]) -> None:
@@ -102,11 +105,10 @@ class Results:
         self.rounds = {figure: dict(values) for figure, values in rounds.items()}
         if self.path is None:
             return
-        hours = {s: {**m.as_json(), "hours": round(m.hours, 3)} for s, m in self.projected.items()}
         content = {
             "about": self.about,
             "done": self.done,
-            "projection": hours,
+            "projection": {s: measured.as_json() for s, measured in self.projected.items()},
             "rounds": self.rounds,
         }
         new = self.path.with_suffix(".new")

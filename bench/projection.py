@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from rich.table import Table
@@ -52,7 +52,12 @@ class Measured:
         return self.seconds / self.problems * BUDGET / self.budget * PROBLEMS / 3600
 
     def as_json(self) -> dict[str, Any]:
-        return asdict(self)
+        return {**asdict(self), "hours": round(self.hours, 3)}
+
+    @classmethod
+    def from_json(cls, row: Mapping[str, Any]) -> Measured:
+        """What `as_json` gave."""
+        return cls(**{field.name: row[field.name] for field in fields(cls)})
 
 
 def table(measured: Mapping[str, Measured], machine: str, *, real: bool) -> Table:
