@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import os
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -165,6 +165,11 @@ def size_of(model: str) -> ModelSize:
 
 
 def _serving(spec: ServerSpec) -> ServerSpec:
-    paths: Sequence[str] = [p for p in (spec.env.get("PYTHONPATH"), str(ROOT)) if p]
-    env = {"SGLANG_EXTERNAL_MODEL_PACKAGE": SERVED, "PYTHONPATH": ":".join(paths)}
+    paths = [p for p in (spec.env.get("PYTHONPATH"), str(ROOT)) if p]
+    env = {
+        "SGLANG_EXTERNAL_MODEL_PACKAGE": SERVED,
+        "PYTHONPATH": os.pathsep.join(paths),
+        # Whole prompts' logprobs over 128,256 ids fill a GPU; SGLang's default from 0.5.22 on.
+        "SGLANG_ENABLE_LOGITS_PROCESSER_CHUNK": "1",
+    }
     return replace(spec, env={**spec.env, **env})
