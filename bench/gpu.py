@@ -76,21 +76,25 @@ def on_cpu() -> Setting:
 
 @dataclass(slots=True)
 class Results:
-    """What is measured so far; `path` is written after each part, unless it is None."""
+    """What is measured so far; `path` is written after each part, unless it is None.
+
+    `complete` once nothing is owed: a later run then measures all anew.
+    """
 
     path: Path | None
     about: dict[str, Any]
     done: list[str] = field(default_factory=list)
     rounds: dict[str, dict[str, list[float]]] = field(default_factory=dict)
     projected: dict[str, Measured] = field(default_factory=dict)
+    complete: bool = False
 
     @classmethod
     def resume(cls, path: Path | None, about: dict[str, Any]) -> Results:
-        """What `path` holds, if it is of the same machine, versions and size."""
+        """What `path` holds, if it is of the same machine, versions and size, and incomplete."""
         results = cls(path, about)
         if path is not None and path.exists():
             saved = json.loads(path.read_text())
-            if saved["about"] == json.loads(json.dumps(about)):
+            if saved["about"] == json.loads(json.dumps(about)) and not saved["complete"]:
                 results.done = saved["done"]
                 results.rounds = saved["rounds"]
                 results.projected = {
@@ -99,14 +103,19 @@ class Results:
                 }
         return results
 
-    def save(self, part: Part, rounds: Mapping[str, Mapping[str, list[float]]]) -> None:
+    def add(self, part: Part, rounds: Mapping[str, Mapping[str, list[float]]]) -> None:
         """Keep what there is after `part`."""
         self.done.append(part.name)
         self.rounds = {figure: dict(values) for figure, values in rounds.items()}
+        self.save()
+
+    def save(self) -> None:
+        """Write all of it, or leave what was there."""
         if self.path is None:
             return
         content = {
             "about": self.about,
+            "complete": self.complete,
             "done": self.done,
             "projection": {s: measured.as_json() for s, measured in self.projected.items()},
             "rounds": self.rounds,
@@ -148,9 +157,11 @@ def measure(setting: Setting, hardware: Hardware, results: Results, console: Con
                 ]
                 parts += bench.parts()
                 owed = [part for part in parts if part.name not in results.done]
-                run(owed, console, after=lambda part: results.save(part, bench.rounds))
+                run(owed, console, after=lambda part: results.add(part, bench.rounds))
         finally:
             stop_all(servers)
+    results.complete = True
+    results.save()
 
 
 def write_problems(path: Path, number: int, lengths: Lengths, vocabulary: Vocabulary) -> None:

@@ -170,12 +170,15 @@ class TestParts:
         results = gpu.Results.resume(path, about)
         results.projected["beam"] = Measured(1, 2, 3, 4.0, 5, 6)
         done = parts.Part("round 1", "beam", lambda: None)
-        results.save(done, {"engine share": {"beam": [0.5]}})
+        results.add(done, {"engine share": {"beam": [0.5]}})
         again = gpu.Results.resume(path, about)
         assert again.done == ["round 1"]
         assert again.projected == results.projected
         assert again.rounds == {"engine share": {"beam": [0.5]}}
         assert gpu.Results.resume(path, {"machine": "another"}).done == []
+        again.complete = True
+        again.save()
+        assert gpu.Results.resume(path, about).done == []
 
 
 @pytest.mark.servers
