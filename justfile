@@ -43,3 +43,7 @@ train-tiny *ARGS: setup
 # how fast searches are, as ratios measured in one run; `just bench full` takes longer
 bench *ARGS: setup
     {{ bin }}/python -m bench {{ ARGS }}
+
+# the same on a GPU, with random weights of 1B and 8B, and the hours of MATH-500 (tiny on a CPU)
+bench-gpu: setup
+    {{ bin }}/python -m bench.gpu

@@ -10,6 +10,7 @@ import time
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from statistics import median
@@ -19,13 +20,13 @@ from rich.console import Console
 from rich.table import Table
 
 from bench import lockstep, ours, replay, stock
+from bench.parts import Part, run
 from sal.runtime.client import Engine
 from sal.runtime.default_models import default_models
 from sal.runtime.hardware import detect
 from sal.runtime.launch import Server, start_all, stop_all
 from sal.runtime.plan import make_plan
 from sal.runtime.tokenizer import Tokenizer
-from sal.tiny.paths import POLICY, PROBLEMS
 from sal.verifiers.family import load_verifier
 
 RESULTS = Path(__file__).with_name("results.json")
@@ -54,21 +55,45 @@ SIZES = {
 class Bench:
     """Measures on two servers and remembers every round: `rounds[figure][strategy]`."""
 
-    def __init__(self, policy: Engine, prm: Engine, size: Size, console: Console) -> None:
+    def __init__(
+        self,
+        policy: Engine,
+        prm: Engine,
+        size: Size,
+        console: Console,
+        suite: ours.Suite = ours.TINY_SUITE,
+    ) -> None:
         self.policy, self.prm, self.size, self.console = policy, prm, size, console
+        self.suite = suite
         self.verifier = load_verifier(prm)
-        tokenizer = Tokenizer.load(str(POLICY))
+        tokenizer = Tokenizer.load(str(suite.policy))
         if tokenizer is None:
-            raise SystemExit("this checkout has no tiny weights")
+            raise SystemExit(f"{suite.policy} holds no tokenizer")
         self.tokenizer = tokenizer
-        lines = PROBLEMS["test"].read_text().splitlines()
-        self.rows = [json.loads(line) for line in lines[: size.problems]]
+        self.rows = suite.rows(size.problems)
         self.rounds: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
+
+    def parts(self) -> list[Part]:
+        """Every figure, `size.rounds` times, interleaved."""
+        made = []
+        for number in range(1, self.size.rounds + 1):
+            for strategy in STRATEGIES:
+                name = f"round {number} of {self.size.rounds}: {strategy}"
+                made += [
+                    Part(name, strategy, partial(self.round, strategy)),
+                    Part(f"{name}, growth", f"{strategy}, growth", partial(self.growth, strategy)),
+                ]
+            made.append(Part(f"round {number} of {self.size.rounds}: start", "start", self.start))
+        return made
+
+    def search(self, strategy: str, problems: int, budget: int) -> ours.Searched:
+        """`sal run` on the suite."""
+        return ours.search(self.policy, self.prm, strategy, problems, budget, self.suite)
 
     def round(self, strategy: str) -> None:
         """Ours, its replay, lockstep, and the stock frontend, one after the other."""
         size = self.size
-        searched = ours.search(self.policy, self.prm, strategy, size.problems, size.budget)
+        searched = self.search(strategy, size.problems, size.budget)
         asked = replay.requests(searched, self.tokenizer, self.verifier.family)
         alone = replay.replay(self.policy, self.prm, asked)
         keep = self._keeper(strategy)
@@ -99,7 +124,7 @@ class Bench:
         size, keep = self.size, self._keeper(strategy)
 
         def per_completion(problems: int, budget: int) -> tuple[float, ours.Searched]:
-            searched = ours.search(self.policy, self.prm, strategy, problems, budget)
+            searched = self.search(strategy, problems, budget)
             return searched.seconds / searched.completions, searched
 
         narrow, _ = per_completion(size.few, size.narrow)
@@ -113,7 +138,7 @@ class Bench:
     def start(self) -> None:
         """A warm `sal run greedy --limit 1`, against one bare request; the CPU of `sal --help`."""
         keep = self._keeper("greedy")
-        searched = ours.search(self.policy, self.prm, "greedy", 1, 1)
+        searched = self.search("greedy", 1, 1)
         body = {"text": self.rows[0]["question"] + "\n\n", "sampling_params": {"temperature": 0}}
         began = time.monotonic()
         subprocess.run(
@@ -137,6 +162,19 @@ class Bench:
         return float(sum(right) / len(right))
 
 
+def start_servers(servers: Sequence[Server], console: Console) -> None:
+    """Start the servers, telling how far each one is."""
+    console.print("starting the servers")
+    said: dict[str, str] = {}
+    with console.status("starting the servers") as line:
+
+        def on_status(role: str, text: str) -> None:
+            said[role] = text
+            line.update(", ".join(f"{role}: {text}" for role, text in said.items()))
+
+        start_all(servers, on_status)
+
+
 def _cpu_of(words: list[str]) -> float:
     import resource
 
@@ -156,17 +194,11 @@ def main(arguments: list[str]) -> int:
     with tempfile.TemporaryDirectory() as logs:
         plan = make_plan(detect(), *default_models(None, None))
         servers = [Server(spec, Path(logs)) for spec in plan.servers.values()]
-        console.print("starting the servers")
-        start_all(servers)
+        start_servers(servers, console)
         try:
             with Engine(servers[0].url) as policy, Engine(servers[1].url) as prm:
                 bench = Bench(policy, prm, size, console)
-                for number in range(size.rounds):
-                    for strategy in STRATEGIES:
-                        console.rule(f"round {number + 1} of {size.rounds}: {strategy}")
-                        bench.round(strategy)
-                        bench.growth(strategy)
-                    bench.start()
+                run(bench.parts(), console)
         finally:
             stop_all(servers)
     RESULTS.write_text(

@@ -14,7 +14,9 @@ from typing import Any
 
 import psutil
 
+from sal.runs.problems import TINY
 from sal.runtime.client import Engine
+from sal.tiny.paths import POLICY, PROBLEMS
 
 SAL = Path(sys.executable).with_name("sal")
 LOOK_S = 0.1
@@ -55,12 +57,37 @@ class Searched:
         return dict(self.summary["accuracy"]["weighted"])
 
 
-def search(policy: Engine, prm: Engine, strategy: str, problems: int, budget: int) -> Searched:
-    """Run `strategy` on the first `problems` of the tiny suite, from cold caches."""
+@dataclass(frozen=True, slots=True)
+class Suite:
+    """What is searched: the policy's tokenizer folder, and a file of problems ("id", "question",
+    "answer"). `dataset` is how `sal run` calls that file."""
+
+    policy: Path
+    problems: Path
+    dataset: str
+
+    def rows(self, limit: int) -> list[dict[str, str]]:
+        """The first problems."""
+        return [json.loads(line) for line in self.problems.read_text().splitlines()[:limit]]
+
+
+TINY_SUITE = Suite(POLICY, PROBLEMS["test"], TINY)
+
+
+def search(
+    policy: Engine,
+    prm: Engine,
+    strategy: str,
+    problems: int,
+    budget: int,
+    suite: Suite = TINY_SUITE,
+) -> Searched:
+    """Run `strategy` on the first `problems` of `suite`, from cold caches."""
     flush(policy, prm)
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "run"
         words = [str(SAL), "run", strategy, "--limit", str(problems), "--out", str(out)]
+        words += ["--dataset", suite.dataset]
         words += ["--policy", policy.url, "--prm", prm.url, "--display", "none", "--json"]
         if strategy != "greedy":
             words += ["--budget", str(budget)]

@@ -198,12 +198,20 @@ def end_group(pid: int, wait: Callable[[float], object] | None = None) -> None:
 
 
 def answers(url: str) -> bool:
-    """Whether a server there takes requests. Generates nothing, unlike SGLang's /health."""
-    try:
-        with urllib.request.urlopen(f"{url}/ready", timeout=2) as reply:  # noqa: S310
-            return bool(reply.status == 200)
-    except (urllib.error.URLError, OSError, ValueError):
-        return False
+    """Whether a server there takes requests.
+
+    /ready generates nothing, unlike /health, which alone tells it before SGLang 0.5.22.
+    """
+    for path in ("/ready", "/health"):
+        try:
+            with urllib.request.urlopen(url + path, timeout=5) as reply:  # noqa: S310
+                return bool(reply.status == 200)
+        except urllib.error.HTTPError as error:
+            if error.code != 404:
+                return False
+        except (urllib.error.URLError, OSError, ValueError):
+            return False
+    return False
 
 
 def free_port() -> int:
