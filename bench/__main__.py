@@ -19,7 +19,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from bench import lockstep, ours, replay, stock
+from bench import lockstep, ours, replay, stock, switched
 from bench.parts import Part, run
 from sal.runtime.client import Engine
 from sal.runtime.default_models import default_models
@@ -186,36 +186,58 @@ def _cpu_of(words: list[str]) -> float:
 
 def main(arguments: list[str]) -> int:
     name = arguments[0] if arguments else "quick"
-    if name not in SIZES:
-        print(f"bench takes one of {', '.join(SIZES)}, not {name!r}", file=sys.stderr)
+    if name not in (*SIZES, "without"):
+        print(f"bench takes one of {', '.join(SIZES)}, without; not {name!r}", file=sys.stderr)
         return 2
-    size, console = SIZES[name], Console(stderr=True)
-    began = time.monotonic()
+    console = Console(stderr=True)
     with tempfile.TemporaryDirectory() as logs:
         plan = make_plan(detect(), *default_models(None, None))
-        servers = [Server(spec, Path(logs)) for spec in plan.servers.values()]
+        if name == "without":
+            servers = switched.servers(plan, logs)
+        else:
+            servers = [Server(spec, Path(logs)) for spec in plan.servers.values()]
         start_servers(servers, console)
         try:
-            with Engine(servers[0].url) as policy, Engine(servers[1].url) as prm:
-                bench = Bench(policy, prm, size, console)
-                run(bench.parts(), console)
+            made = without(servers, console) if name == "without" else size(name, servers, console)
         finally:
             stop_all(servers)
-    RESULTS.write_text(
-        json.dumps(
-            {
-                "size": {"name": name, **asdict(size)},
-                "machine": ours.machine(),
-                "versions": {p: version(p) for p in ("sal-sglang", "sglang", "torch")},
-                "seconds": round(time.monotonic() - began),
-                "rounds": bench.rounds,
-            },
-            indent=1,
-        )
-        + "\n"
-    )
-    Console(width=120).print(table(bench.rounds, name, size))
+    Console(width=120).print(made)
     return 0
+
+
+def size(name: str, servers: Sequence[Server], console: Console) -> Table:
+    """Every figure at the size of that name; they are on disk as they are measured."""
+    size, began = SIZES[name], time.monotonic()
+    with Engine(servers[0].url) as policy, Engine(servers[1].url) as prm:
+        bench = Bench(policy, prm, size, console)
+
+        def save(_: Part) -> None:
+            about = {"size": {"name": name, **asdict(size)}, "rounds": bench.rounds}
+            write(RESULTS, began, about)
+
+        run(bench.parts(), console, save)
+    return table(bench.rounds, name, size)
+
+
+def without(servers: Sequence[Server], console: Console) -> Table:
+    """What each technique is worth."""
+    bench, began = switched.Switched(servers, console), time.monotonic()
+    run(
+        bench.parts(),
+        console,
+        lambda _: write(RESULTS.with_stem("results-without"), began, {"ratios": bench.ratios}),
+    )
+    return switched.table(bench.ratios)
+
+
+def write(path: Path, began: float, figures: dict[str, Any]) -> None:
+    """What was measured so far, and on what."""
+    about = {
+        "machine": ours.machine(),
+        "versions": {p: version(p) for p in ("sal-sglang", "sglang", "torch")},
+        "seconds": round(time.monotonic() - began),
+    }
+    path.write_text(json.dumps(about | figures, indent=1) + "\n")
 
 
 def table(rounds: dict[str, dict[str, list[float]]], name: str, size: Size) -> Table:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -81,12 +82,13 @@ def search(
     problems: int,
     budget: int,
     suite: Suite = TINY_SUITE,
+    sal: Sequence[str] = (str(SAL),),
 ) -> Searched:
-    """Run `strategy` on the first `problems` of `suite`, from cold caches."""
+    """Run `strategy` on the first `problems` of `suite`, from cold caches; `sal` is its command."""
     flush(policy, prm)
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "run"
-        words = [str(SAL), "run", strategy, "--limit", str(problems), "--out", str(out)]
+        words = [*sal, "run", strategy, "--limit", str(problems), "--out", str(out)]
         words += ["--dataset", suite.dataset]
         words += ["--policy", policy.url, "--prm", prm.url, "--display", "none", "--json"]
         if strategy != "greedy":

@@ -1,0 +1,87 @@
+"""Each technique switched off in turn: seconds of a search without it / with it."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from bench import ours, without
+from bench.parts import Part
+from sal.runtime.client import Engine
+from sal.runtime.launch import Server
+from sal.runtime.plan import Plan, Role
+
+STRATEGIES = ("best-of-n", "dvts")
+PROBLEMS = 16
+BUDGET = 32
+ROUNDS = 3
+
+
+class Switched:
+    """Rounds of one search with everything and one without each; `ratios[what][strategy]`.
+
+    `servers` are the plan's, and behind them those that lack something, in their order.
+    """
+
+    def __init__(self, servers: Sequence[Server], console: Console) -> None:
+        self.console = console
+        self.engines: dict[Role, Engine] = {s.spec.role: Engine(s.url) for s in servers[:2]}
+        self.lacking = [Engine(server.url) for server in servers[2:]]
+        self.ratios: dict[str, dict[str, list[float]]] = {}
+
+    def parts(self) -> list[Part]:
+        """A round for each strategy, `ROUNDS` times."""
+        return [
+            Part(f"round {number + 1} of {ROUNDS}: {name}", name, partial(self.round, name))
+            for number in range(ROUNDS)
+            for name in STRATEGIES
+        ]
+
+    def round(self, strategy: str) -> None:
+        """With everything, then without each."""
+        all_of_it = self._seconds(strategy)
+        for name, (what, _) in without.CLIENT.items():
+            self._keep(
+                what, strategy, self._seconds(strategy, sal=without.command(name)), all_of_it
+            )
+        for lack, engine in zip(without.SERVER, self.lacking, strict=True):
+            seconds = self._seconds(strategy, **{lack.role: engine})
+            self._keep(lack.what, strategy, seconds, all_of_it)
+
+    def _seconds(self, strategy: str, **other: Any) -> float:
+        given = {**self.engines, "strategy": strategy, "problems": PROBLEMS, "budget": BUDGET}
+        return ours.search(**(given | other)).seconds
+
+    def _keep(self, what: str, strategy: str, seconds: float, all_of_it: float) -> None:
+        ratio = seconds / all_of_it
+        self.ratios.setdefault(what, {}).setdefault(strategy, []).append(ratio)
+        self.console.print(f"  {strategy:10} without {what:50} x {ratio:.2f}", highlight=False)
+
+
+def servers(plan: Plan, logs: str) -> list[Server]:
+    """Those of the plan, and one for each thing that a server can lack."""
+    specs = [*plan.servers.values(), *(w.of(plan.servers[w.role]) for w in without.SERVER)]
+    return [Server(spec, Path(tempfile.mkdtemp(dir=logs))) for spec in specs]
+
+
+def table(ratios: dict[str, dict[str, list[float]]]) -> Table:
+    """Medians, with the least and the most of the rounds."""
+    made = Table(
+        "without",
+        *STRATEGIES,
+        title=f"seconds without / with: {PROBLEMS} problems, budget {BUDGET}, {ROUNDS} rounds",
+    )
+    for what, by_strategy in ratios.items():
+        spread = [
+            f"{median(found):.2f} ({min(found):.2f}-{max(found):.2f})"
+            for found in (by_strategy[name] for name in STRATEGIES)
+        ]
+        made.add_row(what, *spread)
+    return made
