@@ -43,3 +43,7 @@ train-tiny *ARGS: setup
 # how fast searches are, as ratios measured in one run; `just bench full` takes longer
 bench *ARGS: setup
     {{ bin }}/python -m bench {{ ARGS }}
+
+# every strategy on the same 200 problems, with costs and significance (goes on where it was killed)
+compare *ARGS: setup
+    {{ bin }}/python -m bench.compare {{ ARGS }}
