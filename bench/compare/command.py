@@ -6,6 +6,7 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
+from contextlib import ExitStack
 from importlib.metadata import version
 from pathlib import Path
 
@@ -77,17 +78,17 @@ def compare(
     if urls is not None:
         comparing.run(urls)
         return comparing
+    plan = make_plan(detect(), *default_models(None, None))
+    if set(plan.servers) != {"policy", "prm"}:
+        raise RunError("this checkout has no tiny weights")
     starting = display()
-    try:
-        with Servers(
-            make_plan(detect(), *default_models(None, None)), on_status=starting.status
-        ) as servers:
-            starting.close()
-            if servers.prm is None:
-                raise RunError("this checkout has no tiny weights")
-            comparing.run({"policy": servers.policy.url, "prm": servers.prm.url})
-    finally:
-        starting.close()
+    with ExitStack() as stack:
+        try:
+            servers = stack.enter_context(Servers(plan, on_status=starting.status))
+        finally:
+            starting.close()  # before a run shows itself
+        assert servers.prm is not None  # noqa: S101  # it is in the plan
+        comparing.run({"policy": servers.policy.url, "prm": servers.prm.url})
     return comparing
 
 
@@ -95,7 +96,7 @@ def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(
         "compare", description=(bench.compare.__doc__ or "").partition("\n\n")[0]
     )
-    parser.add_argument("--problems", type=int, default=PROBLEMS)
+    parser.add_argument("--problems", type=_number, default=PROBLEMS)
     parser.add_argument("--budgets", type=_numbers, default=BUDGETS, metavar="N,N,...")
     said = parser.parse_args(arguments)
     folder = Path("runs-out", "compare", f"{said.problems}-problems")
@@ -117,5 +118,12 @@ def main(arguments: Sequence[str]) -> int:
     return 1 if any(summary.failed for summary in comparing.summaries.values()) else 0
 
 
+def _number(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise ValueError
+    return number
+
+
 def _numbers(text: str) -> tuple[int, ...]:
-    return tuple(sorted({int(part) for part in text.split(",")}))
+    return tuple(sorted({_number(part) for part in text.split(",")}))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from sal.cli.interrupt import Interrupt
 from sal.grading.grader import Grader
 from sal.reports.comparison import Arm, Comparison
 from sal.runs.endpoints import RunEndpoints
+from sal.runs.errors import RunError
 from sal.runs.execute import execute
 from sal.runs.folder import RunFolder
 from sal.runs.results import Rule, Summary
@@ -67,8 +69,7 @@ class Comparing:
                 RunFolder(run.path, recipe, resume=True) as folder,
                 Servers(Plan(urls=needed)) as servers,
             ):
-                engines = [servers.policy] if servers.prm is None else [servers.policy, servers.prm]
-                ours.flush(*engines)
+                _empty_caches(servers)
                 with self._interrupt.deferred():
                     outcome = execute(
                         run.prepared,
@@ -117,3 +118,11 @@ class Comparing:
     def _order(self, run: Planned) -> tuple[int, int]:
         names = list(dict.fromkeys(r.prepared.recipe.strategy for r in self.planned))
         return names.index(run.prepared.recipe.strategy), run.prepared.budget
+
+
+def _empty_caches(servers: Servers) -> None:
+    """Raises `RunError` while the servers still work for somebody else."""
+    try:
+        ours.flush(*(engine for engine in (servers.policy, servers.prm) if engine is not None))
+    except subprocess.SubprocessError as error:
+        raise RunError("the servers are busy; a comparison needs them for itself") from error
