@@ -47,3 +47,7 @@ bench *ARGS: setup
 # the same on a GPU, with random weights of 1B and 8B, and the hours of MATH-500 (tiny on a CPU)
 bench-gpu: setup
     {{ bin }}/python -m bench.gpu
+
+# every strategy on the same 200 problems, with costs and significance (goes on where it was killed)
+compare *ARGS: setup
+    {{ bin }}/python -m bench.compare {{ ARGS }}

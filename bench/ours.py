@@ -127,9 +127,9 @@ def search(
 
 
 def flush(*engines: Engine) -> None:
-    """Empty the radix caches, so that every measurement starts cold."""
+    """Empty the radix caches, so that every measurement starts cold; waits for running requests."""
     for engine in engines:
-        words = ["curl", "-sf", "-X", "POST", f"{engine.url}/flush_cache"]
+        words = ["curl", "-sf", "-X", "POST", f"{engine.url}/flush_cache?timeout=50"]
         subprocess.run(words, check=True, capture_output=True, timeout=60)
 
 

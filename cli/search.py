@@ -140,7 +140,7 @@ def _follow(
     display.note(f"folder {folder.path}")
     with Servers(plan, on_status=display.status) as servers, Grader() as grader:
         endpoints = RunEndpoints(servers, prepared.recipe)
-        _collect_rarely()
+        collect_rarely()
         with interrupt.deferred():
             return execute(
                 prepared,
@@ -154,7 +154,7 @@ def _follow(
             )
 
 
-def _collect_rarely() -> None:
+def collect_rarely() -> None:
     """Spare the garbage collector what is loaded; a search makes many objects and few cycles."""
     gc.collect()
     gc.freeze()

@@ -126,7 +126,7 @@ def execute(
         servers=endpoints,
         progress=progress,
         in_flight=problems_in_flight(
-            prepared.params.live_states, prepared.budget, endpoints.capacity
+            prepared.params.live_states, prepared.requests, endpoints.capacity
         ),
         time_limit=time_limit,
     )

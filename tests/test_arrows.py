@@ -17,6 +17,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "verifiers": {"runtime"},
     "programs": {"strategies", "verifiers"},
     "runs": {"programs", "strategies", "grading", "verifiers", "runtime", "tiny"},
+    "reports": {"runs"},
     "cli": {"programs", "strategies", "grading", "verifiers", "runtime", "runs", "tiny"},
 }
 

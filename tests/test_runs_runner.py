@@ -12,10 +12,11 @@ from sal.grading.grader import Grader
 from sal.programs.trace import SearchResult, Trace
 from sal.runs.errors import ServersLost
 from sal.runs.judging import judge
-from sal.runs.problems import Question
+from sal.runs.problems import TINY, Question
 from sal.runs.progress import Progress
 from sal.runs.results import ResultRow
 from sal.runs.runner import Runner, TimeLimit, owed_problems, problems_in_flight
+from sal.runs.settings import Settings, prepare
 from sal.runtime.errors import Closed, Unreachable
 from sal.runtime.usage import Usage
 from sal.strategies.voting import elect
@@ -113,6 +114,16 @@ def test_no_more_problems_are_in_flight_than_fill_the_server(
     budget: int, capacity: int, admitted: int
 ) -> None:
     assert problems_in_flight(1 + budget + budget // 2, budget, capacity) == admitted
+
+
+@pytest.mark.parametrize(
+    ("strategy", "requests"),
+    [("greedy", 1), ("best-of-n", 64), ("beam", 64), ("adaptive-best-of-n", 4), ("ab-mcts", 3)],
+)
+def test_a_search_that_waits_leaves_room_for_other_problems(strategy: str, requests: int) -> None:
+    params = {} if strategy == "greedy" else {"budget": 64}
+    settings = Settings(strategy=strategy, params=params, dataset=TINY, limit=1)
+    assert prepare(settings, gpu=False).requests == requests
 
 
 def test_an_interrupt_drops_what_is_in_flight_and_keeps_what_is_done() -> None:

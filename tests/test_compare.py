@@ -1,0 +1,308 @@
+"""`just compare`: its statistics by hand, its tables, and its runs on real servers."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from runs_terminal import records
+
+from bench.compare import command
+from bench.compare.comparing import Comparing
+from bench.compare.planned import Planned, plan_runs
+from sal.cli.display.lines import NoDisplay
+from sal.cli.interrupt import EXIT_CODE, Interrupt
+from sal.reports.comparison import Arm, Comparison
+from sal.reports.comparison_tables import accuracy_table, frontier_table, gain_table, words
+from sal.reports.statistics import frontier, holm, mcnemar, paired_difference
+from sal.runs import registry
+from sal.runs.errors import RunError
+
+ROOT = Path(__file__).parents[1]
+PAIRS = st.lists(st.tuples(st.booleans(), st.booleans()), min_size=2, max_size=40)
+
+
+class TestStatistics:
+    def test_a_paired_difference(self) -> None:
+        """Differences 0, 1, 0, 1: variance 1/3, over four problems."""
+        found = paired_difference([True, True, False, True], [True, False, False, False])
+        assert (found.mean, found.stderr) == (0.5, pytest.approx(math.sqrt(1 / 12)))
+
+    def test_mcnemar_is_the_coin_toss_of_what_differs(self) -> None:
+        """8 wins, 1 loss: 2 (C(9,0) + C(9,1)) / 2^9; problems that both solve say nothing."""
+        ours = [True] * 8 + [False] + [True] * 5
+        theirs = [False] * 8 + [True] + [True] * 5
+        assert mcnemar(ours, theirs) == pytest.approx(20 / 512)
+        assert mcnemar([True] * 5, [False] * 5) == pytest.approx(2 / 32)
+        assert mcnemar([True, False], [True, False]) == 1.0
+
+    def test_holm(self) -> None:
+        """0.005 x 4, 0.01 x 3, 0.03 x 2, and 0.04 x 1 is no less than the one before."""
+        assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+        assert holm([0.6, 0.7]) == [1.0, 1.0]
+        assert holm([]) == []
+
+    def test_a_frontier(self) -> None:
+        assert frontier([1, 2, 3, 2, 2], [0.5, 0.7, 0.6, 0.7, 0.6]) == [
+            True,
+            True,
+            False,
+            True,
+            False,
+        ]
+
+    @pytest.mark.parametrize("compared", [paired_difference, mcnemar])
+    def test_what_is_not_paired_is_refused(self, compared: Any) -> None:
+        with pytest.raises(ValueError, match="shorter"):
+            compared([True, False], [True])
+
+    @given(PAIRS)
+    def test_two_methods_against_each_other(self, pairs: list[tuple[bool, bool]]) -> None:
+        ours, theirs = zip(*pairs, strict=True)
+        there, back = paired_difference(ours, theirs), paired_difference(theirs, ours)
+        assert there.mean == -back.mean
+        assert there.stderr == back.stderr
+        assert mcnemar(ours, theirs) == mcnemar(theirs, ours)
+        assert 0 < mcnemar(ours, theirs) <= 1
+
+    @given(st.lists(st.floats(0, 1), min_size=1, max_size=20), st.randoms())
+    def test_holm_adjusts_upwards_whatever_the_order(self, ps: list[float], random: Any) -> None:
+        adjusted = holm(ps)
+        assert all(p <= a <= min(1.0, len(ps) * p) for p, a in zip(ps, adjusted, strict=True))
+        assert min(adjusted) == min(1.0, len(ps) * min(ps))
+        ranked = [a for _, a in sorted(zip(ps, adjusted, strict=True))]
+        assert ranked == sorted(ranked)
+        order = list(range(len(ps)))
+        random.shuffle(order)
+        assert holm([ps[i] for i in order]) == [adjusted[i] for i in order]
+
+    @given(st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9)), min_size=1))
+    def test_a_point_off_the_frontier_is_beaten_by_one_on_it(
+        self, points: list[tuple[int, int]]
+    ) -> None:
+        marks = frontier(*zip(*points, strict=True))
+        best = [point for point, on in zip(points, marks, strict=True) if on]
+        assert {(c, -v) for c, v in best} >= {min((c, -v) for c, v in points)}
+        for point, on in zip(points, marks, strict=True):
+            beaten = any(c <= point[0] and v >= point[1] and (c, v) != point for c, v in best)
+            assert beaten is not on
+
+
+def arm(method: str, budget: int, right: Sequence[bool], flops: float | None = 1e9) -> Arm:
+    correct = {f"q{i}": value for i, value in enumerate(right)}
+    return Arm(method, budget, correct, 50.0 * budget, 30.0, 20.0, flops, 0.0, 0, 0.5)
+
+
+class TestComparison:
+    """12 problems: majority solves 2 of them, beam all, rebase the same 2."""
+
+    two = [True] * 2 + [False] * 10
+    arms = (
+        arm("greedy", 1, two, 1e8),
+        arm("majority", 4, two, 4e8),
+        arm("beam", 4, [True] * 12, 6e8),
+        arm("rebase", 4, two, 7e8),
+        arm("best-of-n", 4, two, 5e8),
+    )
+    comparison = Comparison(arms, ["majority", "best-of-n"])
+
+    def test_only_equal_budgets_are_compared_and_each_pair_once(self) -> None:
+        made = [(c.method, c.reference) for c in self.comparison.contrasts]
+        assert made == [
+            ("beam", "majority"),
+            ("rebase", "majority"),
+            ("best-of-n", "majority"),
+            ("beam", "best-of-n"),
+            ("rebase", "best-of-n"),
+        ]
+
+    def test_a_difference_is_adjusted_for_all_comparisons(self) -> None:
+        """10 wins and no loss: 2 / 2^10, the two least of five p-values."""
+        found = self.comparison.contrast("beam", "majority", 4)
+        assert found is not None
+        assert (found.p, found.verdict) == (pytest.approx(5 * 2 / 2**10), "better")
+        assert found.difference.mean == pytest.approx(10 / 12)
+        worse = Comparison([self.arms[2], arm("dvts", 4, self.two)], ["beam"]).contrasts
+        assert [c.verdict for c in worse] == ["worse"]
+
+    def test_problems_are_matched_by_their_ids(self) -> None:
+        turned = dict(reversed(self.arms[1].correct.items()))
+        other = Arm("turned", 4, turned, 1, 1, 1, 1, 0, 0, 0)
+        (found,) = Comparison([self.arms[1], other], ["majority"]).contrasts
+        assert (found.difference.mean, found.p) == (0.0, 1.0)
+
+    def test_arms_on_other_problems_are_refused(self) -> None:
+        with pytest.raises(ValueError, match="same problems"):
+            Comparison([self.arms[0], arm("beam", 4, [True])], ["beam"])
+
+    def test_the_tables(self) -> None:
+        lines = accuracy_table(self.comparison).splitlines()
+        assert lines[0] == "| accuracy, % | N = 1       | N = 4       |"
+        assert lines[2] == "| greedy      | 16.7 ± 11.2 |             |"
+        assert lines[4] == "| beam        |             | 100.0 ± 0.0 |"
+        gains = gain_table(self.comparison, "majority").splitlines()
+        assert gains[2].split("|")[1:3] == [" beam                     ", " +83.3 ± 11.2 ▲ "]
+        assert gains[3].split("|")[1:3] == [" rebase                   ", " +0.0 ± 0.0     "]
+
+    def test_the_words(self) -> None:
+        said = words(self.comparison).splitlines()
+        assert "for all 5 comparisons" in said[0]
+        assert said[2] == (
+            "- **beam**: against majority better at N = 4; against best-of-n better at N = 4."
+        )
+        assert said[3].startswith("- **rebase**: against majority no significant difference at")
+
+    def test_the_frontier_is_marked_by_cost(self) -> None:
+        rows = [
+            [cell.strip() for cell in line.split("|")[1:-1]]
+            for line in frontier_table(self.comparison).splitlines()[2:]
+        ]
+        assert [row[0] for row in rows] == ["greedy", "majority", "best-of-n", "beam", "rebase"]
+        assert [row[-1] for row in rows] == ["tokens and FLOPs", "", "", "tokens and FLOPs", ""]
+
+    def test_an_unknown_cost_has_no_frontier(self) -> None:
+        found = Comparison([*self.arms[:2], arm("beam", 4, [True] * 12, None)], []).as_json()
+        assert [a["frontier"]["flops"] for a in found["arms"]] == [False] * 3
+        assert [a["frontier"]["tokens"] for a in found["arms"]] == [True, False, True]
+
+
+class TestPlan:
+    def test_every_strategy_at_every_budget(self, tmp_path: Path) -> None:
+        planned = plan_runs(list(registry.summaries()), (4, 16), 10, tmp_path)
+        names = [(run.prepared.recipe.strategy, run.prepared.budget) for run in planned]
+        searches = [name for name in registry.STRATEGIES if name != "greedy"]
+        assert names == [("greedy", 1)] + [(name, n) for n in (4, 16) for name in searches]
+        assert len({run.path for run in planned}) == len(planned)
+        assert {len(run.prepared.problems.questions) for run in planned} == {10}
+
+    def test_a_new_strategy_is_compared_by_itself(
+        self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
+        monkeypatch.chdir(tmp_path)
+        known = registry.STRATEGIES["beam"]
+        monkeypatch.setitem(registry.STRATEGIES, "newest", known)
+        seen: list[Planned] = []
+
+        def stop(planned: Sequence[Planned], interrupt: Interrupt) -> Comparing:
+            seen.extend(planned)
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr(command, "compare", stop)
+        assert command.main(["--problems", "2", "--budgets", "8,4"]) == EXIT_CODE
+        assert [run.name for run in seen if "newest" in run.name] == [
+            "newest, N = 4",
+            "newest, N = 8",
+        ]
+
+    def test_a_folder_of_other_runs_is_refused(self, tmp_path: Path) -> None:
+        (one,) = plan_runs(["greedy"], (4,), 2, tmp_path)
+        one.path.mkdir()
+        (one.path / "notes.txt").write_text("mine")
+        with Interrupt() as interrupt, pytest.raises(RunError, match="holds no run"):
+            Comparing([one], interrupt, NoDisplay)
+
+    @pytest.mark.parametrize("words", [["--problems", "0"], ["--budgets", "4,x"]])
+    def test_wrong_numbers_are_refused(self, words: list[str]) -> None:
+        with pytest.raises(SystemExit) as ended:
+            command.main(words)
+        assert ended.value.code == 2
+
+
+STRATEGIES = ["greedy", "majority", "best-of-n"]
+PROBLEMS = 6
+SCRIPT = """
+import sys
+from pathlib import Path
+from bench.compare.command import compare
+from bench.compare.planned import plan_runs
+from sal.cli.interrupt import Interrupt
+folder, policy, prm, problems, *strategies = sys.argv[1:]
+with Interrupt() as interrupt:
+    planned = plan_runs(strategies, (4,), int(problems), Path(folder))
+    compare(planned, interrupt, {"policy": policy, "prm": prm})
+"""
+
+
+def ids_of(folder: Path) -> list[str]:
+    if not (folder / "journal.jsonl").exists():
+        return []
+    return [record["row"]["id"] for record in records(folder, "problem")]
+
+
+@pytest.mark.servers
+def test_a_killed_comparison_goes_on_with_what_is_missing(
+    policy_server: str, prm_server: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    runs = tmp_path / "runs"
+    process = subprocess.Popen(
+        [sys.executable, "-c", SCRIPT, runs, policy_server, prm_server, str(PROBLEMS), *STRATEGIES],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "src")])},
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    while not ids_of(runs / "majority-4") and process.poll() is None:
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    shown = process.communicate()[1]
+    assert process.returncode == -signal.SIGKILL, shown
+    assert "1/3  greedy, N = 1" in shown
+    planned = plan_runs(STRATEGIES, (4,), PROBLEMS, runs)
+    before = {run.path: ids_of(run.path) for run in planned}
+    assert len(before[runs / "greedy"]) == PROBLEMS
+    assert before[runs / "best-of-n-4"] == []
+
+    urls = {"policy": policy_server, "prm": prm_server}
+    with Interrupt() as interrupt:
+        comparing = command.compare(planned, interrupt, urls)
+    assert "greedy" not in capsys.readouterr().err
+    wanted = {question.id for question in planned[0].prepared.problems.questions}
+    for run in planned:
+        found = ids_of(run.path)
+        assert found[: len(before[run.path])] == before[run.path]
+        assert (len(found), set(found)) == (PROBLEMS, wanted)
+
+    text = command.report(comparing, tmp_path / "report")
+    assert (tmp_path / "report" / "compare.md").read_text() == text
+    content = json.loads((tmp_path / "report" / "compare.json").read_text())
+    arms = {(a["method"], a["budget"]): a for a in content["arms"]}
+    assert list(arms) == [("greedy", 1), ("majority", 4), ("best-of-n", 4), ("best-of-n, naive", 4)]
+    for (method, _), found_arm in arms.items():
+        assert (found_arm["judged"] > 0) == method.startswith("best-of-n")
+        assert found_arm["flops"] > 0
+        assert found_arm["failed"] == 0
+    made = {(c["method"], c["reference"]) for c in content["contrasts"]}
+    assert made == {
+        ("best-of-n", "majority"),
+        ("best-of-n, naive", "majority"),
+        ("best-of-n, naive", "best-of-n"),
+    }
+
+    with Interrupt() as interrupt:  # with nothing owed no server is asked
+        again = command.compare(planned, interrupt, {})
+    assert command.report(again, tmp_path / "again") == text
+
+
+@pytest.mark.servers
+def test_an_interrupted_comparison_keeps_what_is_finished(
+    policy_server: str, prm_server: str, tmp_path: Path
+) -> None:
+    planned = plan_runs(["greedy", "majority"], (4,), 2, tmp_path)
+    urls = {"policy": policy_server, "prm": prm_server}
+    with Interrupt() as interrupt:
+        interrupt.asked = True
+        with pytest.raises(KeyboardInterrupt):
+            command.compare(planned, interrupt, urls)
+    with Interrupt() as interrupt:
+        assert planned[-1] in Comparing(planned, interrupt, NoDisplay).owed
