@@ -68,7 +68,7 @@ def batches() -> list[list[dict[str, Any]]]:
 @pytest.fixture(scope="module")
 def searches(policy_server: str, batches: list[list[dict[str, Any]]]) -> Iterator[Searches]:
     known: dict[tuple[str, int], list[Found]] = {}
-    with Engine(policy_server) as engine, ThreadPoolExecutor(8) as pool:
+    with Engine(policy_server) as engine, ThreadPoolExecutor(BATCH) as pool:
         backend = PooledBackend(engine)
 
         def one(name: str, row: dict[str, Any]) -> Found:
