@@ -47,17 +47,19 @@ class Switched:
     def round(self, strategy: str) -> None:
         """With everything, then without each."""
         all_of_it = self._seconds(strategy)
-        for name, (what, _) in without.CLIENT.items():
-            self._keep(
-                what, strategy, self._seconds(strategy, sal=without.command(name)), all_of_it
-            )
+        for name, lacking in without.CLIENT.items():
+            seconds = self._seconds(strategy, sal=without.command(name))
+            self._keep(lacking.what, strategy, seconds, all_of_it)
         for lack, engine in zip(without.SERVER, self.lacking, strict=True):
             seconds = self._seconds(strategy, **{lack.role: engine})
             self._keep(lack.what, strategy, seconds, all_of_it)
 
     def _seconds(self, strategy: str, **other: Any) -> float:
-        given = {**self.engines, "strategy": strategy, "problems": PROBLEMS, "budget": BUDGET}
-        return ours.search(**(given | other)).seconds
+        """`other` takes the place of an engine or of the command."""
+        given: dict[str, Any] = {"policy": self.engines["policy"], "prm": self.engines["prm"]}
+        return ours.search(
+            **(given | other), strategy=strategy, problems=PROBLEMS, budget=BUDGET
+        ).seconds
 
     def _keep(self, what: str, strategy: str, seconds: float, all_of_it: float) -> None:
         ratio = seconds / all_of_it

@@ -7,8 +7,10 @@ A run has no option to do without them; here they are taken out of the process o
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import reduce
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -16,54 +18,52 @@ from sal.runtime.cpu_attention import SWITCH
 from sal.runtime.plan import Role, ServerSpec
 
 
-def _scored_again() -> None:
-    from sal.programs import expand
+@dataclass(frozen=True, slots=True)
+class Lacking:
+    """A technique of the client's: the name that it has in a module, and what stands in for it."""
 
-    def plain(verifier: Any) -> Any:
-        return verifier
+    what: str
+    module: str
+    name: str
+    instead: Any
 
-    expand.Scores = plain  # type: ignore[misc, assignment]
-
-
-def _prompt_read_by_each() -> None:
-    from sal.programs.expand import Search
-
-    Search._read_prompt = lambda _: None  # type: ignore[method-assign]
-
-
-def _thread_each() -> None:
-    from sal.programs import expand
-
-    expand.fork = lambda state, width: list(state.fork(width))
+    def apply(self) -> None:
+        """Take it away, before `sal` starts."""
+        owner: Any = import_module(self.module)
+        *path, last = self.name.split(".")
+        setattr(reduce(getattr, path, owner), last, self.instead)
 
 
-def _collector() -> None:
-    from sal.cli import search
-
-    search._collect_rarely = lambda: None
-
-
-def _text_on_the_wire() -> None:
-    from sal.runtime import backend
-
-    backend.find_tokenizer = lambda _: None  # type: ignore[assignment]
-
-
-def _one_problem_at_a_time() -> None:
-    from sal.runs import execute
-
-    execute.problems_in_flight = lambda *_, **__: 1
-
-
-CLIENT: dict[str, tuple[str, Callable[[], None]]] = {
-    "scores": ("a step is scored once per problem, whoever asks", _scored_again),
-    "prompt": ("the prompt is read once before its first steps", _prompt_read_by_each),
-    "forks": ("forks without an OS thread each", _thread_each),
-    "collector": ("a garbage collector that rarely runs", _collector),
-    "ids": ("token ids on the wire, not text", _text_on_the_wire),
-    "problems": ("problems side by side", _one_problem_at_a_time),
+CLIENT = {
+    "scores": Lacking(
+        "a step is scored once per problem, whoever asks",
+        "sal.programs.expand",
+        "Scores",
+        lambda verifier: verifier,
+    ),
+    "prompt": Lacking(
+        "the prompt is read once before its first steps",
+        "sal.programs.expand",
+        "Search._read_prompt",
+        lambda _: None,
+    ),
+    "forks": Lacking(
+        "forks without an OS thread each",
+        "sal.programs.expand",
+        "fork",
+        lambda state, width: list(state.fork(width)),
+    ),
+    "collector": Lacking(
+        "a garbage collector that rarely runs", "sal.cli.search", "collect_rarely", lambda: None
+    ),
+    "ids": Lacking(
+        "token ids on the wire, not text", "sal.runtime.backend", "find_tokenizer", lambda _: None
+    ),
+    "problems": Lacking(
+        "problems side by side", "sal.runs.execute", "problems_in_flight", lambda *_: 1
+    ),
 }
-"""What the client does, and how to take it away before `sal` starts."""
+"""What the client does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +108,7 @@ def main(arguments: Sequence[str]) -> int:
 
     use_light_frontend()
     name, *words = arguments
-    CLIENT[name][1]()
+    CLIENT[name].apply()
     from sal.cli.main import main as sal
 
     sys.argv = [str(Path(sys.argv[0]).with_name("sal")), *words]
