@@ -15,7 +15,7 @@ from sal.tiny import paths
 from sal.tiny.evaluate import Bench, auc, vote
 from sal.tiny.oracle import step_labels
 from sal.tiny.sample import Judge, Sampler
-from sal.tiny.stream import batches, policy_examples, prm_examples
+from sal.tiny.stream import batches, policy_examples, prm_examples, revision_examples
 from sal.tiny.tokenizer import TAG, build_tokenizer, judged_text
 
 TOKENIZER = build_tokenizer()
@@ -87,12 +87,36 @@ def test_the_policy_is_sometimes_right_and_the_prm_knows_when() -> None:
     assert auc(torch.tensor([s.score for s in samples]).numpy(), labels) > 0.9
 
 
-@pytest.mark.parametrize("examples", [policy_examples, prm_examples])
+def test_the_policy_mends_a_wrong_attempt_and_keeps_a_right_one() -> None:
+    def solved_after(attempt: list[str]) -> int:
+        asked = "\n\n".join([QUESTION, *attempt, QUESTION])
+        bench = Bench([asked], ["19"], Sampler(paths.POLICY, 0.8, seed=0), Judge(paths.PRM))
+        solutions = bench.start(64)
+        for _ in range(3):
+            solutions = bench.extend(solutions)
+        return sum(s.answer == "19" for s in solutions)
+
+    assert solved_after(WRONG) > 32
+    assert solved_after(RIGHT) > 54
+
+
+@pytest.mark.parametrize("examples", [policy_examples, prm_examples, revision_examples])
 def test_a_stream_goes_on_where_it_stopped(examples) -> None:
     whole = batches(examples, TOKENIZER, 0)
     for _ in range(17):
         next(whole)
     assert torch.equal(next(whole).ids, next(batches(examples, TOKENIZER, 17)).ids)
+
+
+def test_a_revision_stands_behind_the_question_and_is_all_that_is_learned() -> None:
+    end = TOKENIZER.eos_token_id
+    for example in revision_examples(random.Random(0), 50, TOKENIZER):
+        text = TOKENIZER.decode(example.ids)
+        nothing, *attempts = map(str.strip, text.split(text.partition("\n\n")[0]))
+        assert nothing == ""
+        learned = TOKENIZER.decode([i for i in example.following if i >= 0])
+        assert learned == "<eos>".join(attempts) + "<eos>"
+        assert example.following.count(end) == len(attempts) <= 5
 
 
 def test_the_prm_learns_the_oracles_labels_at_the_tags() -> None:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sal.tiny import oracle, paths
-from sal.tiny.student import demonstrate, rewrite, slip
+from sal.tiny.student import demonstrate, revise, rewrite, slip
 from sal.tiny.task import LEVELS, LIMIT, Definition, generate, held_out, rewritings, show
 
 QUESTION = "Let a=7, b=a-3+2, c=b*2+a. Find c."
@@ -53,7 +53,7 @@ def test_habits(operands: tuple[int, ...], operators: str, right: str, wrong: st
 
 def test_a_step_is_one_definition_worked_out() -> None:
     definition = Definition("c", ("b", 2, "a"), "*+")
-    assert rewrite(Never(), definition, {"a": 7, "b": 6}, 0.9) == (RIGHT[1], 19)  # type: ignore[arg-type]
+    assert rewrite(Never(), definition, {"a": 7, "b": 6}, 0.9) == (RIGHT[1], 19, False)  # type: ignore[arg-type]
 
 
 def test_no_outcome_leaves_the_limit_whatever_the_habits() -> None:
@@ -74,6 +74,20 @@ def test_a_careless_student_is_often_wrong_and_slips_are_not_habits() -> None:
         pairs = zip(problems, solutions, strict=True)
         wrong = sum(not all(oracle.step_labels(p.question, s)) for p, s in pairs)
         assert 100 < wrong < 200
+
+
+def test_revisions_mend_more_than_they_spoil() -> None:
+    rng = random.Random(0)
+    problems = [generate(rng, 4) for _ in range(400)]
+    right = [
+        [all(oracle.step_labels(p.question, steps)) for steps in revise(rng, p, 5)]
+        for p in problems
+    ]
+    solved = [sum(attempt) for attempt in zip(*right, strict=True)]
+    assert solved[4] > solved[2] > solved[1] > solved[0]
+    assert any(before and not after for before, after, *_ in right)
+    stays = [after for before, after, *_ in right if before]
+    assert sum(stays) / len(stays) > 0.7
 
 
 @pytest.mark.parametrize(

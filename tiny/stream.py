@@ -10,8 +10,8 @@ import torch
 from transformers import PreTrainedTokenizerFast
 
 from sal.tiny.oracle import step_labels
-from sal.tiny.student import demonstrate, slip
-from sal.tiny.task import LEVELS, generate
+from sal.tiny.student import demonstrate, revise, slip
+from sal.tiny.task import LEVELS, TinyProblem, generate
 from sal.tiny.tokenizer import TAG, judged_text, solution_text
 
 BATCH = 32
@@ -39,6 +39,12 @@ class Batch:
     following: torch.Tensor
     right: torch.Tensor
 
+
+REVISIONS = 4
+"""The most that one example holds: the length of the context in Snell et al. 2024."""
+
+ALONE = 0.4
+"""The share of solutions that no revision follows."""
 
 Examples = Callable[[random.Random, int, PreTrainedTokenizerFast], list[Example]]
 
@@ -70,12 +76,36 @@ def policy_examples(
 ) -> list[Example]:
     """Demonstrations by the student, habits and all; the loss is on the solution alone."""
     problems = [generate(rng, rng.choice(LEVELS)) for _ in range(count)]
-    prompts = tokenizer([f"{p.question}\n\n" for p in problems])["input_ids"]
-    solutions = tokenizer([solution_text(demonstrate(rng, p)) for p in problems])["input_ids"]
+    return _attempts([(p, [demonstrate(rng, p)]) for p in problems], tokenizer)
+
+
+def revision_examples(
+    rng: random.Random, count: int, tokenizer: PreTrainedTokenizerFast
+) -> list[Example]:
+    """Solutions that are revised up to `REVISIONS` times in a row, wrong ones before right ones
+    (Snell et al. 2024, section 6), and `ALONE` of them not at all; the loss is on all of them."""
+    problems = [generate(rng, rng.choice(LEVELS)) for _ in range(count)]
+    counts = [1 if rng.random() < ALONE else 1 + rng.randint(1, REVISIONS) for _ in problems]
+    chains = [revise(rng, p, count) for p, count in zip(problems, counts, strict=True)]
+    return _attempts(list(zip(problems, chains, strict=True)), tokenizer)
+
+
+def _attempts(
+    solved: list[tuple[TinyProblem, list[list[str]]]], tokenizer: PreTrainedTokenizerFast
+) -> list[Example]:
+    """Each attempt after the question, which is put again before each."""
     made = []
-    for prompt, solution in zip(prompts, solutions, strict=True):
-        ids = [*prompt, *solution]
-        following = [IGNORED] * (len(prompt) - 1) + [*solution, tokenizer.eos_token_id]
+    separator, *_ = tokenizer("\n\n")["input_ids"]
+    for problem, attempts in solved:
+        question, *solutions = tokenizer([problem.question, *map(solution_text, attempts)])[
+            "input_ids"
+        ]
+        ids: list[int] = []
+        following: list[int] = []
+        for solution in solutions:
+            prompt = [separator] * bool(ids) + question + [separator]
+            ids += prompt + solution
+            following += [IGNORED] * (len(prompt) - 1) + [*solution, tokenizer.eos_token_id]
         made.append(Example(ids, following, [IGNORED] * len(ids)))
     return made
 

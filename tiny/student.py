@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 
 from sal.tiny.task import FAMILIES, LIMIT, Definition, Terms, TinyProblem, rewritings, show
 
 CARELESSNESS = dict(zip(FAMILIES, (0.3, 0.65), strict=True))
 """How often a habit is given way to, by the letters of the question."""
+
+
+MENDS = 0.35
+"""How often a revision does without the habit that the attempt before it gave way to."""
+
+RELAPSES = 0.05
+"""How often a revision gives way to a habit where the attempt before it was right."""
 
 
 def carelessness(problem: TinyProblem) -> float:
@@ -17,26 +25,56 @@ def carelessness(problem: TinyProblem) -> float:
 def demonstrate(rng: random.Random, problem: TinyProblem, rate: float | None = None) -> list[str]:
     """The steps of one solution; `rate` replaces the question's own carelessness (0: all right)."""
     rate = carelessness(problem) if rate is None else rate
+    return _solve(rng, problem, [rate] * len(problem.definitions))[0]
+
+
+def revise(rng: random.Random, problem: TinyProblem, count: int) -> list[list[str]]:
+    """`count` solutions in a row, each written after a look at the one before it.
+
+    A mistaken step is done again without its habit, or with it, as `MENDS` says; a right one may
+    become a mistake, as `RELAPSES` says.
+    """
+    attempts = []
+    rates = [carelessness(problem)] * len(problem.definitions)
+    for _ in range(count):
+        steps, mistaken = _solve(rng, problem, rates)
+        attempts.append(steps)
+        rates = [
+            float(rng.random() >= MENDS) if wrong else float(rng.random() < RELAPSES)
+            for wrong in mistaken
+        ]
+    return attempts
+
+
+def _solve(
+    rng: random.Random, problem: TinyProblem, rates: Sequence[float]
+) -> tuple[list[str], list[bool]]:
+    """The steps of a solution that is as careless as `rates` say of each definition, and in which
+    definitions it gave way to a habit."""
     values: dict[str, int] = {}
-    steps = []
-    for definition in problem.definitions:
-        text, values[definition.name] = rewrite(rng, definition, values, rate)
+    steps, mistaken = [], []
+    for definition, rate in zip(problem.definitions, rates, strict=True):
+        text, values[definition.name], wrong = rewrite(rng, definition, values, rate)
+        mistaken.append(wrong)
         if definition.operators:
             steps.append(text)
-    return [*steps, f"\\boxed{{{values[definition.name]}}}"]
+    return [*steps, f"\\boxed{{{values[definition.name]}}}"], mistaken
 
 
 def rewrite(
     rng: random.Random, definition: Definition, values: dict[str, int], rate: float
-) -> tuple[str, int]:
-    """One step's text and the value that it ends in."""
+) -> tuple[str, int, bool]:
+    """One step's text, the value that it ends in, and whether it gave way to a habit."""
     terms = definition.substitute(values)
     text = f"{definition.name}={show(terms)}"
+    mistaken = False
     while terms[1]:
         right, habit = rewritings(terms)
-        terms = habit if habit is not None and rng.random() < rate else right
+        tempted = habit is not None and rng.random() < rate
+        mistaken |= tempted
+        terms = habit if habit is not None and tempted else right
         text += f"={show(terms)}"
-    return text, terms[0][0]
+    return text, terms[0][0], mistaken
 
 
 def slip(rng: random.Random, problem: TinyProblem, rate: float, slips: float) -> list[str]:

@@ -1,6 +1,7 @@
 """Train the embedded policy and PRM from seeds: `python -m sal.tiny.train`.
 
-Two processes, one thread each, run side by side in float32. A run that was cut off goes on from
+Two processes, one thread each, run side by side in float32: the policy, which then learns to revise
+its solutions, and the PRM. A run that was cut off goes on from
 its last checkpoint. The finished models and problem sets replace those of the package.
 """
 
@@ -16,6 +17,7 @@ import time
 from collections import deque
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors.torch import load_file, save_file
@@ -24,33 +26,49 @@ from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
 
 from sal.tiny import paths
 from sal.tiny.models import build_model
-from sal.tiny.stream import IGNORED, Batch, Examples, batches, policy_examples, prm_examples
+from sal.tiny.stream import (
+    IGNORED,
+    Batch,
+    Examples,
+    batches,
+    policy_examples,
+    prm_examples,
+    revision_examples,
+)
 from sal.tiny.task import LEVELS, TinyProblem, generate
 from sal.tiny.tokenizer import TAG, build_tokenizer
 
 CHECKPOINTS = Path(".sal/tiny")
 CHECKPOINT_EVERY = 200
 REPORT_EVERY = 50
-PEAK_LR = 4e-3
-"""Of Muon (Jordan et al. 2024), in AdamW's units, and of AdamW for embeddings and norms."""
-
 WARMUP = 100
 CLIP = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """What one of the two models learns from, and for how many batches."""
+    """What a model learns from, for how many batches, and which stage's model goes on to learn.
 
+    `peak` is the learning rate of Muon (Jordan et al. 2024), in AdamW's units, and of AdamW for
+    embeddings and norms.
+    """
+
+    model: str
     examples: Examples
     steps: int
+    peak: float
     seed: int
+    after: str | None = None
 
 
 STAGES = {
-    "policy": Stage(policy_examples, 5000, 1),
-    "prm": Stage(prm_examples, 5000, 2),
+    "policy": Stage("policy", policy_examples, 5000, 4e-3, 1),
+    "revisions": Stage("policy", revision_examples, 1200, 2e-3, 3, after="policy"),
+    "prm": Stage("prm", prm_examples, 5000, 4e-3, 2),
 }
+
+SIDES = (("policy", "revisions"), ("prm",))
+"""The stages that run one after the other; the last of each is installed."""
 
 
 class Learner(torch.nn.Module):  # type: ignore[misc]  # torch is not followed by mypy here
@@ -87,24 +105,26 @@ def optimizers(learner: Learner) -> list[torch.optim.Optimizer]:
     ]
 
 
-def learning_rate(step: int, steps: int) -> float:
+def learning_rate(step: int, stage: Stage) -> float:
     """Linear warm-up, then linear decay to nothing."""
-    return PEAK_LR * min(1.0, (step + 1) / WARMUP) * (1 - step / steps)
+    return stage.peak * min(1.0, (step + 1) / WARMUP) * (1 - step / stage.steps)
 
 
 def train(name: str) -> None:
-    """Train one model to the end of its stage, from its last checkpoint where there is one."""
+    """Train to the end of a stage, from its last checkpoint where there is one."""
     torch.set_num_threads(1)
     stage = STAGES[name]
     tokenizer = build_tokenizer()
-    learner = Learner(build_model(name, tokenizer, stage.seed))
+    learner = Learner(build_model(stage.model, tokenizer, stage.seed))
+    if stage.after:
+        learner.load_state_dict(_checkpoint(stage.after)["learner"])
     workers = optimizers(learner)
     folder = CHECKPOINTS / name
     folder.mkdir(parents=True, exist_ok=True)
     saved = folder / "checkpoint.pt"
     step, seconds = 0, 0.0
     if saved.exists():
-        state = torch.load(saved, weights_only=True)
+        state = _checkpoint(name)
         step, seconds = state["step"], state["seconds"]
         learner.load_state_dict(state["learner"])
         for worker, past in zip(workers, state["optimizers"], strict=True):
@@ -116,7 +136,7 @@ def train(name: str) -> None:
             break
         for worker in workers:
             for group in worker.param_groups:
-                group["lr"] = learning_rate(step, stage.steps)
+                group["lr"] = learning_rate(step, stage)
         loss = learner.loss(batch)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(learner.parameters(), CLIP)
@@ -129,7 +149,7 @@ def train(name: str) -> None:
         if step % REPORT_EVERY == 0:
             left = seconds / step * (stage.steps - step)
             print(
-                f"{name:6} step {step}/{stage.steps}  loss {sum(losses) / len(losses):.4f}"
+                f"{name:9} step {step}/{stage.steps}  loss {sum(losses) / len(losses):.4f}"
                 f"  {seconds / 60:.1f} min, {left / 60:.1f} min left",
                 flush=True,
             )
@@ -142,7 +162,11 @@ def train(name: str) -> None:
             }
             torch.save(state, saved.with_suffix(".new"))
             saved.with_suffix(".new").replace(saved)
-            save(name, learner.model, tokenizer, folder / "model")
+            save(stage.model, learner.model, tokenizer, folder / "model")
+
+
+def _checkpoint(name: str) -> dict[str, Any]:
+    return dict(torch.load(CHECKPOINTS / name / "checkpoint.pt", weights_only=True))
 
 
 def save(
@@ -197,19 +221,20 @@ def _distinct(rng: random.Random, level: int, count: int, test: bool) -> list[Ti
 
 
 def main(names: list[str]) -> int:
-    """Train both models side by side (or the one that is named), and install them."""
+    """Train both models side by side (or the stages that are named), and install them."""
     if names:
-        train(names[0])
+        for name in names:
+            train(name)
         return 0
     write_problems()
     quiet = {**os.environ, "OMP_NUM_THREADS": "1"}
     command = [sys.executable, "-m", "sal.tiny.train"]
-    running = [subprocess.Popen([*command, name], env=quiet) for name in STAGES]
+    running = [subprocess.Popen([*command, *stages], env=quiet) for stages in SIDES]
     codes = [process.wait() for process in running]
     if any(codes):
         return 1
-    for name, folder in (("policy", paths.POLICY), ("prm", paths.PRM)):
-        install(CHECKPOINTS / name / "model", folder)
+    for stages, folder in zip(SIDES, (paths.POLICY, paths.PRM), strict=True):
+        install(CHECKPOINTS / stages[-1] / "model", folder)
     return 0
 
 
