@@ -8,7 +8,7 @@ import sys
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from importlib.metadata import version
@@ -62,7 +62,10 @@ class Bench:
         size: Size,
         console: Console,
         suite: ours.Suite = ours.TINY_SUITE,
+        pids: Mapping[str, int] | None = None,
     ) -> None:
+        """`pids` are the two servers' processes, where they are this machine's."""
+        self.pids = pids or {}
         self.policy, self.prm, self.size, self.console = policy, prm, size, console
         self.suite = suite
         self.verifier = load_verifier(prm)
@@ -93,7 +96,9 @@ class Bench:
     def round(self, strategy: str) -> None:
         """Ours, its replay, lockstep, and the stock frontend, one after the other."""
         size = self.size
+        before = {role: ours.cpu(pid) for role, pid in self.pids.items()}
         searched = self.search(strategy, size.problems, size.budget)
+        busy = {role: ours.cpu(self.pids[role]) - spent for role, spent in before.items()}
         asked = replay.requests(searched, self.tokenizer, self.verifier.family)
         alone = replay.replay(self.policy, self.prm, asked)
         keep = self._keeper(strategy)
@@ -105,6 +110,8 @@ class Bench:
         for role, sequences in trees.items():
             prefilled = usage[role]["prompt_tokens"] - usage[role]["cached_tokens"]
             keep(f"prefill factor, {role}", prefilled / replay.distinct(sequences))
+        for part, seconds in (busy | {"client": searched.cpu}).items():
+            keep(f"cores busy, {part}", seconds / searched.seconds)
         keep("client CPU, ms a request", 1000 * searched.cpu / searched.requests)
         keep("threads at the peak", searched.threads)
         keep("memory at the peak, MiB", searched.memory / 2**20)
@@ -209,7 +216,8 @@ def size(name: str, servers: Sequence[Server], console: Console) -> Table:
     """Every figure at the size of that name; they are on disk as they are measured."""
     size, began = SIZES[name], time.monotonic()
     with Engine(servers[0].url) as policy, Engine(servers[1].url) as prm:
-        bench = Bench(policy, prm, size, console)
+        pids = {server.spec.role: server.pid for server in servers}
+        bench = Bench(policy, prm, size, console, pids=pids)
 
         def save(_: Part) -> None:
             about = {"size": {"name": name, **asdict(size)}, "rounds": bench.rounds}

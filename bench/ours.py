@@ -126,6 +126,13 @@ def search(
     )
 
 
+def cpu(pid: int) -> float:
+    """Seconds of CPU that a process and those below it have used so far."""
+    root = psutil.Process(pid)
+    times = [process.cpu_times() for process in (root, *root.children(recursive=True))]
+    return sum(used.user + used.system for used in times)
+
+
 def flush(*engines: Engine) -> None:
     """Empty the radix caches, so that every measurement starts cold; waits for running requests."""
     for engine in engines:
