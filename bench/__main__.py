@@ -110,6 +110,8 @@ class Bench:
         for role, sequences in trees.items():
             prefilled = usage[role]["prompt_tokens"] - usage[role]["cached_tokens"]
             keep(f"prefill factor, {role}", prefilled / replay.distinct(sequences))
+            if role == "policy":
+                keep("prefill factor, policy, equal nodes apart", prefilled / asked.nodes)
         for part, seconds in (busy | {"client": searched.cpu}).items():
             keep(f"cores busy, {part}", seconds / searched.seconds)
         keep("client CPU, ms a request", 1000 * searched.cpu / searched.requests)
@@ -160,7 +162,7 @@ class Bench:
     def _keeper(self, strategy: str) -> Any:
         def keep(figure: str, value: float) -> None:
             self.rounds[figure][strategy].append(value)
-            self.console.print(f"  {strategy:10} {figure:34} {value:.3f}", highlight=False)
+            self.console.print(f"  {strategy:10} {figure:40} {value:.3f}", highlight=False)
 
         return keep
 

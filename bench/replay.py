@@ -44,23 +44,27 @@ class _Kept:
 class Asked:
     """The requests to the policy and to the PRM, in tree order: parents before children.
 
-    `written` holds, per request to the policy, its input and what came of it: token ids.
+    `written` holds, per request to the policy, its input and what came of it: token ids. `nodes`
+    counts the tokens of all nodes of the trees, their roots' too; equal ones each for itself.
     """
 
     policy: list[Payload]
     prm: list[Payload]
     written: list[tuple[int, ...]]
+    nodes: int
 
 
 def requests(searched: Searched, tokenizer: Tokenizer, family: Family) -> Asked:
     """What a search asked, rebuilt from its traces."""
     policy: list[Payload] = []
     written: list[tuple[int, ...]] = []
+    nodes = 0
     kept = _Kept(family)
     for problem_id, trace in searched.traces.items():
         question = searched.questions[problem_id]
         scores = Scores(CausalVerifier(kept, family))
         prompt = tuple(tokenizer.encode(Problem.of(question).prompt, special=True))
+        nodes += len(prompt)
         paths: dict[tuple[int, ...], tuple[tuple[int, ...], tuple[str, ...]]] = {(): (prompt, ())}
         for node in sorted(trace["nodes"], key=lambda node: (len(node["id"]), node["id"])):
             path = tuple(node["id"])
@@ -81,7 +85,8 @@ def requests(searched: Searched, tokenizer: Tokenizer, family: Family) -> Asked:
                 scores.score(question, steps, new)
             paths[path] = (ids + made, steps + new)
             written.append(ids + made)
-    return Asked(policy, kept.payloads, written)
+            nodes += len(made)
+    return Asked(policy, kept.payloads, written, nodes)
 
 
 def replay(policy: Engine, prm: Engine, asked: Asked) -> float:
