@@ -92,6 +92,11 @@ SERVER = (
         variables=("MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_"),
     ),
     Without("no overlap schedule (CPU)", "policy", less=("--disable-overlap-schedule",)),
+    Without(
+        "prefill waits for two decode steps (CPU)",
+        "policy",
+        more=("--prefill-decode-interval", "0"),
+    ),
     Without("the PRM's radix cache", "prm", more=("--disable-radix-cache",)),
 )
 """What the servers do. The policy is where the time goes, so it shows there."""
