@@ -218,7 +218,7 @@ def size(name: str, servers: Sequence[Server], console: Console) -> Table:
     """Every figure at the size of that name; they are on disk as they are measured."""
     size, began = SIZES[name], time.monotonic()
     with Engine(servers[0].url) as policy, Engine(servers[1].url) as prm:
-        pids = {server.spec.role: server.pid for server in servers}
+        pids: dict[str, int] = {server.spec.role: server.pid for server in servers}
         bench = Bench(policy, prm, size, console, pids=pids)
 
         def save(_: Part) -> None:

@@ -130,7 +130,7 @@ def cpu(pid: int) -> float:
     """Seconds of CPU that a process and those below it have used so far."""
     root = psutil.Process(pid)
     times = [process.cpu_times() for process in (root, *root.children(recursive=True))]
-    return sum(used.user + used.system for used in times)
+    return float(sum(used.user + used.system for used in times))
 
 
 def flush(*engines: Engine) -> None:

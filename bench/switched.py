@@ -25,7 +25,7 @@ ROUNDS = 3
 
 
 class Switched:
-    """Rounds of one search with everything and one without each; `ratios[what][strategy]`.
+    """Rounds of one search with everything, and one without it, for each; `ratios[what][strategy]`.
 
     `servers` are the plan's, and behind them those that lack something, in their order.
     """
@@ -45,14 +45,16 @@ class Switched:
         ]
 
     def round(self, strategy: str) -> None:
-        """With everything, then without each."""
-        all_of_it = self._seconds(strategy)
-        for name, lacking in without.CLIENT.items():
-            seconds = self._seconds(strategy, sal=without.command(name))
-            self._keep(lacking.what, strategy, seconds, all_of_it)
+        """Each in turn: with everything, then without it."""
+        lacking: list[tuple[str, dict[str, Any]]] = [
+            (technique.what, {"sal": without.command(name)})
+            for name, technique in without.CLIENT.items()
+        ]
         for lack, engine in zip(without.SERVER, self.lacking, strict=True):
-            seconds = self._seconds(strategy, **{lack.role: engine})
-            self._keep(lack.what, strategy, seconds, all_of_it)
+            lacking.append((lack.what, {lack.role: engine}))
+        for what, other in lacking:
+            all_of_it = self._seconds(strategy)
+            self._keep(what, strategy, self._seconds(strategy, **other) / all_of_it)
 
     def _seconds(self, strategy: str, **other: Any) -> float:
         """`other` takes the place of an engine or of the command."""
@@ -61,8 +63,7 @@ class Switched:
             **(given | other), strategy=strategy, problems=PROBLEMS, budget=BUDGET
         ).seconds
 
-    def _keep(self, what: str, strategy: str, seconds: float, all_of_it: float) -> None:
-        ratio = seconds / all_of_it
+    def _keep(self, what: str, strategy: str, ratio: float) -> None:
         self.ratios.setdefault(what, {}).setdefault(strategy, []).append(ratio)
         self.console.print(f"  {strategy:10} without {what:50} x {ratio:.2f}", highlight=False)
 
