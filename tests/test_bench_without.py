@@ -6,8 +6,8 @@ from functools import reduce
 from importlib import import_module
 
 import pytest
-from bench.without import CLIENT, SERVER
 
+from bench.without import CLIENT, SERVER
 from sal.runtime.hardware import Hardware
 from sal.runtime.plan import make_plan
 from sal.tiny.paths import POLICY, PRM
