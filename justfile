@@ -40,7 +40,7 @@ check: setup
 train-tiny *ARGS: setup
     {{ bin }}/python -m sal.tiny.train {{ ARGS }}
 
-# how fast searches are, as ratios measured in one run; `just bench full` takes longer
+# how fast searches are, as ratios measured in one run (`full`: larger; `without`: each technique off)
 bench *ARGS: setup
     {{ bin }}/python -m bench {{ ARGS }}
 

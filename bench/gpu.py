@@ -19,19 +19,19 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from functools import partial
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
 from bench import ours, projection
-from bench.__main__ import STRATEGIES, Bench, Size, start_servers, table
+from bench.figures import STRATEGIES, Bench, Size, start_servers, table
 from bench.lengths import Lengths, load
 from bench.parts import Part, run
 from bench.projection import Measured
 from bench.shapes import LLAMA_3_1_8B, LLAMA_3_2_1B, TINY, Shapes, plan_servers
 from bench.vocabulary import Vocabulary
+from sal.runs.recipe import installed_versions
 from sal.runtime.client import Engine
 from sal.runtime.hardware import Hardware, detect
 from sal.runtime.launch import Server, stop_all
@@ -196,7 +196,7 @@ def main(arguments: list[str]) -> int:
         console.print("no GPU: tiny shapes on the CPU, which say nothing of a GPU; nothing is kept")
     about = {
         "machine": machine,
-        "versions": {package: version(package) for package in ("sal-sglang", "sglang", "torch")},
+        "versions": installed_versions(),
         "size": {**asdict(setting.size), "projected": setting.projected, "at": setting.budget},
     }
     results = Results.resume(path, about)

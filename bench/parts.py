@@ -59,3 +59,10 @@ def seconds_left(parts: Sequence[Part], took: dict[str, list[float]]) -> float |
 def clock(seconds: float) -> str:
     """Minutes and seconds."""
     return f"{int(seconds) // 60}:{int(seconds) % 60:02}"
+
+
+def spread(values: Sequence[float]) -> str:
+    """The median of the rounds, with the least and the most; nothing for none."""
+    if not values:
+        return ""
+    return f"{median(values):.3g} ({min(values):.3g}-{max(values):.3g})"

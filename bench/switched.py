@@ -6,14 +6,13 @@ import tempfile
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from statistics import median
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
 from bench import ours, without
-from bench.parts import Part
+from bench.parts import Part, spread
 from sal.runtime.client import Engine
 from sal.runtime.launch import Server
 from sal.runtime.plan import Plan, Role
@@ -35,6 +34,11 @@ class Switched:
         self.engines: dict[Role, Engine] = {s.spec.role: Engine(s.url) for s in servers[:2]}
         self.lacking = [Engine(server.url) for server in servers[2:]]
         self.ratios: dict[str, dict[str, list[float]]] = {}
+
+    def close(self) -> None:
+        """Let go of the connections."""
+        for engine in (*self.engines.values(), *self.lacking):
+            engine.close()
 
     def parts(self) -> list[Part]:
         """A round for each strategy, `ROUNDS` times."""
@@ -82,9 +86,5 @@ def table(ratios: dict[str, dict[str, list[float]]]) -> Table:
         title=f"seconds without / with: {PROBLEMS} problems, budget {BUDGET}, {ROUNDS} rounds",
     )
     for what, by_strategy in ratios.items():
-        spread = [
-            f"{median(found):.2f} ({min(found):.2f}-{max(found):.2f})"
-            for found in (by_strategy[name] for name in STRATEGIES)
-        ]
-        made.add_row(what, *spread)
+        made.add_row(what, *(spread(by_strategy[name]) for name in STRATEGIES))
     return made

@@ -212,14 +212,21 @@ class Search:
         self.trace.phase = "voting"
         found = []
         for c in done:
-            key = answer_key(c.text)
-            completion = Completion(c.text, c.steps, c.scores, c.tokens, c.finish, key, c.id)
-            if chained:
-                completion = replace(completion, chain=c.id[0])
-            if weigh is not None:
-                weight = weigh(c)
-                completion = replace(completion, weight=weight, filtered=weight is None)
-            found.append(completion)
+            weight = None if weigh is None else weigh(c)
+            found.append(
+                Completion(
+                    c.text,
+                    c.steps,
+                    c.scores,
+                    c.tokens,
+                    c.finish,
+                    answer_key(c.text),
+                    c.id,
+                    weight=weight,
+                    filtered=weigh is not None and weight is None,
+                    chain=c.id[0] if chained else None,
+                )
+            )
         completions = tuple(found)
         chosen = elect(
             [c.key for c in completions],

@@ -61,8 +61,8 @@ def grouped(new: list[int], total: list[int]) -> Iterator[list[int]]:
             yield members[start : start + most]
 
 
-def groups(slots: Any, new: list[int], total: list[int]) -> list[Group]:
-    """The groups of a batch: request i has `total[i]` tokens, the last `new[i]` of them new.
+def padded(slots: Any, new: list[int], total: list[int]) -> list[Group]:
+    """A batch as groups: request i has `total[i]` tokens, the last `new[i]` of them new.
 
     `slots` (requests, any length) are the cache's slots of each request's tokens, in order.
     """
@@ -122,7 +122,7 @@ def batched() -> type:
             slots = self.req_to_token_pool.req_to_token[
                 forward_batch.req_pool_indices, : max(total, default=0)
             ]
-            self.forward_metadata = groups(slots, new, total)
+            self.forward_metadata = padded(slots, new, total)
 
         def _run_sdpa_forward_decode(self, *tensors: Any, **how: Any) -> Any:
             if not self._run(*tensors, **how):

@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 
 from bench import ours, replay
-from bench.__main__ import Bench, Size, table
+from bench.figures import Bench, Size, table
 from sal.runtime.client import Engine
 
 SMALL = Size(problems=2, budget=4, rounds=1, few=2, many=3, narrow=4, wide=8)

@@ -13,7 +13,7 @@ import pytest
 from rich.console import Console
 
 from bench import gpu, parts, projection, record_lengths
-from bench.__main__ import Size
+from bench.figures import Size
 from bench.lengths import RECORDED, Lengths, load, mean
 from bench.projection import Measured
 from bench.shapes import LLAMA_3_1_8B, LLAMA_3_2_1B, TINY, Shapes, plan_servers, size_of

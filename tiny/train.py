@@ -1,8 +1,8 @@
 """Train the embedded policy and PRM from seeds: `python -m sal.tiny.train`.
 
 Two processes, one thread each, run side by side in float32: the policy, which then learns to revise
-its solutions, and the PRM. A run that was cut off goes on from
-its last checkpoint. The finished models and problem sets replace those of the package.
+its solutions, and the PRM. A run that was cut off goes on from its last checkpoint. The finished
+models and problem sets replace those of the package.
 """
 
 from __future__ import annotations

@@ -7,7 +7,6 @@ import json
 import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
-from importlib.metadata import version
 from pathlib import Path
 
 import bench.compare
@@ -21,6 +20,7 @@ from sal.cli.interrupt import EXIT_CODE, Interrupt
 from sal.cli.search import collect_rarely
 from sal.reports.comparison_tables import markdown
 from sal.runs.errors import RunError, ServersLost
+from sal.runs.recipe import installed_versions
 from sal.runs.registry import summaries
 from sal.runtime.default_models import default_models
 from sal.runtime.errors import EndpointError, LaunchError
@@ -54,7 +54,7 @@ def report(comparing: Comparing, folder: Path) -> str:
     content = {
         **comparison.as_json(),
         "machine": machine,
-        "versions": {p: version(p) for p in ("sal-sglang", "sglang", "torch")},
+        "versions": installed_versions(),
         "seconds": round(seconds),
     }
     folder.mkdir(parents=True, exist_ok=True)
