@@ -112,8 +112,8 @@ def test_a_revision_stands_behind_the_question_and_is_all_that_is_learned() -> N
     end = TOKENIZER.eos_token_id
     for example in revision_examples(random.Random(0), 50, TOKENIZER):
         text = TOKENIZER.decode(example.ids)
-        nothing, *attempts = map(str.strip, text.split(text.partition("\n\n")[0]))
-        assert nothing == ""
+        question = text.partition("\n\n")[0]
+        attempts = text.removeprefix(f"{question}\n\n").split(f"\n\n{question}\n\n")
         learned = TOKENIZER.decode([i for i in example.following if i >= 0])
         assert learned == "<eos>".join(attempts) + "<eos>"
         assert example.following.count(end) == len(attempts) <= 5
