@@ -77,7 +77,9 @@ def grow(search: Search, params: BeamParams, lookahead: int = 0) -> list[Candida
 
         # Sample and score
         last = step == params.max_steps
-        candidates = search.expand(beams, shares, whole=last, lookahead=lookahead)
+        candidates = search.expand(beams, shares, whole=last)
+        if lookahead:
+            candidates = search.look_ahead(candidates, lookahead)
 
         # Put finished beams aside
         completed += [c for c in candidates if c.done]

@@ -114,12 +114,10 @@ class Search:
         width: int,
         *,
         whole: bool = False,
-        lookahead: int = 0,
         watch: Watch | None = None,
     ) -> list[Future[Candidate]]:
         """Begin `width` continuations of `parent`, each by one step, or up to its end if `whole`.
 
-        Each is then valued by the end of a greedy rollout of up to `lookahead` further steps.
         Children get the ids `parent.id + (0,)` and on; those of a parent that is continued once
         more go on from there. None is begun when a cap is reached.
         """
@@ -132,9 +130,10 @@ class Search:
             self._read_prompt()
         first = self._children.get(parent.id, 0)
         self._children[parent.id] = first + width
+        most, temperature = None if whole else 1, self._sampling.temperature
         return [
             self._threads.submit(
-                self._candidate, parent, (*parent.id, i), state, whole, lookahead, watch
+                self._extend, parent, (*parent.id, i), state, most, temperature, watch
             )
             for i, state in enumerate(fork(parent.state, width), first)
         ]
@@ -145,15 +144,35 @@ class Search:
         widths: Sequence[int],
         *,
         whole: bool = False,
-        lookahead: int = 0,
     ) -> list[Candidate]:
         """`widths[i]` continuations of `parents[i]`, all at once; returns when all have ended."""
         started = [
             future
             for parent, width in zip(parents, widths, strict=True)
-            for future in self.start(parent, width, whole=whole, lookahead=lookahead)
+            for future in self.start(parent, width, whole=whole)
         ]
         return settle(started)
+
+    def look_ahead(self, candidates: Sequence[Candidate], most: int) -> list[Candidate]:
+        """The same, each open one valued by the end of a greedy rollout of `most` steps at most.
+
+        Equal solutions have one rollout, a node below the first of them: greedy decoding would
+        write it again. One that fails, or cannot begin, shows nothing ahead: the own score counts.
+        """
+        rollouts: dict[str, Future[Candidate]] = {}
+        for c in candidates:
+            if c.open and c.text not in rollouts and not self.capped:
+                (aside,) = fork(c.state, 1)
+                rollouts[c.text] = self._threads.submit(
+                    self._extend, c, (*c.id, ROLLOUT), aside, most, 0.0
+                )
+        ended = {text: future.result() for text, future in rollouts.items()}
+        return [
+            replace(c, ahead=ended[c.text].scores[len(c.scores) :])
+            if c.open and c.text in ended
+            else c
+            for c in candidates
+        ]
 
     def _read_prompt(self) -> None:
         """Have the policy read the prompt once, or N first steps at once would read it N times."""
@@ -162,7 +181,7 @@ class Search:
         self._prompt_read = True
         writing = Writing(self.root.state, 0)
         with suppress(Exception):  # the candidates will say what is wrong with the policy
-            writing.run(gen(STEP, max_tokens=0, temperature=0.0))
+            writing.run(gen(STEP, max_tokens=0, temperature=self._sampling.temperature))
         self.trace.spend(writing.usage)
 
     def save(self, width: int) -> None:
@@ -243,27 +262,6 @@ class Search:
         return result
 
     # In the candidate's own thread
-
-    def _candidate(
-        self,
-        parent: Candidate,
-        path: tuple[int, ...],
-        state: Any,
-        whole: bool,
-        lookahead: int,
-        watch: Watch | None,
-    ) -> Candidate:
-        """One candidate, valued by what is ahead of it; never raises.
-
-        A rollout that fails or cannot begin shows nothing ahead: the candidate's own score counts.
-        """
-        temperature = self._sampling.temperature
-        candidate = self._extend(parent, path, state, None if whole else 1, temperature, watch)
-        if not lookahead or not candidate.open or self.capped:
-            return candidate
-        (aside,) = fork(state, 1)
-        rollout = self._extend(candidate, (*path, ROLLOUT), aside, lookahead, temperature=0.0)
-        return replace(candidate, ahead=rollout.scores[len(candidate.scores) :])
 
     def _extend(
         self,

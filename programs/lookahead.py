@@ -2,7 +2,8 @@
 
 Beam search (`sal.programs.beam`, which is its case k = 0), but a step is ranked by what the PRM
 says at the end of a rollout: up to k further steps at temperature 0, fewer where the solution
-ends. What was rolled out is paid for, recorded in the trace, and not kept.
+ends. What was rolled out is paid for, recorded in the trace, and not kept. Steps that make equal
+solutions share one rollout: greedy decoding would write it again.
 
 The paper counts this as N(k + 1) samples; here N stays the number of beams, and the rollouts are
 in the tokens and requests that a result reports. A rollout that fails on either endpoint is

@@ -78,6 +78,29 @@ def test_rolled_out_steps_are_spent_and_not_kept() -> None:
     assert policy.prefixes[1, 0] == policy.prefixes[1, ROLLOUT] == "q\n\ngood end\n\n"
 
 
+def test_equal_solutions_share_one_rollout() -> None:
+    """Golden: of three equal steps the first is rolled out, and all are ranked by its end."""
+    tree: dict[Any, Any] = {
+        (0,): Say("other"),
+        (1,): Say("same"),
+        (2,): Say("same"),
+        (3,): Say("same"),
+        (0, ROLLOUT): Say("x"),
+        (1, ROLLOUT): Say("y"),
+    }
+    scores = {"other": 0.5, "same": 0.5, "x": 0.2, "y": 0.9}
+    params = LookaheadParams(budget=4, width=2, lookahead=1, max_steps=2)
+    result = search(
+        lookahead,
+        ScriptedPolicy(lambda path: tree.get(path) or end("\\boxed{1}")),
+        ScriptedPrm(scores),
+        params,
+    )
+    rollouts = [n.id for n in result.trace.nodes if n.id[-1] == ROLLOUT]
+    assert sorted(rollouts) == [(0, ROLLOUT), (1, ROLLOUT)]
+    assert {c.node[0] for c in result.completions} == {1, 2}  # 0.9, and not 0.2 or their own 0.5
+
+
 def test_whole_tree() -> None:
     """Golden: rollouts are nodes that end with -1, and they have no children."""
     result = search(lookahead, ScriptedPolicy(TRAP), ScriptedPrm(PRM), TWO)
