@@ -16,7 +16,7 @@ from sal.runs.journal import Record
 from sal.runs.judging import judge
 from sal.runs.problems import Question
 from sal.runs.progress import Progress, Snapshot
-from sal.runs.results import ResultRow, Summary, summarise
+from sal.runs.results import ResultRow, Summary, by_name, summarise
 from sal.runs.runner import Runner, Servers, TimeLimit, owed_problems, problems_in_flight
 from sal.runs.settings import Prepared
 
@@ -206,7 +206,7 @@ def trace_json(problem_id: str, trace: Trace) -> dict[str, Any]:
         "policy": asdict(trace.policy),
         "prm": asdict(trace.prm),
         "nodes": [
-            {key: value for key, value in asdict(node).items() if value not in ("", (), None)}
+            {key: value for key, value in by_name(node).items() if value not in ("", (), None)}
             | {"id": list(node.id)}
             for node in trace.nodes
         ],

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal
 
 from sal.runtime.usage import Usage
@@ -13,6 +13,11 @@ from sal.runtime.usage import Usage
 Rule = Literal["naive", "weighted", "majority", "pass"]
 RULES: tuple[Rule, ...] = ("naive", "weighted", "majority", "pass")
 """How one answer is taken from many completions; "pass": any completion is correct."""
+
+
+def by_name(record: Any) -> dict[str, Any]:
+    """The fields of a dataclass as they are: `asdict` would copy every token id."""
+    return {field.name: getattr(record, field.name) for field in fields(record)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +41,7 @@ class CompletionRow:
 
     def as_json(self) -> dict[str, Any]:
         """As an item of a row's "completions"."""
-        content = asdict(self)
+        content = by_name(self)
         if self.weight is None:
             del content["weight"]
         if not self.filtered:
@@ -84,9 +89,9 @@ class ResultRow:
 
     def as_json(self) -> dict[str, Any]:
         """The row of `results.jsonl`; usage is nested under "usage"."""
-        content = asdict(self)
+        content = by_name(self)
         content["completions"] = [completion.as_json() for completion in self.completions]
-        content["usage"] = {"policy": content.pop("policy"), "prm": content.pop("prm")}
+        content["usage"] = {role: asdict(content.pop(role)) for role in ("policy", "prm")}
         content["error"] = self.error or None
         return content
 

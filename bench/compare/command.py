@@ -119,10 +119,9 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _number(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise ValueError
-    return number
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 1 on")
+    return int(text)
 
 
 def _numbers(text: str) -> tuple[int, ...]:
