@@ -92,9 +92,8 @@ class Search:
 
     # Growing
 
-    @property
-    def capped(self) -> bool:
-        """Whether a cap of the search is reached; who asks goes on only if not."""
+    def _cap_reached(self) -> bool:
+        """Whether a cap of the search is reached; if so, the result will say that it was cut."""
         caps = self._caps
         reached = (caps.tokens is not None and self._generated >= caps.tokens) or (
             caps.seconds is not None and monotonic() - self._began >= caps.seconds
@@ -123,7 +122,7 @@ class Search:
         """
         if self._stopped.is_set():
             raise RuntimeError("the search was stopped")
-        if self.capped:
+        if self._cap_reached():
             self.save(width)
             return []
         if parent is self.root and width > 1:
@@ -161,7 +160,7 @@ class Search:
         """
         rollouts: dict[str, Future[Candidate]] = {}
         for c in candidates:
-            if c.open and c.text not in rollouts and not self.capped:
+            if c.open and c.text not in rollouts and not self._cap_reached():
                 (aside,) = fork(c.state, 1)
                 rollouts[c.text] = self._threads.submit(
                     self._extend, c, (*c.id, ROLLOUT), aside, most, 0.0
@@ -353,11 +352,11 @@ class Search:
             if watch and watch.is_over(parent.confidences + writing.confidences):
                 return "length"
             if most is None:
-                if self.capped:
+                if self._cap_reached():
                     return "length"
                 continue
             steps = len(split_steps(writing.text, self._sampling.separator))
-            if steps >= most or (steps and self.capped):
+            if steps >= most or (steps and self._cap_reached()):
                 return "length" if room <= meta["completion_tokens"] else "separator"
 
 
