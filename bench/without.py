@@ -91,6 +91,7 @@ SERVER = (
         "policy",
         variables=("MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_"),
     ),
+    Without("SGLang's server in Rust (CPU)", "policy", variables=("SGLANG_RUST_SERVER",)),
     Without("no overlap schedule (CPU)", "policy", less=("--disable-overlap-schedule",)),
     Without(
         "prefill waits for two decode steps (CPU)",

@@ -12,6 +12,7 @@ import shlex
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from importlib.metadata import distribution
 from pathlib import Path
 from typing import Literal
 
@@ -176,12 +177,20 @@ def _on_cpu(role: Role, model: str, overrides: Flags) -> ServerSpec:
         "OMP_NUM_THREADS": "1",  # both servers and the client share the cores
         "MKL_NUM_THREADS": "1",
         "TOKENIZERS_PARALLELISM": "false",
+        # HTTP, tokens and text in threads of the scheduler's: two processes less on the cores.
+        **({"SGLANG_RUST_SERVER": "1"} if _brings_rust_server() else {}),
     }
     reasons = [
         "no GPU: SGLang's CPU engine, float32, one torch thread",
         f"KV cache of {_CPU_TOKENS} tokens, longest shared prefix first",
     ]
     return _spec(role, model, "cpu", flags, env, reasons, overrides)
+
+
+def _brings_rust_server() -> bool:
+    """Whether the sglang that is installed has its server in Rust: not every platform's has."""
+    extensions = Path(str(distribution("sglang").locate_file("sglang/srt/rust_extensions")))
+    return any(extensions.glob("_server.*.so"))
 
 
 def _on_gpus(
