@@ -180,6 +180,7 @@ class Search:
         self._prompt_read = True
         writing = Writing(self.root.state, 0)
         with suppress(Exception):  # the candidates will say what is wrong with the policy
+            # Nothing is sampled, but at temperature 0 SGLang would sort every row of its batch.
             writing.run(gen(STEP, max_tokens=0, temperature=self._sampling.temperature))
         self.trace.spend(writing.usage)
 

@@ -114,18 +114,30 @@ def test_whole_tree() -> None:
     ]
 
 
+class Watching(ScriptedPolicy):
+    """Keeps the temperature of every request."""
+
+    def __init__(self, script: Any) -> None:
+        super().__init__(script)
+        self.temperatures: list[float] = []
+
+    def generate(self, s: Any, sampling_params: Any) -> Any:
+        self.temperatures.append(sampling_params.temperature)
+        return super().generate(s, sampling_params)
+
+
 def test_a_rollout_is_greedy_and_its_step_is_not() -> None:
-    class Watching(ScriptedPolicy):
-        temperatures: list[float] = []  # noqa: RUF012  # one policy, one test
-
-        def generate(self, s: Any, sampling_params: Any) -> Any:
-            self.temperatures.append(sampling_params.temperature)
-            return super().generate(s, sampling_params)
-
     policy = Watching({(0,): Say("a"), (0, ROLLOUT): Say("b"), (0, 0): end("c")})
     params = LookaheadParams(budget=1, lookahead=1)
     search(lookahead, policy, ScriptedPrm(), params)
     assert policy.temperatures == [0.8, 0.0, 0.8]
+
+
+def test_nothing_else_is_greedy() -> None:
+    """Nor is the request that reads the prompt, whose temperature SGLang's batch would keep."""
+    policy = Watching({(0,): end("a"), (1,): end("b")})
+    search(lookahead, policy, ScriptedPrm(), LookaheadParams(budget=2, lookahead=1))
+    assert policy.temperatures == [0.8] * 3
 
 
 @pytest.mark.parametrize("failing", ["policy", "PRM"])
