@@ -32,7 +32,6 @@ class Arm:
     flops: float | None
     unspent: float
     failed: int
-    seconds: float
 
     @classmethod
     def of(cls, method: str, rule: Rule, summary: Summary, rows: Iterable[ResultRow]) -> Arm:
@@ -52,7 +51,6 @@ class Arm:
             flops=sum(known) / n if len(known) == len(parts) else None,
             unspent=summary.unspent / n,
             failed=summary.failed,
-            seconds=summary.seconds / n,
         )
 
     @property
@@ -156,7 +154,6 @@ class Comparison:
                     "flops": arm.flops,
                     "unspent": arm.unspent,
                     "failed": arm.failed,
-                    "seconds": arm.seconds,
                     "frontier": {"tokens": tokens, "flops": flops},
                 }
                 for arm, tokens, flops in zip(self.arms, by_tokens, by_flops, strict=True)

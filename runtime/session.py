@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import TracebackType
 from urllib.parse import urlsplit
 
@@ -37,16 +37,21 @@ class Servers:
     Inside, a server started here that dies is started again, once; when it dies again, or one that
     was given takes no connection for some 10 s, its client is closed and `failed` says why: the run
     stops, to be resumed. Only what was started here is ended on exit. `on_status(role, text)`
-    tells the progress, also of a restart.
+    tells the progress, also of a restart; `client` makes the client of a URL.
     """
 
     def __init__(
-        self, plan: Plan, registry: Registry | None = None, on_status: OnStatus | None = None
+        self,
+        plan: Plan,
+        registry: Registry | None = None,
+        on_status: OnStatus | None = None,
+        client: Callable[[str], Engine] = Engine,
     ) -> None:
         self.plan = plan
         self.failed = ""
         self._registry = registry or Registry()
         self._on_status = on_status
+        self._client = client
         self._started: list[Server] = []
         self._engines: dict[Role, Engine] = {}
         self._ending = threading.Event()
@@ -82,7 +87,7 @@ class Servers:
         self._registry.prune_logs()
         start_all(self._started, self._on_status)
         urls.update({server.spec.role: server.url for server in self._started})
-        self._engines = {role: Engine(url) for role, url in urls.items()}
+        self._engines = {role: self._client(url) for role, url in urls.items()}
         ours = {server.spec.role for server in self._started}
         given = {role: url for role, url in urls.items() if role not in ours}
         self._watcher = threading.Thread(

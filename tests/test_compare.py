@@ -10,17 +10,21 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from runs_terminal import records
 
+import bench.compare.comparing as comparing_module
+from bench import ours
 from bench.compare import command
 from bench.compare.comparing import Comparing
 from bench.compare.planned import Planned, plan_runs
+from bench.compare.shared import ColdCache, Replies, SharedEngine
 from sal.cli.display.lines import NoDisplay
 from sal.cli.interrupt import EXIT_CODE, Interrupt
 from sal.reports.comparison import Arm, Comparison
@@ -28,6 +32,7 @@ from sal.reports.comparison_tables import accuracy_table, frontier_table, gain_t
 from sal.reports.statistics import frontier, holm, mcnemar, paired_difference
 from sal.runs import registry
 from sal.runs.errors import RunError
+from sal.runtime.client import Engine
 
 ROOT = Path(__file__).parents[1]
 PAIRS = st.lists(st.tuples(st.booleans(), st.booleans()), min_size=2, max_size=40)
@@ -101,7 +106,7 @@ class TestStatistics:
 
 def arm(method: str, budget: int, right: Sequence[bool], flops: float | None = 1e9) -> Arm:
     correct = {f"q{i}": value for i, value in enumerate(right)}
-    return Arm(method, budget, correct, 50.0 * budget, 30.0, 20.0, flops, 0.0, 0, 0.5)
+    return Arm(method, budget, correct, 50.0 * budget, 30.0, 20.0, flops, 0.0, 0)
 
 
 class TestComparison:
@@ -138,7 +143,7 @@ class TestComparison:
 
     def test_problems_are_matched_by_their_ids(self) -> None:
         turned = dict(reversed(self.arms[1].correct.items()))
-        other = Arm("turned", 4, turned, 1, 1, 1, 1, 0, 0, 0)
+        other = Arm("turned", 4, turned, 1, 1, 1, 1, 0, 0)
         (found,) = Comparison([self.arms[1], other], ["majority"]).contrasts
         assert (found.difference.mean, found.p) == (0.0, 1.0)
 
@@ -306,3 +311,73 @@ def test_an_interrupted_comparison_keeps_what_is_finished(
             command.compare(planned, interrupt, urls)
     with Interrupt() as interrupt:
         assert planned[-1] in Comparing(planned, interrupt, NoDisplay).owed
+
+
+class Kept(SharedEngine):
+    """Remembers every client, whose `usage` is what the server was really asked."""
+
+    made: ClassVar[list[Kept]] = []
+
+    def __init__(self, url: str, replies: Replies) -> None:
+        super().__init__(url, replies)
+        self.made.append(self)
+
+
+@pytest.mark.servers
+def test_what_was_asked_before_is_not_asked_again_and_costs_the_same(
+    policy: Engine,
+    prm: Engine,
+    policy_server: str,
+    prm_server: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Beam search, the same again, and DVTS, whose first steps are among those of beam search."""
+    monkeypatch.setattr(comparing_module, "SharedEngine", Kept)
+    monkeypatch.setattr(Kept, "made", [])
+    ours.flush(policy, prm)
+    planned = [
+        run
+        for name, folder in (("beam", "first"), ("beam", "again"), ("dvts", "after"))
+        for run in plan_runs([name], (8,), PROBLEMS, tmp_path / folder)
+    ]
+    with Interrupt() as interrupt:
+        comparing = command.compare(
+            planned, interrupt, {"policy": policy_server, "prm": prm_server}
+        )
+    first, again, after = (comparing.summaries[run.path] for run in planned)
+    asked = [engine.usage for engine in Kept.made]
+
+    for counted, real, twice in zip(
+        (first.policy, first.prm), asked[:2], (0.01, 0.05), strict=True
+    ):
+        assert replace(counted, cached_tokens=0) == replace(real, cached_tokens=0)
+        assert counted.cached_tokens == pytest.approx(real.cached_tokens, rel=twice)
+
+    assert [usage.requests for usage in asked[2:4]] == [0, 0]
+    for once, twice in ((first.policy, again.policy), (first.prm, again.prm)):
+        assert replace(twice, cached_tokens=0) == replace(once, cached_tokens=0)
+        assert twice.cached_tokens == pytest.approx(once.cached_tokens, rel=0.01)
+    rows, rows_again = (list(run.rows()) for run in planned[:2])
+    assert [row.completions for row in rows_again] == [row.completions for row in rows]
+
+    assert 0 < asked[4].requests < after.policy.requests
+    assert after.policy.cached_tokens < after.policy.prompt_tokens
+
+
+def test_a_cold_cache_holds_what_was_read_and_written() -> None:
+    cache = ColdCache()
+    assert cache.read([1, 2, 3], [4, 5]) == 0
+    assert cache.read([1, 2, 3], [6]) == 3
+    assert cache.read([1, 2, 3, 4, 5], []) == 4, "behind the last token nothing was computed"
+    assert cache.read([1, 2, 3, 4, 5, 9], []) == 5, "unless it was read since"
+    assert cache.read([2, 3], []) == 0
+
+
+@given(st.lists(st.lists(st.integers(0, 300), min_size=1, max_size=6), max_size=12))
+def test_a_cold_cache_finds_the_longest_common_start(prompts: list[list[int]]) -> None:
+    cache = ColdCache()
+    for i, prompt in enumerate(prompts):
+        starts = {tuple(earlier[:n]) for earlier in prompts[:i] for n in range(len(earlier) + 1)}
+        common = max((len(s) for s in starts if s == tuple(prompt[: len(s)])), default=0)
+        assert cache.read(prompt, []) == common

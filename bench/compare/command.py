@@ -46,8 +46,10 @@ def report(comparing: Comparing, folder: Path) -> str:
         "parameter at its default, seed 0. Each answer is the strategy's own vote: weighted by "
         "the PRM's score (so best-of-n is weighted Best-of-N), for deepconf by the policy's "
         "confidence, for majority by nothing; the naive row takes the sample of best-of-n that has "
-        "the highest score. Each strategy samples for itself, from cold caches. ± is one standard "
-        "error over problems; ▲ and ▼ are significant.\n\n"
+        "the highest score. All sample from one tree: the same path has the same seed, so what one "
+        "strategy has asked, the next that takes its path is told from memory. Costs are those of "
+        "each run by itself, from cold caches, no token of a text being read twice. ± is one "
+        "standard error over problems; ▲ and ▼ are significant.\n\n"
         f"{duration(seconds)} of searching on {machine['cores']} cores ({machine['cpu']}).\n\n"
         f"{markdown(comparison)}\n"
     )

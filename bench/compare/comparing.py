@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
-from bench import ours
 from bench.compare.planned import Planned
+from bench.compare.shared import Replies, SharedEngine
 from sal.cli.display.interface import Display
 from sal.cli.display.words import duration
 from sal.cli.interrupt import Interrupt
 from sal.grading.grader import Grader
 from sal.reports.comparison import Arm, Comparison
 from sal.runs.endpoints import RunEndpoints
-from sal.runs.errors import RunError
 from sal.runs.execute import execute
 from sal.runs.folder import RunFolder
 from sal.runs.results import Rule, Summary
@@ -41,6 +40,8 @@ class Comparing:
         self.summaries: dict[Path, Summary] = {}
         self._interrupt = interrupt
         self._display = display
+        replies: Replies = {}
+        self._client = partial(SharedEngine, replies=replies)
         for run in planned:
             summary = run.done()
             if summary is not None:
@@ -67,19 +68,18 @@ class Comparing:
         try:
             with (
                 RunFolder(run.path, recipe, resume=True) as folder,
-                Servers(Plan(urls=needed)) as servers,
+                Servers(Plan(urls=needed), client=self._client) as servers,
+                self._interrupt.deferred(),
             ):
-                _empty_caches(servers)
-                with self._interrupt.deferred():
-                    outcome = execute(
-                        run.prepared,
-                        folder,
-                        RunEndpoints(servers, recipe),
-                        grader,
-                        answer_key=last_boxed,
-                        tick=display.update,
-                        interrupted=lambda: self._interrupt.asked,
-                    )
+                outcome = execute(
+                    run.prepared,
+                    folder,
+                    RunEndpoints(servers, recipe),
+                    grader,
+                    answer_key=last_boxed,
+                    tick=display.update,
+                    interrupted=lambda: self._interrupt.asked,
+                )
         finally:
             display.close()
         if outcome.interrupted:
@@ -118,11 +118,3 @@ class Comparing:
     def _order(self, run: Planned) -> tuple[int, int]:
         names = list(dict.fromkeys(r.prepared.recipe.strategy for r in self.planned))
         return names.index(run.prepared.recipe.strategy), run.prepared.budget
-
-
-def _empty_caches(servers: Servers) -> None:
-    """Raises `RunError` while the servers still work for somebody else."""
-    try:
-        ours.flush(*(engine for engine in (servers.policy, servers.prm) if engine is not None))
-    except subprocess.SubprocessError as error:
-        raise RunError("the servers are busy; a comparison needs them for itself") from error
