@@ -135,7 +135,13 @@ def _verdicts(found: Iterable[Contrast]) -> str:
     at: dict[str, list[str]] = {}
     for contrast in found:
         at.setdefault(contrast.verdict, []).append(str(contrast.budget))
-    return ", ".join(f"{verdict} at N = {' and '.join(budgets)}" for verdict, budgets in at.items())
+    return ", ".join(f"{verdict} at N = {_listed(budgets)}" for verdict, budgets in at.items())
+
+
+def _listed(words: Sequence[str]) -> str:
+    """`4, 16 and 64`."""
+    *most, last = words
+    return f"{', '.join(most)} and {last}" if most else last
 
 
 def _gain(contrast: Contrast) -> str:

@@ -168,6 +168,11 @@ class TestComparison:
         )
         assert said[3].startswith("- **rebase**: against majority no significant difference at")
 
+    def test_the_words_list_all_budgets(self) -> None:
+        arms = [arm(name, n, self.two) for name in ("majority", "beam") for n in (4, 16, 64)]
+        said = words(Comparison(arms, ["majority"]))
+        assert "no significant difference at N = 4, 16 and 64." in said
+
     def test_the_frontier_is_marked_by_cost(self) -> None:
         rows = [
             [cell.strip() for cell in line.split("|")[1:-1]]
