@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from dataclasses import replace
 from time import monotonic
@@ -23,6 +23,7 @@ from sal.programs.candidate import Candidate, Sampling, Watch
 from sal.programs.caps import Caps
 from sal.programs.problem import Problem
 from sal.programs.scores import Scores
+from sal.programs.threads import SharedThreads
 from sal.programs.trace import ROLLOUT, Completion, Finish, Node, SearchResult, Trace
 from sal.programs.writing import STEP, Writing, end, finish_of, fork
 from sal.strategies.aggregate import Aggregate
@@ -31,11 +32,15 @@ from sal.strategies.steps import split_steps
 from sal.strategies.voting import elect
 from sal.verifiers.interface import Scored, Verifier
 
-_MOST_THREADS = 1000
+THREADS = SharedThreads(1000)
+"""A candidate waits for endpoints and never for one that has not begun: a bound starves none."""
+
+GROUPS = SharedThreads(1000)
+"""Those that grow a subtree or a chain, and wait for its candidates."""
 
 
 class Search:
-    """One problem's tree while it grows. A context manager: no thread of it outlives the block.
+    """One problem's tree while it grows. A context manager: no thread outlives the last search.
 
     The seed of every request derives from (`seed`, problem, node path); backends that know seeds
     find it in the state's variable "sampling_seed".
@@ -70,20 +75,20 @@ class Search:
         self._prompt_read = False
         self._children: dict[tuple[int, ...], int] = {}
         self._stopped = threading.Event()
-        # A candidate waits for endpoints and never for another, so a bound starves none.
-        self._threads = ThreadPoolExecutor(_MOST_THREADS)
+        self._threads: ThreadPoolExecutor
         s += self.problem.prompt
         end(s)
         self.root = Candidate(s)
 
     def __enter__(self) -> Search:
+        self._threads = THREADS.join()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, value: object, where: TracebackType | None
     ) -> None:
         self._stopped.set()
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        THREADS.leave()
 
     @property
     def name(self) -> str:
@@ -199,17 +204,20 @@ class Search:
         A group that raises contributes an error and nothing else.
         """
         done: list[Candidate] = []
-        with ThreadPoolExecutor(max(1, len(groups))) as pool:
-            growing = [pool.submit(grow, group) for group in groups]
-            try:
-                for i, grown in enumerate(growing):
-                    try:
-                        done += grown.result()
-                    except Exception as wrong:
-                        self._errors.append(((i,), f"subtree {i}: {_reason(wrong)}"))
-            except BaseException:
-                self._stopped.set()  # an interrupt: the subtrees end with their present step
-                raise
+        threads = GROUPS.join()
+        growing = [threads.submit(grow, group) for group in groups]
+        try:
+            for i, grown in enumerate(growing):
+                try:
+                    done += grown.result()
+                except Exception as wrong:
+                    self._errors.append(((i,), f"subtree {i}: {_reason(wrong)}"))
+        except BaseException:
+            self._stopped.set()  # an interrupt: the subtrees end with their present step
+            raise
+        finally:
+            wait(growing)
+            GROUPS.leave()
         return done
 
     # Concluding
@@ -328,6 +336,8 @@ class Search:
         """
         through = most is None and not self._caps and watch is None
         while True:
+            if self._stopped.is_set():
+                raise RuntimeError("the search was stopped")
             room = self._sampling.max_tokens - parent.tokens - writing.usage.completion_tokens
             if room <= 0:
                 return "length"
