@@ -370,6 +370,25 @@ def test_what_was_asked_before_is_not_asked_again_and_costs_the_same(
     assert after.policy.cached_tokens < after.policy.prompt_tokens
 
 
+def test_replies_are_remembered_and_counted_as_from_a_cold_cache(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[dict[str, Any]] = []
+
+    def generate(_: Engine, payload: dict[str, Any]) -> dict[str, Any]:
+        asked.append(payload)
+        return {"output_ids": [], "meta_info": {"cached_tokens": 99}}
+
+    monkeypatch.setattr(Engine, "generate", generate)
+    said = {"input_ids": [1, 2, 3], "rid": "a"}
+    large = {**said, "top_logprobs_num": 20}
+    payloads = [said, {**said, "rid": "b"}, {**said, "logprob_start_len": 1}, large, large]
+    with SharedEngine("http://127.0.0.1:9", {}) as engine:
+        cached = [engine.generate(p)["meta_info"]["cached_tokens"] for p in payloads]
+    assert asked == [said, payloads[2], large, large]
+    assert cached == [0, 2, 1, 2, 2]
+
+
 def test_a_cold_cache_holds_what_was_read_and_written() -> None:
     cache = ColdCache()
     assert cache.read([1, 2, 3], [4, 5]) == 0
