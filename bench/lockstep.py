@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bench.ours import flush
+from bench.senders import Senders
 from sal.runtime.client import Engine
 from sal.runtime.tokenizer import Tokenizer
 from sal.strategies.answers import last_boxed
@@ -54,17 +55,18 @@ class Lockstep:
     ) -> tuple[float, list[str | None]]:
         """Seconds, and the answer that the weighted vote chooses for each question."""
         flush(self.policy, self.prm)
-        began = time.monotonic()
         batch = 1 if strategy == "beam" else PROBLEM_BATCH
         chosen: list[str | None] = []
-        for i in range(0, len(questions), batch):
-            beams = getattr(self, strategy.replace("-", "_"))(questions[i : i + batch], budget)
-            for number in range(len(questions[i : i + batch])):
-                done = [b for b in beams if b.problem == number]
-                keys = [last_boxed(b.text) for b in done]
-                best = weighted(keys, [b.score for b in done])
-                chosen.append(None if best is None else keys[best])
-        return time.monotonic() - began, chosen
+        with Senders(self.policy, self.prm) as self._senders:
+            began = time.monotonic()
+            for i in range(0, len(questions), batch):
+                beams = getattr(self, strategy.replace("-", "_"))(questions[i : i + batch], budget)
+                for number in range(len(questions[i : i + batch])):
+                    done = [b for b in beams if b.problem == number]
+                    keys = [last_boxed(b.text) for b in done]
+                    best = weighted(keys, [b.score for b in done])
+                    chosen.append(None if best is None else keys[best])
+            return time.monotonic() - began, chosen
 
     def best_of_n(self, questions: Sequence[str], budget: int) -> list[Beam]:
         beams = [beam for beam in self._begin(questions) for beam in [beam] * budget]
@@ -112,7 +114,8 @@ class Lockstep:
     def _write(self, beams: Sequence[Beam], *, whole: bool) -> list[Beam]:
         """One step more for all; returns when the last of them has ended."""
         asked = [
-            self.policy.submit(
+            self._senders.send(
+                self.policy,
                 {
                     "input_ids": beam.ids,
                     "sampling_params": {
@@ -121,7 +124,7 @@ class Lockstep:
                         "stop": [] if whole else [SEPARATOR],
                         "no_stop_trim": True,
                     },
-                }
+                },
             )
             for beam in beams
         ]
@@ -155,7 +158,7 @@ class Lockstep:
                         "logprob_start_len": 0,  # so the radix cache gives nothing
                         "token_ids_logprob": [self.family.good, self.family.bad],
                     }
-                    asked.append((beam, self.prm.submit(payload)))
+                    asked.append((beam, self._senders.send(self.prm, payload)))
             for beam, future in asked:
                 pairs = future.result()["meta_info"]["output_token_ids_logprobs"]
                 beam.score = reader.verdict(pairs[0])

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any
 
 from bench.ours import Searched, flush
+from bench.senders import Senders
 from sal.programs.problem import Problem
 from sal.programs.scores import Scores
 from sal.runtime.client import Engine
@@ -92,13 +92,15 @@ def requests(searched: Searched, tokenizer: Tokenizer, family: Family) -> Asked:
 def replay(policy: Engine, prm: Engine, asked: Asked) -> float:
     """Seconds to answer everything at once, each endpoint in tree order, nothing waiting."""
     flush(policy, prm)
-    began = time.monotonic()
-    waiting: list[Future[Any]] = []
-    for engine, payload in _in_turn(policy, prm, asked.policy, asked.prm):
-        waiting.append(engine.submit(payload))
-    for future in waiting:
-        future.result()
-    return time.monotonic() - began
+    with Senders(policy, prm) as senders:
+        began = time.monotonic()
+        waiting = [
+            senders.send(engine, payload)
+            for engine, payload in _in_turn(policy, prm, asked.policy, asked.prm)
+        ]
+        for future in waiting:
+            future.result()
+        return time.monotonic() - began
 
 
 def _in_turn(

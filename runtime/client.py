@@ -1,29 +1,24 @@
-"""The wire to one endpoint: pooled connections, retries inside a deadline, counted usage.
-
-All engines of a process share one event loop in one daemon thread; any thread may call them.
-"""
+"""The wire to one endpoint: pooled connections, retries inside a deadline, counted usage."""
 
 from __future__ import annotations
 
-import asyncio
 import atexit
 import random
 import threading
 import weakref
-from concurrent.futures import Future
+from time import monotonic
 from types import TracebackType
 from typing import Any
 
-import aiohttp
 import orjson
 
+from sal.runtime.connection import Broken, Connection, TimedOut
 from sal.runtime.errors import Aborted, Closed, EndpointError, Overloaded, Rejected, Unreachable
 from sal.runtime.usage import Usage
 
 Payload = dict[str, Any]
 Reply = dict[str, Any]
 
-_KEEPALIVE_S = 4.0  # below the server's 5 s, so that it rarely closes a connection under us
 _FIRST_WAIT_S = 0.1
 _LONGEST_WAIT_S = 5.0
 _SERVER_ERRORS = 3  # a request that breaks the server this often will go on doing so
@@ -31,7 +26,7 @@ _INFO_LIMIT_S = 15.0
 
 
 class Engine:
-    """A client of one SGLang endpoint.
+    """A client of one SGLang endpoint, for any number of threads.
 
     At most `max_inflight` requests are on the wire; the rest wait here, outside their deadline.
     `deadline_s` bounds one request with all its retries: connections that fail or break, a full
@@ -41,13 +36,13 @@ class Engine:
     def __init__(self, url: str, *, deadline_s: float = 600.0, max_inflight: int = 512) -> None:
         self.url = url.rstrip("/")
         self.deadline_s = deadline_s
-        self._slots = asyncio.Semaphore(max_inflight)
+        self._slots = threading.Semaphore(max_inflight)
+        self._closed = threading.Event()
+        self._lock = threading.Lock()
         self._usage = Usage()
-        self._closed = False
-        self._tasks: set[asyncio.Task[Any]] = set()
-        self._session: aiohttp.ClientSession | None = None
+        self._idle: list[Connection] = []
+        self._busy: set[Connection] = set()
         self._jitter = random.Random(0)
-        self._loop = _shared_loop()
         _open_engines.add(self)
 
     @property
@@ -55,58 +50,46 @@ class Engine:
         """Everything this endpoint was asked to do so far, from its own replies."""
         return self._usage
 
-    def submit(self, payload: Payload) -> Future[Reply]:
-        """Send `payload` to /generate; the future holds the reply, or an `EndpointError`.
-
-        Cancelling the future drops the connection, on which the server gives the request up.
-        """
-        if self._closed:
-            raise Closed("the client is shut down", url=self.url)
-        return asyncio.run_coroutine_threadsafe(
-            self._tracked("POST", "/generate", payload, self.deadline_s), self._loop
-        )
-
     def generate(self, payload: Payload) -> Reply:
-        """`submit`, and wait for the reply."""
-        return self.submit(payload).result()
+        """Send `payload` to /generate and wait for the reply; raises an `EndpointError`."""
+        return self._ask("/generate", payload, self.deadline_s)
 
     def abort(self, rid: str) -> None:
         """Ask the server to give up the request `rid`; SGLang aborts every rid that starts so."""
-        if not self._closed:
-            asyncio.run_coroutine_threadsafe(
-                self._tracked("POST", "/abort_request", {"rid": rid}, _INFO_LIMIT_S), self._loop
-            )
+        self._ask("/abort_request", {"rid": rid}, _INFO_LIMIT_S)
 
     def info(self) -> dict[str, Any]:
         """What the server says of its model: `model_path`, `tokenizer_path` and more.
 
         Raises `Unreachable` if nothing answers within seconds.
         """
-        if self._closed:
-            raise Closed("the client is shut down", url=self.url)
-        return asyncio.run_coroutine_threadsafe(self._info(), self._loop).result()
+        try:
+            return self._ask("/model_info", None, _INFO_LIMIT_S)
+        except Rejected:  # sglang-router knows the older path only
+            return self._ask("/get_model_info", None, _INFO_LIMIT_S)
 
     def capacity(self) -> int | None:
         """How many requests the server runs at a time; None where it does not say (a router)."""
-        if self._closed:
-            raise Closed("the client is shut down", url=self.url)
         try:
-            info = asyncio.run_coroutine_threadsafe(
-                self._tracked("GET", "/server_info", None, _INFO_LIMIT_S), self._loop
-            ).result()
+            info = self._ask("/server_info", None, _INFO_LIMIT_S)
             states = [
                 state["effective_max_running_requests_per_dp"] for state in info["internal_states"]
             ]
             return sum(int(number) for number in states) or None
+        except Closed:
+            raise
         except (EndpointError, KeyError, TypeError, ValueError):
             return None
 
     def close(self) -> None:
         """End the client: whatever is in flight raises `Closed` at once."""
-        if self._closed:
-            return
-        self._closed = True
-        asyncio.run_coroutine_threadsafe(self._shut(), self._loop).result()
+        with self._lock:
+            self._closed.set()
+            busy, idle, self._idle = set(self._busy), self._idle, []
+        for connection in busy:
+            connection.drop()
+        for connection in idle:
+            connection.close()
 
     def __enter__(self) -> Engine:
         return self
@@ -119,45 +102,28 @@ class Engine:
     ) -> None:
         self.close()
 
-    # Below: on the loop's thread only.
+    def _ask(self, path: str, payload: Payload | None, limit_s: float) -> Reply:
+        """One request, once there is a slot for it."""
+        with self._slots:
+            return self._attempts(path, payload, monotonic() + limit_s, limit_s)
 
-    async def _tracked(
-        self, method: str, path: str, payload: Payload | None, limit_s: float
+    def _attempts(
+        self, path: str, payload: Payload | None, deadline: float, limit_s: float
     ) -> Reply:
-        task = asyncio.current_task()
-        assert task is not None  # noqa: S101  # a coroutine always runs in one
-        self._tasks.add(task)
-        try:
-            if self._closed:
-                raise Closed("the client was shut down", url=self.url)
-            async with self._slots:
-                return await self._attempts(method, path, payload, limit_s)
-        except asyncio.CancelledError:
-            if self._closed:
-                raise Closed("the client was shut down", url=self.url) from None
-            raise
-        finally:
-            self._tasks.discard(task)
-
-    async def _attempts(
-        self, method: str, path: str, payload: Payload | None, limit_s: float
-    ) -> Reply:
-        deadline = self._loop.time() + limit_s
         failure: EndpointError | None = None
         server_errors = 0
         attempt = 0
         while True:
             try:
-                async with asyncio.timeout_at(deadline):
-                    return await self._once(method, path, _renamed(payload, attempt))
-            except TimeoutError:
-                raise failure or Unreachable(
-                    f"{self.url} gave no answer within {limit_s:g} s", url=self.url
-                ) from None
-            except (Overloaded, Unreachable) as error:
+                return self._once(path, _renamed(payload, attempt), deadline - monotonic())
+            except Broken as error:
+                if isinstance(error, TimedOut) and monotonic() >= deadline:
+                    raise failure or Unreachable(
+                        f"{self.url} gave no answer within {limit_s:g} s", url=self.url
+                    ) from None
+                failure = Unreachable(f"{self.url}: {error}", url=self.url)
+            except Overloaded as error:
                 failure = error
-            except (aiohttp.ClientError, OSError) as error:
-                failure = Unreachable(f"{self.url}: {error or type(error).__name__}", url=self.url)
             except _ServerError as error:
                 failure = EndpointError(f"{self.url}: {error}", url=self.url)
                 server_errors += 1
@@ -166,61 +132,66 @@ class Engine:
             pause = min(_FIRST_WAIT_S * 2.0**attempt, _LONGEST_WAIT_S)
             pause *= 0.5 + 0.5 * self._jitter.random()
             attempt += 1
-            if self._loop.time() + pause >= deadline:
+            if monotonic() + pause >= deadline:
                 raise failure
-            await asyncio.sleep(pause)
+            self._closed.wait(pause)
 
-    async def _once(self, method: str, path: str, payload: Payload | None) -> Reply:
-        if self._session is None:
-            self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=_KEEPALIVE_S),
-                timeout=aiohttp.ClientTimeout(total=None, sock_connect=_INFO_LIMIT_S),
+    def _once(self, path: str, payload: Payload | None, limit_s: float) -> Reply:
+        connection = self._take()
+        broken = True
+        try:
+            status, body = connection.exchange(
+                self.url + path, None if payload is None else orjson.dumps(payload), limit_s
             )
-        async with self._session.request(
-            method,
-            self.url + path,
-            data=None if payload is None else orjson.dumps(payload),
-            headers={"Content-Type": "application/json"},
-        ) as reply:
-            body = await reply.read()
-        if reply.status == 200:
+            broken = False
+        except Broken:
+            if self._closed.is_set():
+                raise Closed("the client was shut down", url=self.url) from None
+            raise
+        finally:
+            self._give_back(connection, broken)
+        if status == 200:
             return self._accept(body)
-        message = f"HTTP {reply.status}: {_message(body)}"
-        if reply.status in (429, 503):
+        message = f"HTTP {status}: {_message(body)}"
+        if status in (429, 503):
             raise Overloaded(f"{self.url}: {message}", url=self.url)
-        if 400 <= reply.status < 500:
+        if 300 <= status < 500:
             raise Rejected(f"{self.url}: {message}", url=self.url)
         raise _ServerError(message)
+
+    def _take(self) -> Connection:
+        with self._lock:
+            if self._closed.is_set():
+                raise Closed("the client is shut down", url=self.url)
+            connection = self._idle.pop() if self._idle else Connection()
+            self._busy.add(connection)
+        return connection
+
+    def _give_back(self, connection: Connection, broken: bool) -> None:
+        with self._lock:
+            self._busy.discard(connection)
+            if not broken and not self._closed.is_set():
+                self._idle.append(connection)
+                return
+        connection.close()
 
     def _accept(self, body: bytes) -> Reply:
         reply: Reply = orjson.loads(body) if body[:1] == b"{" else {}
         meta = reply.get("meta_info")
         if meta is None:
             return reply
-        self._usage = self._usage + Usage(
+        used = Usage(
             meta.get("prompt_tokens", 0),
             meta.get("cached_tokens", 0),
             meta.get("completion_tokens", 0),
             1,
         )
+        with self._lock:
+            self._usage += used
         finish = meta.get("finish_reason") or {}
         if finish.get("type") == "abort":
             raise Aborted(f"{self.url}: {finish.get('message') or 'aborted'}", url=self.url)
         return reply
-
-    async def _info(self) -> dict[str, Any]:
-        try:
-            return await self._tracked("GET", "/model_info", None, _INFO_LIMIT_S)
-        except Rejected:  # sglang-router knows the older path only
-            return await self._tracked("GET", "/get_model_info", None, _INFO_LIMIT_S)
-
-    async def _shut(self) -> None:
-        tasks = list(self._tasks)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        if self._session is not None:
-            await self._session.close()
 
 
 class _ServerError(Exception):
@@ -248,25 +219,6 @@ def _message(body: bytes) -> str:
 
 
 _open_engines: weakref.WeakSet[Engine] = weakref.WeakSet()
-_lock = threading.Lock()
-_loop: asyncio.AbstractEventLoop | None = None
-
-
-def _shared_loop() -> asyncio.AbstractEventLoop:
-    global _loop
-    with _lock:
-        if _loop is None:
-            _loop = _new_loop()
-            threading.Thread(target=_loop.run_forever, name="sal-wire", daemon=True).start()
-        return _loop
-
-
-def _new_loop() -> asyncio.AbstractEventLoop:
-    try:
-        import uvloop
-    except ImportError:  # not on every platform
-        return asyncio.new_event_loop()
-    return uvloop.new_event_loop()
 
 
 @atexit.register

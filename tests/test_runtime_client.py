@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import socket
+import subprocess
+import sys
 import threading
+import time
 from collections.abc import Awaitable, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -38,6 +43,7 @@ class Stub:
         self.seen: list[dict[str, Any]] = []
         self.aborted: list[dict[str, Any]] = []
         self.arrived = threading.Event()
+        self.connections: set[object] = set()
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._runner: web.AppRunner | None = None
@@ -68,6 +74,7 @@ class Stub:
 
     async def _generate(self, request: web.Request) -> web.StreamResponse:
         self.seen.append(await request.json())
+        self.connections.add(request.transport)
         self.arrived.set()
         answer = self.answers[min(len(self.seen), len(self.answers)) - 1]
         return await answer(request)
@@ -169,12 +176,13 @@ def test_a_server_that_comes_up_late_is_waited_for() -> None:
     # Bound but not listening: a connection is refused, and no one else can take the port.
     with socket.socket() as holder, Engine(stub.url, deadline_s=30) as engine:
         holder.bind(("127.0.0.1", stub.port))
-        future = engine.submit({"text": ""})
-        with pytest.raises(TimeoutError):
-            future.result(timeout=0.5)
-        holder.close()
-        stub.start()
-        assert future.result(timeout=30) == OK
+        with ThreadPoolExecutor() as threads:
+            future = threads.submit(engine.generate, {"text": ""})
+            with pytest.raises(TimeoutError):
+                future.result(timeout=0.5)
+            holder.close()
+            stub.start()
+            assert future.result(timeout=30) == OK
     stub.stop()
 
 
@@ -188,25 +196,69 @@ def test_an_aborted_request_is_typed(stub: Stub, engine: Engine) -> None:
 def test_close_ends_what_is_in_flight_and_what_waits_for_a_slot(stub: Stub) -> None:
     stub.answers = [hangs]
     engine = Engine(stub.url, max_inflight=1)
-    futures = [engine.submit({"text": ""}) for _ in range(3)]
-    assert stub.arrived.wait(20)
-    engine.close()
-    for future in futures:
-        with pytest.raises(Closed):
-            future.result(timeout=20)
+    with ThreadPoolExecutor() as threads:
+        futures = [threads.submit(engine.generate, {"text": ""}) for _ in range(3)]
+        assert stub.arrived.wait(20)
+        began = time.monotonic()
+        engine.close()
+        for future in futures:
+            with pytest.raises(Closed):
+                future.result(timeout=20)
+    assert time.monotonic() - began < 5
     assert len(stub.seen) == 1
     with pytest.raises(Closed):
-        engine.submit({"text": ""})
+        engine.generate({"text": ""})
     engine.close()  # twice is once
+
+
+def test_close_ends_a_pause_between_two_attempts() -> None:
+    engine = Engine(f"http://127.0.0.1:{free_port()}", deadline_s=600)
+    with ThreadPoolExecutor() as threads:
+        future = threads.submit(engine.generate, {"text": ""})
+        time.sleep(1)
+        engine.close()
+        with pytest.raises(Closed):
+            future.result(timeout=20)
+
+
+def test_connections_are_kept_and_used_again(stub: Stub, engine: Engine) -> None:
+    stub.answers = [says(OK)]
+    for _ in range(5):
+        engine.generate({"text": ""})
+    assert len(stub.connections) == 1
+
+
+def test_a_connection_that_the_server_closed_is_opened_again(stub: Stub, engine: Engine) -> None:
+    async def says_goodbye(request: web.Request) -> web.StreamResponse:
+        reply = web.json_response(OK)
+        reply.force_close()
+        return reply
+
+    stub.answers = [says_goodbye, says(OK)]
+    assert engine.generate({"text": ""}) == engine.generate({"text": ""}) == OK
+    assert len(stub.connections) == 2
+
+
+def test_ctrl_c_in_the_main_thread_ends_a_request(stub: Stub) -> None:
+    """Of a program that knows nothing of `sal run`'s own ways with interrupts."""
+    stub.answers = [hangs]
+    asks = f"from sal.runtime.client import Engine; Engine({stub.url!r}).generate({{'text': ''}})"
+    process = subprocess.Popen([sys.executable, "-c", asks], stderr=subprocess.PIPE, text=True)
+    assert stub.arrived.wait(60)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=20)
+    assert process.returncode == -signal.SIGINT
+    assert said.strip().endswith("KeyboardInterrupt")
+
+
+def test_a_redirect_is_told_and_not_followed(stub: Stub, engine: Engine) -> None:
+    stub.answers = [says({"detail": "moved"}, 307)]
+    with pytest.raises(Rejected, match="HTTP 307: moved"):
+        engine.generate({"text": ""})
 
 
 def test_abort_reaches_the_server(stub: Stub, engine: Engine) -> None:
     engine.abort("r1")
-    engine.info()  # the shared loop sends in order
-    for _ in range(100):
-        if stub.aborted:
-            break
-        engine.info()
     assert stub.aborted == [{"rid": "r1"}]
 
 

@@ -1,0 +1,104 @@
+"""One kept-alive HTTP connection, used by one thread at a time.
+
+libcurl does a whole exchange outside of Python's lock and wakes the thread once, with the reply:
+a third of what a request costs through an event loop in another thread.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import ssl
+import threading
+from contextlib import suppress
+
+import pycurl
+
+CONNECT_LIMIT_S = 15.0
+
+_KEEPALIVE_S = 4  # below the server's 5 s, so that it rarely closes a connection under us
+
+
+class Broken(Exception):
+    """No connection, or no whole reply over it; the message says why."""
+
+
+class TimedOut(Broken):
+    """The exchange, or connecting, took too long."""
+
+
+class Connection:
+    """Opens when it is first used, and again when it was closed or long idle meanwhile."""
+
+    def __init__(self) -> None:
+        self._sockets: set[int] = set()
+        self._dropped = False
+        self._lock = threading.Lock()
+        self._curl = curl = pycurl.Curl()
+        curl.setopt(pycurl.NOSIGNAL, 1)
+        curl.setopt(pycurl.PROXY, "")  # endpoints are named as they are to be reached
+        curl.setopt(pycurl.HTTPHEADER, ["Content-Type: application/json", "Expect:"])
+        curl.setopt(pycurl.CONNECTTIMEOUT_MS, int(CONNECT_LIMIT_S * 1000))
+        curl.setopt(pycurl.MAXAGE_CONN, _KEEPALIVE_S)
+        curl.setopt(pycurl.SOCKOPTFUNCTION, self._opened)
+        curl.setopt(pycurl.CLOSESOCKETFUNCTION, self._close)
+        curl.setopt(pycurl.XFERINFOFUNCTION, _go_on)
+        # The machine's certificate authorities: libcurl's own are those of where it was built.
+        authorities = ssl.get_default_verify_paths()
+        if authorities.cafile:
+            curl.setopt(pycurl.CAINFO, authorities.cafile)
+        if authorities.capath:
+            curl.setopt(pycurl.CAPATH, authorities.capath)
+
+    def exchange(self, url: str, body: bytes | None, limit_s: float) -> tuple[int, bytes]:
+        """The status and the body of the reply to `body` posted to `url`, or to a GET without one.
+
+        Raises `TimedOut` after `limit_s`, and `Broken`; after either, drop the connection.
+        """
+        curl = self._curl
+        curl.setopt(pycurl.URL, url)
+        if body is None:
+            curl.setopt(pycurl.HTTPGET, 1)
+        else:
+            curl.setopt(pycurl.POSTFIELDS, body)
+        curl.setopt(pycurl.TIMEOUT_MS, max(0, int(limit_s * 1000)) + 1)  # never early; 0 is never
+        # Only the main thread sees Ctrl-C, and in libcurl only when it is asked how far it is.
+        curl.setopt(pycurl.NOPROGRESS, threading.current_thread() is not threading.main_thread())
+        try:
+            reply: bytes = curl.perform_rb()
+            return curl.getinfo(pycurl.RESPONSE_CODE), reply
+        except pycurl.error as error:
+            code, reason = error.args
+            late = code == pycurl.E_OPERATION_TIMEDOUT
+            raise (TimedOut if late else Broken)(reason or f"libcurl error {code}") from None
+
+    def drop(self) -> None:
+        """Break it off, from any thread: an exchange that is under way raises `Broken`."""
+        with self._lock:
+            self._dropped = True
+            for number in self._sockets:
+                other = socket.socket(fileno=number)
+                with suppress(OSError):  # not connected yet
+                    other.shutdown(socket.SHUT_RDWR)
+                other.detach()
+
+    def close(self) -> None:
+        """End it; not while an exchange is under way."""
+        self._curl.close()
+
+    def _opened(self, number: int, _: int) -> int:
+        with self._lock:
+            if self._dropped:
+                return int(pycurl.SOCKOPT_ERROR)
+            self._sockets.add(number)
+        return int(pycurl.SOCKOPT_OK)
+
+    def _close(self, number: int) -> int:
+        with self._lock:  # never between another thread's look at the number and its use of it
+            self._sockets.discard(number)
+            os.close(number)
+        return 0
+
+
+def _go_on(*_: float) -> bool:
+    return False
