@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from datetime import datetime
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -17,6 +18,9 @@ _DATE = "26 Jul 2024"
 that a prompt, and with it a run, is the same tomorrow."""
 
 _REPLY = "[the reply]"
+
+_REMEMBERED = 1024
+"""Texts whose ids are kept. Of a prompt to the PRM, all steps but the last were encoded before."""
 
 
 class Tokenizer:
@@ -32,6 +36,8 @@ class Tokenizer:
         full = core.encode("a", add_special_tokens=True).ids
         start = next((i for i in range(len(full)) if full[i : i + len(bare)] == bare), 0)
         self._prefix: list[int] = full[:start]
+        self._encode = lru_cache(_REMEMBERED)(partial(_encoded, core))
+        self._decode = lru_cache(_REMEMBERED)(partial(_decoded, core))
 
     @classmethod
     def load(cls, model: str) -> Tokenizer | None:
@@ -62,14 +68,14 @@ class Tokenizer:
 
         A text that already spells the bos token, as a rendered chat does, gets no second one.
         """
-        ids: list[int] = self._core.encode(text, add_special_tokens=False).ids
+        ids = list(self._encode(text))
         if special and ids[: len(self._prefix)] != self._prefix:
             return self._prefix + ids
         return ids
 
     def decode(self, ids: Sequence[int]) -> str:
         """Text of `ids`, special tokens left out."""
-        return str(self._core.decode(list(ids), skip_special_tokens=True))
+        return self._decode(tuple(ids))
 
     def chat(self, question: str, system: str | None = None) -> str | None:
         """The prompt for an assistant's turn on `question`; None if the model has no template."""
@@ -109,6 +115,14 @@ class Tokenizer:
             if isinstance(value, str):
                 tokens[name] = value
         return tokens
+
+
+def _encoded(core: tokenizers.Tokenizer, text: str) -> tuple[int, ...]:
+    return tuple(core.encode(text, add_special_tokens=False).ids)
+
+
+def _decoded(core: tokenizers.Tokenizer, ids: tuple[int, ...]) -> str:
+    return str(core.decode(list(ids), skip_special_tokens=True))
 
 
 def _render(

@@ -50,6 +50,16 @@ def folder(tmp_path: Path, request: pytest.FixtureRequest) -> Path:
     return tmp_path
 
 
+def test_the_ids_belong_to_whoever_asked_for_them(folder: Path) -> None:
+    """Texts are remembered; `StepToken` appends to the ids that it gets."""
+    tokenizer = Tokenizer.load(str(folder))
+    assert tokenizer is not None
+    ids = tokenizer.encode("a step")
+    whole = list(ids)
+    ids.append(1)
+    assert tokenizer.encode("a step") == whole
+
+
 TEXTS = ["What is 2 + 2?\n\n", " leading", "é ∑ 漢", "<bos>already there", ""]
 
 
