@@ -14,7 +14,7 @@ from contextlib import suppress
 
 import pycurl
 
-CONNECT_LIMIT_S = 15.0
+_CONNECT_LIMIT_S = 15.0
 
 _KEEPALIVE_S = 4  # below the server's 5 s, so that it rarely closes a connection under us
 
@@ -38,7 +38,7 @@ class Connection:
         curl.setopt(pycurl.NOSIGNAL, 1)
         curl.setopt(pycurl.PROXY, "")  # endpoints are named as they are to be reached
         curl.setopt(pycurl.HTTPHEADER, ["Content-Type: application/json", "Expect:"])
-        curl.setopt(pycurl.CONNECTTIMEOUT_MS, int(CONNECT_LIMIT_S * 1000))
+        curl.setopt(pycurl.CONNECTTIMEOUT_MS, int(_CONNECT_LIMIT_S * 1000))
         curl.setopt(pycurl.MAXAGE_CONN, _KEEPALIVE_S)
         curl.setopt(pycurl.SOCKOPTFUNCTION, self._opened)
         curl.setopt(pycurl.CLOSESOCKETFUNCTION, self._close)
@@ -53,7 +53,7 @@ class Connection:
     def exchange(self, url: str, body: bytes | None, limit_s: float) -> tuple[int, bytes]:
         """The status and the body of the reply to `body` posted to `url`, or to a GET without one.
 
-        Raises `TimedOut` after `limit_s`, and `Broken`; after either, drop the connection.
+        Raises `TimedOut` after `limit_s`, and `Broken`; after either, close the connection.
         """
         curl = self._curl
         curl.setopt(pycurl.URL, url)

@@ -37,7 +37,6 @@ class Tokenizer:
         start = next((i for i in range(len(full)) if full[i : i + len(bare)] == bare), 0)
         self._prefix: list[int] = full[:start]
         self._encode = lru_cache(_REMEMBERED)(partial(_encoded, core))
-        self._decode = lru_cache(_REMEMBERED)(partial(_decoded, core))
 
     @classmethod
     def load(cls, model: str) -> Tokenizer | None:
@@ -75,7 +74,7 @@ class Tokenizer:
 
     def decode(self, ids: Sequence[int]) -> str:
         """Text of `ids`, special tokens left out."""
-        return self._decode(tuple(ids))
+        return str(self._core.decode(list(ids), skip_special_tokens=True))
 
     def chat(self, question: str, system: str | None = None) -> str | None:
         """The prompt for an assistant's turn on `question`; None if the model has no template."""
@@ -119,10 +118,6 @@ class Tokenizer:
 
 def _encoded(core: tokenizers.Tokenizer, text: str) -> tuple[int, ...]:
     return tuple(core.encode(text, add_special_tokens=False).ids)
-
-
-def _decoded(core: tokenizers.Tokenizer, ids: tuple[int, ...]) -> str:
-    return str(core.decode(list(ids), skip_special_tokens=True))
 
 
 def _render(
