@@ -23,6 +23,7 @@ from sal.runtime.client import Engine
 from sal.runtime.default_models import default_models
 from sal.runtime.hardware import detect
 from sal.runtime.launch import Server, stop_all
+from sal.runtime.placement import beside
 from sal.runtime.plan import make_plan
 
 RESULTS = Path(__file__).with_name("results.json")
@@ -57,7 +58,7 @@ def main(arguments: list[str]) -> int:
 def size(name: str, servers: Sequence[Server], console: Console) -> Table:
     """Every figure at the size of that name; they are on disk as they are measured."""
     size, began = SIZES[name], time.monotonic()
-    with Engine(servers[0].url) as policy, Engine(servers[1].url) as prm:
+    with Engine(servers[0].url) as policy, Engine(servers[1].url) as prm, beside(policy):
         pids: dict[str, int] = {server.spec.role: server.pid for server in servers}
         bench = Bench(policy, prm, size, console, pids=pids)
 

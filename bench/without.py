@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from functools import reduce
 from importlib import import_module
@@ -62,26 +63,33 @@ CLIENT = {
     "problems": Lacking(
         "problems side by side", "sal.runs.execute", "problems_in_flight", lambda *_: 1
     ),
+    "core": Lacking(
+        "the client leaves one core to the policy (CPU)",
+        "sal.runtime.placement",
+        "beside",
+        lambda _: nullcontext(),
+    ),
 }
 """What the client does."""
 
 
 @dataclass(frozen=True, slots=True)
 class Without:
-    """A server that lacks something: environment variables and flags that it goes without, and
-    flags that it gets."""
+    """A server that lacks something: environment variables and flags that it goes without, flags
+    that it gets, and whether it runs `anywhere`."""
 
     what: str
     role: Role
     variables: tuple[str, ...] = ()
     less: tuple[str, ...] = ()
     more: tuple[str, ...] = ()
+    anywhere: bool = False
 
     def of(self, spec: ServerSpec) -> ServerSpec:
         """The plan's server without it."""
         argv = tuple(word for word in spec.argv if word not in self.less) + self.more
         env = {name: value for name, value in spec.env.items() if name not in self.variables}
-        return replace(spec, argv=argv, env=env)
+        return replace(spec, argv=argv, env=env, cores=() if self.anywhere else spec.cores)
 
 
 SERVER = (
@@ -98,6 +106,7 @@ SERVER = (
         "policy",
         more=("--prefill-decode-interval", "0"),
     ),
+    Without("the PRM's server leaves one core to the policy (CPU)", "prm", anywhere=True),
     Without("the PRM's radix cache", "prm", more=("--disable-radix-cache",)),
 )
 """What the servers do. The policy is where the time goes, so it shows there."""

@@ -134,6 +134,7 @@ def _follow(
     from sal.grading.grader import Grader
     from sal.runs.endpoints import RunEndpoints
     from sal.runs.execute import execute
+    from sal.runtime.placement import beside
     from sal.runtime.session import Servers
     from sal.strategies.answers import last_boxed
 
@@ -141,7 +142,7 @@ def _follow(
     with Servers(plan, on_status=display.status) as servers, Grader() as grader:
         endpoints = RunEndpoints(servers, prepared.recipe)
         collect_rarely()
-        with interrupt.deferred():
+        with interrupt.deferred(), beside(servers.policy):
             return execute(
                 prepared,
                 folder,

@@ -62,7 +62,7 @@ def _hardware(hardware: Hardware) -> Iterator[Check]:
     short = not hardware.gpus and memory < 2 * _CPU_SERVER_GIB
     yield Check(
         "CPU",
-        f"{hardware.cores} cores, {memory:.0f} GiB memory",
+        f"{len(hardware.cores)} cores, {memory:.0f} GiB memory",
         f"two servers on the CPU take about {2 * _CPU_SERVER_GIB:.0f} GiB" if short else "",
     )
 

@@ -68,17 +68,24 @@ class Engine:
         except Rejected:  # sglang-router knows the older path only
             return self._ask("/get_model_info", None, _INFO_LIMIT_S)
 
+    def server_info(self) -> dict[str, Any]:
+        """What the server says of itself: its arguments and its state; {} from a router."""
+        try:
+            return self._ask("/server_info", None, _INFO_LIMIT_S)
+        except Closed:
+            raise
+        except EndpointError:
+            return {}
+
     def capacity(self) -> int | None:
         """How many requests the server runs at a time; None where it does not say (a router)."""
         try:
-            info = self._ask("/server_info", None, _INFO_LIMIT_S)
             states = [
-                state["effective_max_running_requests_per_dp"] for state in info["internal_states"]
+                state["effective_max_running_requests_per_dp"]
+                for state in self.server_info()["internal_states"]
             ]
             return sum(int(number) for number in states) or None
-        except Closed:
-            raise
-        except (EndpointError, KeyError, TypeError, ValueError):
+        except (KeyError, TypeError, ValueError):
             return None
 
     def close(self) -> None:

@@ -27,10 +27,10 @@ class Gpu:
 
 @dataclass(frozen=True, slots=True)
 class Hardware:
-    """The GPUs this process may use, its CPU cores, and the machine's memory in bytes."""
+    """The GPUs this process may use, its cores' numbers, and the machine's memory in bytes."""
 
     gpus: tuple[Gpu, ...]
-    cores: int
+    cores: tuple[int, ...]
     memory_bytes: int
 
 
@@ -38,7 +38,7 @@ def detect() -> Hardware:
     """Look at this machine. Without a working `nvidia-smi` there are no GPUs."""
     return Hardware(
         visible(parse_gpus(_nvidia_smi()), os.environ.get("CUDA_VISIBLE_DEVICES")),
-        _cores(),
+        usable_cores(),
         int(psutil.virtual_memory().total),
     )
 
@@ -87,7 +87,13 @@ def _nvidia_smi() -> str:
     return done.stdout if done.returncode == 0 else ""
 
 
-def _cores() -> int:
+def usable_cores() -> tuple[int, ...]:
+    """The numbers of the cores that this thread may use."""
     if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+        return tuple(sorted(os.sched_getaffinity(0)))
+    return tuple(range(os.cpu_count() or 1))
+
+
+def all_but_one(cores: Sequence[int]) -> tuple[int, ...]:
+    """`cores` without the first; a single one stays."""
+    return tuple(cores[1:] or cores)

@@ -72,6 +72,9 @@ class Server:
                 )
         except OSError as error:
             raise LaunchError(f"the {self.spec.role} server cannot be run: {error}") from error
+        if self.spec.cores and hasattr(os, "sched_setaffinity"):
+            with contextlib.suppress(OSError):  # it ended at once, which `ready` tells
+                os.sched_setaffinity(self.pid, self.spec.cores)
         self._started = time.monotonic()
 
     def alive(self) -> bool:

@@ -11,13 +11,13 @@ import json
 import shlex
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.metadata import distribution
 from pathlib import Path
 from typing import Literal
 
 from sal.runtime.cpu_attention import SWITCH
-from sal.runtime.hardware import Gpu, Hardware
+from sal.runtime.hardware import Gpu, Hardware, all_but_one
 from sal.runtime.model_files import canonical, is_url
 from sal.runtime.model_size import GIB, ModelSize, model_size
 
@@ -49,6 +49,8 @@ class ServerSpec:
     overrides: tuple[str, ...] = ()
     after: Role | None = None
     """Start only when that server is ready: it measures the memory that the other one left."""
+    cores: tuple[int, ...] = ()
+    """Where it may run; empty: wherever the process that starts it may."""
 
     def command(self, port: int) -> list[str]:
         """The command line that serves on `port`."""
@@ -115,7 +117,12 @@ def make_plan(
     if not models:
         return Plan({}, urls)
     if not hardware.gpus:
-        return Plan({role: _on_cpu(role, models[role], overrides[role]) for role in models}, urls)
+        servers = {
+            role: _on_cpu(role, models[role], overrides[role], hardware.cores) for role in models
+        }
+        if len(servers) == 2:
+            servers["prm"] = _beside_policy(servers["prm"])
+        return Plan(servers, urls)
 
     shares = _assign(hardware.gpus, overrides)
     if len(models) == 2 and shares["policy"] == shares["prm"]:
@@ -154,7 +161,7 @@ def parse_flags(args: Sequence[str]) -> Flags:
     return flags
 
 
-def _on_cpu(role: Role, model: str, overrides: Flags) -> ServerSpec:
+def _on_cpu(role: Role, model: str, overrides: Flags, cores: tuple[int, ...]) -> ServerSpec:
     flags: Flags = {
         "--device": ("cpu",),
         "--dtype": ("float32",),
@@ -184,7 +191,13 @@ def _on_cpu(role: Role, model: str, overrides: Flags) -> ServerSpec:
         "no GPU: SGLang's CPU engine, float32, one torch thread",
         f"KV cache of {_CPU_TOKENS} tokens, longest shared prefix first",
     ]
-    return _spec(role, model, "cpu", flags, env, reasons, overrides)
+    return replace(_spec(role, model, "cpu", flags, env, reasons, overrides), cores=cores)
+
+
+def _beside_policy(prm: ServerSpec) -> ServerSpec:
+    """What `runtime/placement.py` says of the PRM's server."""
+    reasons = (*prm.reasons, "leaves one core to the policy") if len(prm.cores) > 1 else prm.reasons
+    return replace(prm, cores=all_but_one(prm.cores), reasons=reasons)
 
 
 def _brings_rust_server() -> bool:

@@ -18,7 +18,7 @@ from sal.runtime.hardware import Hardware
 from sal.runtime.launch import Server, start_all, stop_all
 from sal.runtime.plan import Plan, make_plan
 
-CPU_ONLY = Hardware(gpus=(), cores=2, memory_bytes=16 << 30)
+CPU_ONLY = Hardware(gpus=(), cores=(0, 1), memory_bytes=16 << 30)
 
 
 def tiny_plan(*policy_args: str) -> Plan:

@@ -24,7 +24,9 @@ from sal.verifiers.chat_turn import ChatTurn
 from tests.conftest import CPU_ONLY
 
 SHORT = Lengths({2: 1, 4: 2, 7: 1}, {1: 1, 2: 2, 5: 1}, {3: 1, 5: 1})
-H100 = Hardware((Gpu(0, "NVIDIA H100", 80 << 30, 79 << 30),), cores=16, memory_bytes=128 << 30)
+H100 = Hardware(
+    (Gpu(0, "NVIDIA H100", 80 << 30, 79 << 30),), cores=tuple(range(16)), memory_bytes=128 << 30
+)
 
 
 def sampled(rules: Rules, last: int, draw: random.Random) -> int:

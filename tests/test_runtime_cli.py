@@ -37,7 +37,7 @@ def sal(*words: str) -> tuple[int, str]:
 
 
 def no_gpu() -> Hardware:
-    return Hardware((), 2, 16 << 30)
+    return Hardware((), (0, 1), 16 << 30)
 
 
 def test_doctor_says_what_would_run(state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -57,7 +57,9 @@ def test_doctor_says_how_to_mend_what_makes_a_run_impossible(
     state: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     size = 8 << 30
-    monkeypatch.setattr(checkup, "detect", lambda: Hardware((Gpu(0, "GPU", size, size),), 2, size))
+    monkeypatch.setattr(
+        checkup, "detect", lambda: Hardware((Gpu(0, "GPU", size, size),), (0, 1), size)
+    )
     monkeypatch.setattr(checkup, "_PACKAGES", ("sglang", "no-such-package"))
     code, out = sal("doctor", "--policy", "some/model-1B", "--prm", "some/model-8B")
     assert code == 1

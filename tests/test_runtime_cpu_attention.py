@@ -93,7 +93,7 @@ def _server_python(script: str, *arguments: str) -> str:
     from sal.runtime.plan import make_plan
     from sal.tiny.paths import POLICY
 
-    spec = make_plan(Hardware(gpus=(), cores=2, memory_bytes=1 << 34), str(POLICY), None)
+    spec = make_plan(Hardware(gpus=(), cores=(0, 1), memory_bytes=1 << 34), str(POLICY), None)
     env = {**os.environ, **spec.servers["policy"].env}
     done = subprocess.run(
         [sys.executable, "-c", script, *arguments],

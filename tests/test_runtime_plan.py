@@ -20,7 +20,9 @@ PRM = "RLHFlow/Llama3.1-8B-PRM-Deepseek-Data"
 
 def gpus(count: int, gib: float = 80) -> Hardware:
     size = int(gib * GIB)
-    return Hardware(tuple(Gpu(i, "H100", size, size) for i in range(count)), 16, 128 << 30)
+    return Hardware(
+        tuple(Gpu(i, "H100", size, size) for i in range(count)), tuple(range(16)), 128 << 30
+    )
 
 
 def flag(spec: ServerSpec, name: str) -> str:
@@ -33,7 +35,7 @@ def sized(model: str) -> ModelSize:
 
 
 def test_without_a_gpu_both_run_on_the_cpu_engine() -> None:
-    plan = make_plan(Hardware((), 2, 16 << 30), POLICY, PRM)
+    plan = make_plan(Hardware((), (0, 1), 16 << 30), POLICY, PRM)
     assert list(plan.servers) == ["policy", "prm"]
     for spec in plan.servers.values():
         assert spec.device == "cpu"
@@ -48,6 +50,18 @@ def test_without_a_gpu_both_run_on_the_cpu_engine() -> None:
         assert "--sleep-on-idle" in spec.argv
         assert spec.command(4321)[-2:] == ["--port", "4321"]
         assert spec.after is None
+
+
+def test_on_the_cpu_the_policy_has_a_core_that_the_prm_leaves_alone() -> None:
+    both = make_plan(Hardware((), (2, 3, 5), 16 << 30), POLICY, PRM)
+    assert both.servers["policy"].cores == (2, 3, 5)
+    assert both.servers["prm"].cores == (3, 5)
+    assert "  leaves one core to the policy" in both.lines()
+    alone = make_plan(Hardware((), (2, 3, 5), 16 << 30), None, PRM)
+    assert alone.servers["prm"].cores == (2, 3, 5)
+    single = make_plan(Hardware((), (4,), 16 << 30), POLICY, PRM)
+    assert single.servers["prm"].cores == (4,)
+    assert "  leaves one core to the policy" not in single.lines()
 
 
 def test_one_gpu_holds_both_and_neither_takes_the_others_share() -> None:
@@ -96,7 +110,7 @@ def test_a_url_gets_no_server() -> None:
 
 def test_a_flag_of_the_users_wins_and_is_told() -> None:
     plan = make_plan(
-        Hardware((), 2, 16 << 30),
+        Hardware((), (0, 1), 16 << 30),
         POLICY,
         PRM,
         policy_args=["--schedule-policy fcfs", "--port=4000", "--enable-metrics"],

@@ -17,6 +17,7 @@ from sal.runs.endpoints import RunEndpoints
 from sal.runs.execute import execute
 from sal.runs.folder import RunFolder
 from sal.runs.results import Rule, Summary
+from sal.runtime.placement import beside
 from sal.runtime.plan import Plan, Role
 from sal.runtime.session import Servers
 from sal.strategies.answers import last_boxed
@@ -70,6 +71,7 @@ class Comparing:
                 RunFolder(run.path, recipe, resume=True) as folder,
                 Servers(Plan(urls=needed), client=self._client) as servers,
                 self._interrupt.deferred(),
+                beside(servers.policy),
             ):
                 outcome = execute(
                     run.prepared,

@@ -1,0 +1,43 @@
+"""Cores, where the policy's server computes on this machine's CPU.
+
+Its scheduler is one thread, and what a search waits for. Hundreds of times a second something else
+wakes up beside it: the PRM's server, the client's threads. Where all may run everywhere they take
+its core from it, with what its caches hold; so the others leave one core alone.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from ipaddress import ip_address
+from urllib.parse import urlsplit
+
+from sal.runtime.client import Engine
+from sal.runtime.hardware import all_but_one, usable_cores
+
+
+@contextmanager
+def beside(policy: Engine) -> Iterator[None]:
+    """Within, this thread and all that it starts leave one core to `policy`, if it computes here.
+
+    Nothing changes where it does not, nor where a process has no say in this (macOS).
+    """
+    if not (hasattr(os, "sched_setaffinity") and _computes_here(policy)):
+        yield
+        return
+    cores = usable_cores()
+    os.sched_setaffinity(0, all_but_one(cores))
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, cores)
+
+
+def _computes_here(engine: Engine) -> bool:
+    host = urlsplit(engine.url).hostname or ""
+    try:
+        local = host == "localhost" or ip_address(host).is_loopback
+    except ValueError:  # another machine's name
+        return False
+    return local and engine.server_info().get("device") == "cpu"
