@@ -11,6 +11,7 @@ from typing import Any, Protocol
 from sal.grading.grader import Grader
 from sal.programs.problem import Problem
 from sal.programs.trace import SearchResult, Trace
+from sal.runs.encoding import json_bytes
 from sal.runs.folder import RunFolder, write_atomically
 from sal.runs.journal import Record
 from sal.runs.judging import judge
@@ -177,9 +178,10 @@ def write_results(
         recipe=prepared.recipe.digest,
         parameters=parameters,
     )
-    lines = (json.dumps(row.as_json(), ensure_ascii=False) + "\n" for row in done)
-    write_atomically(folder.path / "results.jsonl", "".join(lines))
-    write_atomically(folder.path / "summary.json", json.dumps(summary.as_json(), indent=2) + "\n")
+    lines = b"".join(json_bytes(row.as_json()) + b"\n" for row in done)
+    write_atomically(folder.path / "results.jsonl", lines)
+    text = json.dumps(summary.as_json(), indent=2) + "\n"
+    write_atomically(folder.path / "summary.json", text.encode())
     return summary
 
 

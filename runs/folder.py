@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from sal.runs.encoding import json_bytes
 from sal.runs.errors import FolderError
 from sal.runs.journal import Journal
 from sal.runs.recipe import Recipe, differences, read_recipe
@@ -38,7 +38,7 @@ class RunFolder:
             # Again, now that no other process can write the recipe between the look and the use.
             check_folder(path, recipe, resume=True)
             if not self.journal.records:
-                write_atomically(self.recipe_path, recipe.dump())
+                write_atomically(self.recipe_path, recipe.dump().encode())
             (path / "traces").mkdir(exist_ok=True)
         except BaseException:
             self.journal.close()
@@ -47,8 +47,7 @@ class RunFolder:
     def write_trace(self, number: int, problem_id: str, trace: dict[str, Any]) -> None:
         """One compact JSON file; `number` is the problem's place in its dataset."""
         readable = re.sub(r"[^A-Za-z0-9.-]+", "-", problem_id).strip("-.")[:60]
-        text = json.dumps(trace, separators=(",", ":"))
-        write_atomically(self.path / "traces" / f"{number:05d}-{readable}.json", text)
+        write_atomically(self.path / "traces" / f"{number:05d}-{readable}.json", json_bytes(trace))
 
     def __enter__(self) -> Self:
         return self
@@ -88,11 +87,11 @@ def _holds_anything(journal: Path) -> bool:
     return journal.exists() and journal.stat().st_size > 0
 
 
-def write_atomically(path: Path, text: str) -> None:
+def write_atomically(path: Path, content: bytes) -> None:
     """The file is there whole or not at all, whenever the process is killed."""
     unfinished = path.with_name(f".{path.name}.tmp")
-    with open(unfinished, "w", encoding="utf-8", errors="backslashreplace") as file:
-        file.write(text)
+    with open(unfinished, "wb") as file:
+        file.write(content)
         file.flush()
         os.fsync(file.fileno())
     os.replace(unfinished, path)

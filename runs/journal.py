@@ -17,6 +17,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from sal.runs.encoding import json_bytes
 from sal.runs.errors import FolderError
 
 Record = dict[str, Any]
@@ -47,9 +48,7 @@ class Journal:
 
     def append(self, record: Record) -> None:
         """Write one record and wait until it is on disk."""
-        line = json.dumps(record, ensure_ascii=False, separators=(",", ":")) + "\n"
-        # A lone surrogate in a model's output cannot be UTF-8; keep it as an escape.
-        data = line.encode("utf-8", errors="backslashreplace")
+        data = json_bytes(record) + b"\n"
         handle = self._file.fileno()
         with self._write:
             start = os.fstat(handle).st_size
