@@ -17,6 +17,7 @@ from pathlib import Path
 import psutil
 
 from sal.runtime.errors import LaunchError
+from sal.runtime.placement import place
 from sal.runtime.plan import Role, ServerSpec
 from sal.runtime.server_log import progress, tail
 
@@ -72,9 +73,8 @@ class Server:
                 )
         except OSError as error:
             raise LaunchError(f"the {self.spec.role} server cannot be run: {error}") from error
-        if self.spec.cores and hasattr(os, "sched_setaffinity"):
-            with contextlib.suppress(OSError):  # it ended at once, which `ready` tells
-                os.sched_setaffinity(self.pid, self.spec.cores)
+        if self.spec.cores:
+            place(self.pid, self.spec.cores)
         self._started = time.monotonic()
 
     def alive(self) -> bool:

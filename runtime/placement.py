@@ -8,7 +8,7 @@ its core from it, with what its caches hold; so the others leave one core alone.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from ipaddress import ip_address
 from urllib.parse import urlsplit
@@ -21,17 +21,26 @@ from sal.runtime.hardware import all_but_one, usable_cores
 def beside(policy: Engine) -> Iterator[None]:
     """Within, this thread and all that it starts leave one core to `policy`, if it computes here.
 
-    Nothing changes where it does not, nor where a process has no say in this (macOS).
+    Nothing changes where it does not, nor where a process has no say in this (macOS, a sandbox).
     """
-    if not (hasattr(os, "sched_setaffinity") and _computes_here(policy)):
-        yield
-        return
     cores = usable_cores()
-    os.sched_setaffinity(0, all_but_one(cores))
+    placed = _computes_here(policy) and place(0, all_but_one(cores))
     try:
         yield
     finally:
-        os.sched_setaffinity(0, cores)
+        if placed:
+            place(0, cores)
+
+
+def place(pid: int, cores: Iterable[int]) -> bool:
+    """Let a process, or this thread (0), run on `cores` alone; whether that was allowed."""
+    if not hasattr(os, "sched_setaffinity"):
+        return False
+    try:
+        os.sched_setaffinity(pid, cores)
+    except OSError:
+        return False
+    return True
 
 
 def _computes_here(engine: Engine) -> bool:

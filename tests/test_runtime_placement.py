@@ -102,6 +102,18 @@ def test_another_machines_cpu_is_not_ours(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 @several
+def test_where_it_is_forbidden_all_goes_on_as_before(
+    policy: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(pid: int, cores: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "sched_setaffinity", refused)
+    with beside(policy):
+        assert usable_cores() == CORES
+
+
+@several
 def test_a_server_runs_where_its_plan_says_whoever_starts_it(
     tmp_path: Path, policy: Engine
 ) -> None:
