@@ -300,6 +300,18 @@ def test_ctrl_c_says_how_to_go_on_and_that_completes_the_run(
     assert len({len(line) for line in resumed.stdout.splitlines()}) == 1
 
 
+@pytest.mark.skipif(len(hardware.usable_cores()) < 2, reason="no core to leave")
+def test_a_search_leaves_one_core_to_a_policy_on_this_cpu(
+    urls: list[str], six: list[str], tmp_path: Path
+) -> None:
+    words = ["run", "best-of-n", *WIDE, *six, *urls, "--out", str(tmp_path / "run")]
+    terminal = Terminal(words, tmp_path)
+    left = [*hardware.all_but_one(hardware.usable_cores())]
+    terminal.until(lambda: psutil.Process(terminal.process.pid).cpu_affinity() == left)
+    terminal.press_ctrl_c()
+    assert terminal.wait() == 130
+
+
 @pytest.mark.parametrize("moment", ["starting", "searching"])
 def test_ctrl_c_leaves_no_server_of_ours_behind(
     moment: str, prm_server: str, tmp_path: Path
