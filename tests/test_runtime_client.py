@@ -211,14 +211,16 @@ def test_close_ends_what_is_in_flight_and_what_waits_for_a_slot(stub: Stub) -> N
     engine.close()  # twice is once
 
 
-def test_close_ends_a_pause_between_two_attempts() -> None:
+def test_close_ends_a_pause_between_two_attempts(monkeypatch: pytest.MonkeyPatch) -> None:
+    for wait in ("_FIRST_WAIT_S", "_LONGEST_WAIT_S"):
+        monkeypatch.setattr(f"sal.runtime.client.{wait}", 30.0)
     engine = Engine(f"http://127.0.0.1:{free_port()}", deadline_s=600)
     with ThreadPoolExecutor() as threads:
         future = threads.submit(engine.generate, {"text": ""})
         time.sleep(1)
         engine.close()
         with pytest.raises(Closed):
-            future.result(timeout=20)
+            future.result(timeout=5)
 
 
 def test_connections_are_kept_and_used_again(stub: Stub, engine: Engine) -> None:
