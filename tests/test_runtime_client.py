@@ -195,7 +195,7 @@ def test_an_aborted_request_is_typed(stub: Stub, engine: Engine) -> None:
 
 def test_close_ends_what_is_in_flight_and_what_waits_for_a_slot(stub: Stub) -> None:
     stub.answers = [hangs]
-    engine = Engine(stub.url, max_inflight=1)
+    engine = Engine(stub.url, deadline_s=15, max_inflight=1)
     with ThreadPoolExecutor() as threads:
         futures = [threads.submit(engine.generate, {"text": ""}) for _ in range(3)]
         assert stub.arrived.wait(20)
