@@ -191,11 +191,11 @@ def _on_cpu(role: Role, model: str, overrides: Flags, cores: tuple[int, ...]) ->
         "no GPU: SGLang's CPU engine, float32, one torch thread",
         f"KV cache of {_CPU_TOKENS} tokens, longest shared prefix first",
     ]
-    return replace(_spec(role, model, "cpu", flags, env, reasons, overrides), cores=cores)
+    return _spec(role, model, "cpu", flags, env, reasons, overrides, cores=cores)
 
 
 def _beside_policy(prm: ServerSpec) -> ServerSpec:
-    """What `runtime/placement.py` says of the PRM's server."""
+    """The PRM's server, off the core that is the policy's (`runtime/placement.py`)."""
     reasons = (*prm.reasons, "leaves one core to the policy") if len(prm.cores) > 1 else prm.reasons
     return replace(prm, cores=all_but_one(prm.cores), reasons=reasons)
 
@@ -237,6 +237,7 @@ def _spec(
     reasons: list[str],
     overrides: Flags,
     after: Role | None = None,
+    cores: tuple[int, ...] = (),
 ) -> ServerSpec:
     own = {"--model-path": (model,), **flags, "--log-level": ("warning",)}
     merged = {**own, **overrides}
@@ -249,7 +250,9 @@ def _spec(
     if given:
         reasons = [*reasons, f"you asked for {shlex.join(given)}"]
     argv = (sys.executable, "-m", "sglang.launch_server", *words)
-    return ServerSpec(role, model, device, argv, env, tuple(reasons), int(port[0]), given, after)
+    return ServerSpec(
+        role, model, device, argv, env, tuple(reasons), int(port[0]), given, after, cores
+    )
 
 
 def _assign(gpus: tuple[Gpu, ...], overrides: dict[Role, Flags]) -> dict[Role, tuple[Gpu, ...]]:

@@ -14,9 +14,14 @@ import pytest
 from sal.grading.grader import Grader
 from sal.runtime.client import Engine
 from sal.runtime.default_models import default_models
-from sal.runtime.hardware import Hardware
+from sal.runtime.hardware import Hardware, usable_cores
 from sal.runtime.launch import Server, start_all, stop_all
 from sal.runtime.plan import Plan, make_plan
+
+several_cores = pytest.mark.skipif(
+    len(usable_cores()) < 2 or not hasattr(os, "sched_setaffinity"),
+    reason="no core to leave, or no say in it",
+)
 
 CPU_ONLY = Hardware(gpus=(), cores=(0, 1), memory_bytes=16 << 30)
 

@@ -16,7 +16,7 @@ from typing import Any
 import psutil
 import pytest
 import yaml
-from conftest import CPU_ONLY
+from conftest import CPU_ONLY, several_cores
 from runs_proxy import Proxy
 from runs_terminal import SAL, Terminal, environment, records
 
@@ -300,7 +300,7 @@ def test_ctrl_c_says_how_to_go_on_and_that_completes_the_run(
     assert len({len(line) for line in resumed.stdout.splitlines()}) == 1
 
 
-@pytest.mark.skipif(len(hardware.usable_cores()) < 2, reason="no core to leave")
+@several_cores
 def test_a_search_leaves_one_core_to_a_policy_on_this_cpu(
     urls: list[str], six: list[str], tmp_path: Path
 ) -> None:

@@ -264,6 +264,11 @@ def test_abort_reaches_the_server(stub: Stub, engine: Engine) -> None:
     assert stub.aborted == [{"rid": "r1"}]
 
 
+def test_a_router_does_not_say_what_a_server_says_of_itself(engine: Engine) -> None:
+    assert engine.server_info() == {}
+    assert engine.capacity() is None
+
+
 def test_info_asks_a_router_by_the_older_path(engine: Engine) -> None:
     assert engine.info() == {"model_path": "the/model"}
 

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
-from typing import Any
 
 import psutil
 import pytest
+from conftest import several_cores
 
 from sal.runtime.client import Engine
 from sal.runtime.hardware import all_but_one, usable_cores
@@ -23,32 +20,6 @@ from sal.runtime.plan import ServerSpec
 
 CORES = usable_cores()
 
-several = pytest.mark.skipif(
-    len(CORES) < 2 or not hasattr(os, "sched_setaffinity"), reason="no core to leave"
-)
-
-
-@pytest.fixture
-def saying() -> Iterator[Any]:
-    """Serves what is put into its list as /server_info."""
-    said: list[dict[str, Any]] = [{}]
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            body = json.dumps(said[0]).encode()
-            self.send_response(200)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, *_: object) -> None: ...
-
-    server = HTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield said, f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    server.server_close()
-
 
 def test_all_but_one() -> None:
     assert all_but_one((0, 1)) == (1,)
@@ -56,7 +27,7 @@ def test_all_but_one() -> None:
     assert all_but_one((5,)) == (5,)
 
 
-@several
+@several_cores
 def test_beside_an_engine_on_this_cpu_a_core_is_left_until_the_end(policy: Engine) -> None:
     with beside(policy):
         assert usable_cores() == CORES[1:]
@@ -72,25 +43,25 @@ def test_beside_an_engine_on_this_cpu_a_core_is_left_until_the_end(policy: Engin
     assert usable_cores() == CORES
 
 
-@several
+@several_cores
 def test_the_cores_are_given_back_after_an_error(policy: Engine) -> None:
     with pytest.raises(ZeroDivisionError), beside(policy):
         raise ZeroDivisionError
     assert usable_cores() == CORES
 
 
-@several
+@several_cores
 @pytest.mark.parametrize(("device", "left"), [("cpu", 1), ("cuda", 0), (None, 0)])
 def test_what_counts_is_where_the_engine_computes(
-    saying: Any, device: str | None, left: int
+    monkeypatch: pytest.MonkeyPatch, device: str | None, left: int
 ) -> None:
-    said, url = saying
-    said[0] = {"device": device} if device else {}
-    with Engine(url) as engine, beside(engine):
+    said = {"device": device} if device else {}
+    monkeypatch.setattr(Engine, "server_info", lambda _: said)
+    with Engine("http://127.0.0.1:30000") as engine, beside(engine):
         assert usable_cores() == CORES[left:]
 
 
-@several
+@several_cores
 def test_another_machines_cpu_is_not_ours(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Engine, "server_info", lambda _: {"device": "cpu"})
     for url in ("http://10.0.0.8:30000", "http://gpu-box:30000", "https://example.org"):
@@ -101,7 +72,7 @@ def test_another_machines_cpu_is_not_ours(monkeypatch: pytest.MonkeyPatch) -> No
             assert usable_cores() == CORES[1:]
 
 
-@several
+@several_cores
 def test_where_it_is_forbidden_all_goes_on_as_before(
     policy: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -113,7 +84,7 @@ def test_where_it_is_forbidden_all_goes_on_as_before(
         assert usable_cores() == CORES
 
 
-@several
+@several_cores
 def test_a_server_runs_where_its_plan_says_whoever_starts_it(
     tmp_path: Path, policy: Engine
 ) -> None:

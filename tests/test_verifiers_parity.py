@@ -73,7 +73,7 @@ def folder(prm_server: str) -> Path:
 @pytest.fixture(scope="module")
 def model(folder: Path) -> Any:
     """The same weights in transformers."""
-    torch = pytest.importorskip("torch")
+    import torch
     from transformers import AutoModelForCausalLM
 
     return AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
