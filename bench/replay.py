@@ -63,7 +63,7 @@ def requests(searched: Searched, tokenizer: Tokenizer, family: Family) -> Asked:
     for problem_id, trace in searched.traces.items():
         question = searched.questions[problem_id]
         scores = Scores(CausalVerifier(kept, family))
-        prompt = tuple(tokenizer.encode(Problem.of(question).prompt, special=True))
+        prompt = tuple(tokenizer.encode(Problem.of(question).prompt or "", special=True))
         nodes += len(prompt)
         paths: dict[tuple[int, ...], tuple[tuple[int, ...], tuple[str, ...]]] = {(): (prompt, ())}
         for node in sorted(trace["nodes"], key=lambda node: (len(node["id"]), node["id"])):

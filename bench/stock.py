@@ -11,7 +11,6 @@ from bench.ours import flush
 from sal.programs.problem import Problem
 from sal.runs.registry import find_strategy
 from sal.runtime.client import Engine
-from sal.strategies.answers import last_boxed
 
 
 def run(
@@ -32,16 +31,12 @@ def run(
                 "problem": Problem(row["question"], row["id"]),
                 "params": params,
                 "verifier": verifier,
-                "answer_key": last_boxed,
             }
             for row in rows
         ],
         backend=backend,
-        num_threads=max(1, 900 // params.live_states),
+        num_threads=max(1, 900 // (2 * n + 1)),
     )
     seconds = time.monotonic() - began
     results = [state["result"] for state in states]
-    return seconds, [
-        None if r.chosen["weighted"] is None else r.completions[r.chosen["weighted"]].key
-        for r in results
-    ]
+    return seconds, [r.best.key if r.best else None for r in results]

@@ -38,19 +38,19 @@ class Lacking:
 CLIENT = {
     "scores": Lacking(
         "a step is scored once per problem, whoever asks",
-        "sal.programs.expand",
+        "sal.programs.search",
         "Scores",
         lambda verifier: verifier,
     ),
     "prompt": Lacking(
         "the prompt is read once before its first steps",
-        "sal.programs.expand",
+        "sal.programs.search",
         "Search._read_prompt",
         lambda _: None,
     ),
     "forks": Lacking(
         "forks without an OS thread each",
-        "sal.programs.expand",
+        "sal.programs.search",
         "fork",
         lambda state, width: list(state.fork(width)),
     ),
@@ -119,7 +119,7 @@ def command(name: str) -> list[str]:
 
 def main(arguments: Sequence[str]) -> int:
     """`sal` in this process, without its first argument."""
-    from sal.runtime.frontend_light import use_light_frontend
+    from sal.runtime.frontend.light import use_light_frontend
 
     use_light_frontend()
     name, *words = arguments

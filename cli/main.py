@@ -88,7 +88,7 @@ def _explain(error: Exception) -> int:
 
         traceback.print_exception(error)
     from sal.runs.errors import RunError, ServersLost
-    from sal.runtime.errors import EndpointError, LaunchError
+    from sal.runtime.endpoint_errors import EndpointError, LaunchError
 
     if isinstance(error, typer.TyperException):
         message, code = " ".join(error.format_message().split()), error.exit_code

@@ -23,7 +23,7 @@ from sal.runs.folder import RunFolder, check_folder
 from sal.runs.problems import TINY
 from sal.runs.runner import TimeLimit
 from sal.runs.settings import Prepared, Settings, prepare
-from sal.runtime.errors import EndpointError, LaunchError
+from sal.runtime.endpoint_errors import EndpointError, LaunchError
 
 if TYPE_CHECKING:
     from sal.runs.execute import Outcome
@@ -54,7 +54,7 @@ class Options:
 
 def search(settings: Settings, options: Options, began: float) -> int:
     """Returns the exit code; `began` is `time.monotonic()` at the command's start."""
-    from sal.runtime.frontend_light import use_light_frontend
+    from sal.runtime.frontend.light import use_light_frontend
     from sal.runtime.hardware import detect
 
     use_light_frontend()  # before a program is imported: the whole of sglang takes 10 s
@@ -136,7 +136,6 @@ def _follow(
     from sal.runs.execute import execute
     from sal.runtime.placement import beside
     from sal.runtime.session import Servers
-    from sal.strategies.answers import last_boxed
 
     display.note(f"folder {folder.path}")
     with Servers(plan, on_status=display.status) as servers, Grader() as grader:
@@ -148,7 +147,6 @@ def _follow(
                 folder,
                 endpoints,
                 grader,
-                answer_key=last_boxed,
                 tick=display.update,
                 interrupted=lambda: interrupt.asked,
                 time_limit=_time_left(began) if timed else None,

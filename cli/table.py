@@ -4,17 +4,23 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from sal.cli.display.words import count, duration
-from sal.runs.results import RULES, Estimate, Summary
+from sal.cli.display.words import cached, duration, known
+from sal.runs.results import Estimate, Summary
 from sal.runtime.usage import Usage
 
 
 def summary_table(summary: Summary, folder: Path) -> str:
-    """Accuracy by rule in percent, ± one standard error over problems; cost; where it lies."""
+    """Accuracy by rule in percent, ± one standard error over problems; cost; where it lies.
+
+    The rule by which the strategy chose is marked.
+    """
     searched = problems = f"{summary.problems} problem{'' if summary.problems == 1 else 's'}"
     if summary.failed:
         problems += f", {summary.failed} failed (counted as wrong)"
-    rows: list[tuple[str, str]] = [(rule, _percent(summary.accuracy[rule])) for rule in RULES]
+    rows: list[tuple[str, str]] = [
+        (f"{rule} (chosen)" if rule == summary.rule else rule, _percent(mean))
+        for rule, mean in summary.accuracy.items()
+    ]
     rows += [
         ("policy", _tokens(summary.policy)),
         ("PRM", _tokens(summary.prm)),
@@ -43,7 +49,6 @@ def _percent(estimate: Estimate) -> str:
 def _tokens(usage: Usage) -> str:
     if not usage.requests:
         return "not used"
-    cached = usage.cached_tokens / usage.prompt_tokens if usage.prompt_tokens else 0.0
-    prompt = f"{count(usage.prompt_tokens)} prompt tokens ({100 * cached:.0f}% cached)"
+    prompt = f"{known(usage.prompt_tokens)} prompt tokens ({cached(usage)} cached)"
     made = usage.completion_tokens
-    return f"{prompt}, {count(made)} generated" if made else prompt
+    return prompt if made == 0 else f"{prompt}, {known(made)} generated"

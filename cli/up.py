@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 
 from sal.runtime.default_models import default_models
-from sal.runtime.errors import LaunchError
+from sal.runtime.endpoint_errors import LaunchError
 from sal.runtime.hardware import detect
 from sal.runtime.launch import Server, start_all
 from sal.runtime.plan import Plan, PlanError, Role, ServerSpec, make_plan

@@ -23,24 +23,17 @@ tells nothing.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
-from typing import Any
-
-from sglang.lang.api import function
+from functools import partial
 
 from sal.programs import checks
 from sal.programs.candidate import Candidate
-from sal.programs.caps import Caps
-from sal.programs.expand import Search, settle
 from sal.programs.params import StepwiseParams
-from sal.programs.problem import Problem
-from sal.programs.trace import SearchResult, Trace
-from sal.strategies.answers import last_boxed
-from sal.strategies.seeds import generator
-from sal.strategies.thompson import POSTERIORS, Path, Posterior, Tree
-from sal.verifiers.interface import Verifier
+from sal.programs.search import Search, join
+from sal.programs.strategy import strategy
+from sal.programs.vote import Vote, by_score
+from sal.strategies.thompson import POSTERIORS, Path, Posterior, ThompsonTree
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,67 +53,53 @@ class AbMctsParams(StepwiseParams):
         checks.whole_number("in_flight", self.in_flight)
         checks.one_of("posterior", self.posterior, POSTERIORS)
 
-    @property
-    def live_states(self) -> int:
-        """The most threads that a run holds at a time, for admission control."""
-        return 1 + 3 * self.in_flight
+
+@strategy(AbMctsParams)
+def ab_mcts(search: Search, params: AbMctsParams) -> Vote:
+    """Every rollout begins where Thompson sampling leads it: wider, or deeper."""
+    tree = ThompsonTree()
+    known: dict[Path, Candidate] = {(): search.root}
+    begun = 0
+    while begun < params.budget:
+        # Select
+        batch = range(begun, min(begun + params.in_flight, params.budget))
+        parents = [tree.select(params.posterior, search.random(i)) for i in batch]
+        begun += len(parents)
+
+        # Expand and roll out
+        groups = [expand(search, params, known[parent]) for parent in parents]
+        if not any(groups):  # a cap: what is finished stays found
+            break
+        grown = search.concurrently(partial(roll_out, search, params), groups)
+
+        # Back up
+        new = {step.id: step for step in sorted(grown, key=lambda c: c.id)}
+        known |= new
+        for step in new.values():
+            if step.open:
+                tree.add(step.id, step.reward("last"))
+            elif step.done:
+                born = next(d for d in range(1, len(step.id) + 1) if step.id[:d] in new)
+                tree.back_up(step.id, born, step.reward("mean"))
+    done = sum(c.done for c in known.values())
+    failed = sum(c.finish == "error" for c in known.values())
+    search.unspent = params.budget - done - failed
+    return by_score(sorted(known.values(), key=lambda c: c.id), params.aggregate)
 
 
-@function  # type: ignore[untyped-decorator]  # sglang has no types
-def ab_mcts(
-    s: Any,
-    problem: str | Problem,
-    *,
-    params: AbMctsParams,
-    verifier: Verifier,
-    answer_key: Callable[[str], str] = last_boxed,
-    seed: int = 0,
-    trace: Trace | None = None,
-    caps: Caps = Caps(),
-) -> SearchResult:
-    """Search one problem; what is left in the state is that of `best_of_n`."""
-    with Search(s, problem, params, verifier, seed, trace, caps) as search:
-        tree = Tree()
-        known: dict[Path, Candidate] = {(): search.root}
-        begun = 0
+def expand(search: Search, params: AbMctsParams, parent: Candidate) -> list[Future[Candidate]]:
+    """One new step below `parent`."""
+    depth = len(parent.id) + 1
+    search.at_step(depth)
+    return search.start(parent, 1, whole=depth == params.max_steps)
 
-        def expand(parent: Candidate) -> list[Future[Candidate]]:
-            depth = len(parent.id) + 1
-            search.reach(depth)
-            return search.start(parent, 1, whole=depth == params.max_steps)
 
-        def roll_out(started: list[Future[Candidate]]) -> list[Candidate]:
-            """One new path, from its first step to its end; returns all its steps."""
-            made: list[Candidate] = []
-            while started:
-                made += settle(started)
-                started = expand(made[-1]) if made[-1].open else []
-            return made
-
-        while begun < params.budget:
-            # Select
-            batch = range(begun, min(begun + params.in_flight, params.budget))
-            parents = [
-                tree.select(params.posterior, generator(seed, search.name, i)) for i in batch
-            ]
-            begun += len(parents)
-
-            # Expand and roll out
-            groups = [expand(known[p]) for p in parents]
-            if not any(groups):  # a cap: what is finished stays found
-                break
-            grown = search.concurrently(roll_out, groups)
-
-            # Back up
-            new = {step.id: step for step in sorted(grown, key=lambda c: c.id)}
-            known |= new
-            for step in new.values():
-                if step.open:
-                    tree.add(step.id, step.reward("last"))
-                elif step.done:
-                    born = next(d for d in range(1, len(step.id) + 1) if step.id[:d] in new)
-                    tree.back_up(step.id, born, step.reward("mean"))
-        done = sorted((c for c in known.values() if c.done), key=lambda c: c.id)
-        failed = sum(c.finish == "error" for c in known.values())
-        search.unspent = params.budget - len(done) - failed
-        return search.conclude(done, params.aggregate, answer_key)
+def roll_out(
+    search: Search, params: AbMctsParams, started: list[Future[Candidate]]
+) -> list[Candidate]:
+    """One new path, from its first step to its end; returns all its steps."""
+    made: list[Candidate] = []
+    while started:
+        made += join(started)
+        started = expand(search, params, made[-1]) if made[-1].open else []
+    return made

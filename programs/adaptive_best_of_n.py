@@ -15,23 +15,17 @@ advantage. The margin is that of the weighted vote itself, and so the default; i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
-
-from sglang.lang.api import function
 
 from sal.programs import checks
 from sal.programs.best_of_n import BestOfNParams
 from sal.programs.candidate import Candidate
-from sal.programs.caps import Caps
-from sal.programs.expand import Search, settle
-from sal.programs.problem import Problem
-from sal.programs.trace import SearchResult, Trace
+from sal.programs.search import Search, join
+from sal.programs.strategy import strategy
+from sal.programs.vote import Vote, by_score
 from sal.strategies.aggregate import Aggregate
-from sal.strategies.answers import last_boxed
-from sal.strategies.settled import Draw, Stop, settled
-from sal.verifiers.interface import Verifier
+from sal.strategies.stopping import Draw, Stop, is_settled
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,50 +47,29 @@ class AdaptiveBestOfNParams(BestOfNParams):
         BestOfNParams.__post_init__(self)
         checks.stopping(self.stop, self.agree, self.confidence, self.batch)
 
-    @property
-    def live_states(self) -> int:
-        """The most threads that a run holds at a time, for admission control."""
-        return 1 + min(self.batch, self.budget)
+
+@strategy(AdaptiveBestOfNParams)
+def adaptive_best_of_n(search: Search, params: AdaptiveBestOfNParams) -> Vote:
+    """Batches of solutions, until the answer is settled or N are sampled."""
+    samples: list[Candidate] = []
+    left = params.budget
+    while left:
+        # Sample a batch
+        search.trace.phase = f"{params.budget - left} of {params.budget} sampled"
+        width = min(params.batch, left)
+        samples += join(search.start(search.root, width, whole=True))
+        left -= width
+
+        # Stop?
+        draws = votes([[sample] for sample in samples], search, params.aggregate)
+        if is_settled(params.stop, draws, left, agree=params.agree, confidence=params.confidence):
+            search.leave_unspent(left)
+            break
+    return by_score(samples, params.aggregate)
 
 
-@function  # type: ignore[untyped-decorator]  # sglang has no types
-def adaptive_best_of_n(
-    s: Any,
-    problem: str | Problem,
-    *,
-    params: AdaptiveBestOfNParams,
-    verifier: Verifier,
-    answer_key: Callable[[str], str] = last_boxed,
-    seed: int = 0,
-    trace: Trace | None = None,
-    caps: Caps = Caps(),
-) -> SearchResult:
-    """Search one problem; what is left in the state is that of `best_of_n`."""
-    with Search(s, problem, params, verifier, seed, trace, caps) as search:
-        samples: list[Candidate] = []
-        draws: list[Draw] = []
-        left = params.budget
-        while left:
-            # Sample a batch
-            begun = params.budget - left
-            search.trace.phase = f"{begun} of {params.budget} sampled"
-            width = min(params.batch, left)
-            batch = settle(search.start(search.root, width, whole=True))
-            samples += batch
-            left -= width
-
-            # Stop?
-            draws += [votes([sample], params.aggregate, answer_key) for sample in batch]
-            if settled(params.stop, draws, left, agree=params.agree, confidence=params.confidence):
-                search.save(left)
-                break
-        return search.conclude((c for c in samples if c.done), params.aggregate, answer_key)
-
-
-def votes(
-    candidates: Iterable[Candidate], how: Aggregate, answer_key: Callable[[str], str]
-) -> Draw:
-    """(key, score) of those that have a vote: ended by the policy, with an answer."""
-    return [
-        (key, c.value(how)) for c in candidates if c.finish == "eot" and (key := answer_key(c.text))
-    ]
+def votes(groups: Iterable[Iterable[Candidate]], search: Search, how: Aggregate) -> list[Draw]:
+    """The draw of each group: (key, score) of those that the policy ended, with an answer."""
+    ended = [[c for c in group if c.finish == "eot"] for group in groups]
+    keys = iter(search.answer_keys([c.text for group in ended for c in group]))
+    return [[(key, c.value(how)) for c in group if (key := next(keys))] for group in ended]

@@ -12,24 +12,17 @@ all completions, which a subtree can move by M.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
-
-from sglang.lang.api import function
 
 from sal.programs import checks
 from sal.programs.adaptive_best_of_n import votes
 from sal.programs.candidate import Candidate
-from sal.programs.caps import Caps
-from sal.programs.dvts import DvtsParams, grow, subtrees
-from sal.programs.expand import Search
-from sal.programs.problem import Problem
-from sal.programs.trace import SearchResult, Trace
-from sal.strategies.answers import last_boxed
-from sal.strategies.settled import Stop, settled
-from sal.verifiers.interface import Verifier
+from sal.programs.dvts import DvtsParams, begin_subtrees, grow_subtree
+from sal.programs.search import Search
+from sal.programs.strategy import strategy
+from sal.programs.vote import Vote, by_score
+from sal.strategies.stopping import Stop, is_settled
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,53 +43,32 @@ class AdaptiveDvtsParams(DvtsParams):
         if self.batch % self.width:
             raise ValueError(f"batch must be a multiple of width ({self.width}), not {self.batch}")
 
-    @property
-    def live_states(self) -> int:
-        """The most threads that a run holds at a time, for admission control."""
-        most = min(self.batch, self.budget)
-        return 1 + most + 2 * (most // self.width)
 
+@strategy(AdaptiveDvtsParams)
+def adaptive_dvts(search: Search, params: AdaptiveDvtsParams) -> Vote:
+    """Batches of subtrees, until the answer is settled or there were N/M."""
+    completed: list[Candidate] = []
+    left = params.budget
+    while left:
+        # Grow a batch of subtrees
+        width = min(params.batch, left)
+        subtrees = begin_subtrees(search, params, width)
+        completed += search.concurrently(partial(grow_subtree, search, params), subtrees)
+        left -= width
 
-@function  # type: ignore[untyped-decorator]  # sglang has no types
-def adaptive_dvts(
-    s: Any,
-    problem: str | Problem,
-    *,
-    params: AdaptiveDvtsParams,
-    verifier: Verifier,
-    answer_key: Callable[[str], str] = last_boxed,
-    seed: int = 0,
-    trace: Trace | None = None,
-    caps: Caps = Caps(),
-) -> SearchResult:
-    """Search one problem; what is left in the state is that of `best_of_n`."""
-    with Search(s, problem, params, verifier, seed, trace, caps) as search:
-        completed: list[Candidate] = []
-        left = params.budget
-        while left:
-            # Grow a batch of subtrees
-            begun = params.budget - left
-            search.reach(1)
-            width = min(params.batch, left)
-            whole = params.max_steps == 1
-            firsts = search.start(search.root, width, whole=whole)
-            completed += search.concurrently(
-                partial(grow, search, params), subtrees(firsts, params)
-            )
-            left -= width
-
-            # Stop?
-            grown: list[list[Candidate]] = [[] for _ in range(0, begun + width, params.width)]
-            for candidate in completed:
-                grown[candidate.id[0] // params.width].append(candidate)
-            if settled(
-                params.stop,
-                [votes(subtree, params.aggregate, answer_key) for subtree in grown],
-                left // params.width,
-                agree=params.agree,
-                confidence=params.confidence,
-                worth=params.width,
-            ):
-                search.save(left)
-                break
-        return search.conclude(completed, params.aggregate, answer_key)
+        # Stop?
+        begun = (params.budget - left) // params.width
+        grown: list[list[Candidate]] = [[] for _ in range(begun)]
+        for candidate in completed:
+            grown[candidate.id[0] // params.width].append(candidate)
+        if is_settled(
+            params.stop,
+            votes(grown, search, params.aggregate),
+            left // params.width,
+            agree=params.agree,
+            confidence=params.confidence,
+            worth=params.width,
+        ):
+            search.leave_unspent(left)
+            break
+    return by_score(completed, params.aggregate)

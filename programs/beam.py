@@ -14,20 +14,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
-
-from sglang.lang.api import function
 
 from sal.programs import checks
 from sal.programs.candidate import Candidate
-from sal.programs.caps import Caps
-from sal.programs.expand import Search
 from sal.programs.params import StepwiseParams
-from sal.programs.problem import Problem
-from sal.programs.trace import SearchResult, Trace
-from sal.strategies.answers import last_boxed
+from sal.programs.search import Search
+from sal.programs.strategy import strategy
+from sal.programs.vote import Vote, by_score
 from sal.strategies.keep import survivors, widths
-from sal.verifiers.interface import Verifier
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,41 +39,28 @@ class BeamParams(StepwiseParams):
         StepwiseParams.__post_init__(self)
         checks.whole_number("width", self.width)
 
-    @property
-    def live_states(self) -> int:
-        """The most threads that a run holds at a time, for admission control."""
-        return 1 + self.budget + -(-self.budget // self.width)
+
+@strategy(BeamParams)
+def beam(search: Search, params: BeamParams) -> Vote:
+    """Beams ranked by the aggregated score of their steps so far."""
+
+    def value(growing: list[Candidate]) -> list[float]:
+        return [c.value(params.aggregate) for c in growing]
+
+    return by_score(search_beams(search, params, value), params.aggregate)
 
 
-@function  # type: ignore[untyped-decorator]  # sglang has no types
-def beam(
-    s: Any,
-    problem: str | Problem,
-    *,
-    params: BeamParams,
-    verifier: Verifier,
-    answer_key: Callable[[str], str] = last_boxed,
-    seed: int = 0,
-    trace: Trace | None = None,
-    caps: Caps = Caps(),
-) -> SearchResult:
-    """Search one problem; what is left in the state is that of `best_of_n`."""
-    with Search(s, problem, params, verifier, seed, trace, caps) as search:
-        return search.conclude(grow(search, params), params.aggregate, answer_key)
-
-
-def grow(search: Search, params: BeamParams, lookahead: int = 0) -> list[Candidate]:
-    """The completions; steps are ranked by what the PRM says `lookahead` greedy steps later."""
+def search_beams(
+    search: Search, params: BeamParams, value: Callable[[list[Candidate]], list[float]]
+) -> list[Candidate]:
+    """The completions; `value` ranks the steps that can go on."""
     completed: list[Candidate] = []
     beams, shares = [search.root], [params.budget]
     for step in range(1, params.max_steps + 1):
-        search.reach(step)
+        search.at_step(step)
 
         # Sample and score
-        last = step == params.max_steps
-        candidates = search.expand(beams, shares, whole=last)
-        if lookahead:
-            candidates = search.look_ahead(candidates, lookahead)
+        candidates = search.expand(beams, shares, whole=step == params.max_steps)
 
         # Put finished beams aside
         completed += [c for c in candidates if c.done]
@@ -87,8 +68,7 @@ def grow(search: Search, params: BeamParams, lookahead: int = 0) -> list[Candida
 
         # Keep
         growing = [c for c in candidates if c.open]
-        values = [c.value(params.aggregate) for c in growing]
-        beams = [growing[i] for i in survivors(values, left, params.width)]
+        beams = [growing[i] for i in survivors(value(growing), left, params.width)]
         shares = widths(left, len(beams))
         if not beams:
             break

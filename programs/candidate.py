@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 from sal.programs.trace import Finish
-from sal.programs.writing import Place
 from sal.strategies.aggregate import Aggregate, aggregate
 
 
@@ -15,10 +13,9 @@ from sal.strategies.aggregate import Aggregate, aggregate
 class Candidate:
     """A node of the tree, the state whose text ends with it, and its whole path summed up.
 
-    `text` is the solution so far, `tokens` what it cost to generate; `scores` has one number per
-    step in `steps`, or none where no verifier was asked; `ahead` has those of a rollout behind it.
-    `confidences` has one number per token, if it was written under a watch. What the policy wrote
-    last stands in the state behind `begins`. The root has id `()`.
+    `text` is the solution so far, `tokens` what it cost to generate, None if the policy does not
+    tell; `scores` has one number per step in `steps`, or none where no verifier was asked. `data`
+    is the algorithm's own (`extension.Watch`). The root has id `()`.
     """
 
     state: Any
@@ -27,10 +24,8 @@ class Candidate:
     text: str = ""
     steps: tuple[str, ...] = ()
     scores: tuple[float, ...] = ()
-    tokens: int = 0
-    confidences: tuple[float, ...] = ()
-    ahead: tuple[float, ...] = ()
-    begins: Place = Place(0, 0)
+    tokens: int | None = 0
+    data: Any = None
 
     @property
     def open(self) -> bool:
@@ -42,36 +37,15 @@ class Candidate:
         """Whether it is a completion: ended by the policy, or truncated."""
         return self.finish in ("eot", "length")
 
+    @property
+    def sound(self) -> bool:
+        """Whether it can go on or answer: neither truncated nor failed."""
+        return self.finish in ("separator", "eot")
+
     def value(self, how: Aggregate) -> float:
-        """The aggregated score of its path, up to the end of its rollout."""
-        return aggregate(self.scores + self.ahead, how)
+        """The aggregated score of its path; minus infinity without a step."""
+        return aggregate(self.scores, how)
 
     def reward(self, how: Aggregate) -> float:
         """Its value, in [0, 1]; 0 for one that can neither go on nor answer."""
-        return max(0.0, self.value(how)) if self.finish in ("separator", "eot") else 0.0
-
-
-@dataclass(frozen=True, slots=True)
-class Watch:
-    """Has the policy tell its `top` likeliest tokens' logprobs, and looks at every step's end.
-
-    `gives_up` sees the confidences of all tokens so far, and ends the solution, truncated.
-    """
-
-    top: int
-    gives_up: Callable[[Sequence[float]], bool] | None = None
-
-    def is_over(self, confidences: Sequence[float]) -> bool:
-        """Whether the solution with these confidences is given up."""
-        return self.gives_up is not None and self.gives_up(confidences)
-
-
-class Sampling(Protocol):
-    """What a search needs to know to ask the policy; every program's parameters have it."""
-
-    @property
-    def temperature(self) -> float: ...
-    @property
-    def max_tokens(self) -> int: ...
-    @property
-    def separator(self) -> str: ...
+        return max(0.0, self.value(how)) if self.sound else 0.0

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass
+from time import monotonic
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,3 +26,29 @@ class Caps:
 
     def __bool__(self) -> bool:
         return self.tokens is not None or self.seconds is not None
+
+
+class Meter:
+    """What one search has spent, against its caps. Safe to use from many threads."""
+
+    def __init__(self, caps: Caps) -> None:
+        self.caps = caps
+        self.cut = False
+        """Whether something was not begun, or ended early, because a cap was reached."""
+        self._began = monotonic()
+        self._tokens = 0
+        self._lock = threading.Lock()
+
+    def count(self, tokens: int) -> None:
+        """The policy generated `tokens` more."""
+        with self._lock:
+            self._tokens += tokens
+
+    def reached(self) -> bool:
+        """Whether a cap is reached; if so, the search was cut."""
+        caps = self.caps
+        reached = (caps.tokens is not None and self._tokens >= caps.tokens) or (
+            caps.seconds is not None and monotonic() - self._began >= caps.seconds
+        )
+        self.cut = self.cut or reached
+        return reached

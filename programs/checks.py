@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 
 from sal.strategies.aggregate import AGGREGATES
-from sal.strategies.settled import STOPS
+from sal.strategies.stopping import STOPS
 
 
 def whole_number(name: str, value: object, least: int = 1) -> None:

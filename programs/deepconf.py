@@ -23,23 +23,18 @@ What differs from the paper:
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
-from typing import Any
-
-from sglang.lang.api import function
 
 from sal.programs import checks
-from sal.programs.candidate import Candidate, Watch
-from sal.programs.caps import Caps
-from sal.programs.expand import Search, settle
+from sal.programs.candidate import Candidate
+from sal.programs.extension import Watch
 from sal.programs.params import SamplingParams
-from sal.programs.problem import Problem
-from sal.programs.trace import SearchResult, Trace
-from sal.strategies.answers import last_boxed
-from sal.strategies.confidence import bar_over, consensus, falls, lowest_group
-from sal.verifiers.interface import Verifier
+from sal.programs.search import Search, join
+from sal.programs.strategy import strategy
+from sal.programs.vote import Vote
+from sal.runtime.policy import Reply
+from sal.strategies.confidence import bar_over, consensus, falls, lowest_group, token_confidence
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,64 +63,58 @@ class DeepConfParams(SamplingParams):
         checks.share("keep", self.keep)
         checks.share("consensus", self.consensus)
 
-    @property
-    def live_states(self) -> int:
-        """The most threads that a run holds at a time, for admission control."""
-        return 1 + min(self.budget, max(self.warmup, self.batch))
 
+@strategy(DeepConfParams, prm="for the record")
+def deepconf(search: Search, params: DeepConfParams) -> Vote:
+    """A completion's weight is its confidence; one under the bar has no vote.
 
-@function  # type: ignore[untyped-decorator]  # sglang has no types
-def deepconf(
-    s: Any,
-    problem: str | Problem,
-    *,
-    params: DeepConfParams,
-    verifier: Verifier | None = None,
-    answer_key: Callable[[str], str] = last_boxed,
-    seed: int = 0,
-    trace: Trace | None = None,
-    caps: Caps = Caps(),
-) -> SearchResult:
-    """Search one problem; what is left in the state is that of `best_of_n`.
-
-    A completion's `weight` is its confidence, and one under the bar is `filtered`. With a
-    verifier the steps are scored for the record; no decision looks at their scores.
+    A candidate's data are its confidences, one per token. With a verifier the steps are scored
+    for the record; no decision looks at their scores.
     """
-    with Search(s, problem, params, verifier, seed, trace, caps) as search:
 
-        def sample(width: int, gives_up: Callable[..., bool] | None = None) -> list[Candidate]:
-            watch = Watch(params.top_logprobs, gives_up)
-            begun = params.budget - left
-            search.trace.phase = f"{begun} of {params.budget} begun"
-            return settle(search.start(search.root, width, whole=True, watch=watch))
+    def sample(begun: int, width: int, gives_up: Callable[[Sequence[float]], bool]) -> Traces:
+        search.trace.phase = f"{begun} of {params.budget} begun"
+        watch = Watch(read_confidences, gives_up, params.top_logprobs)
+        return join(search.start(search.root, width, whole=True, watch=watch))
 
-        def confidence(candidate: Candidate) -> float:
-            return lowest_group(candidate.confidences, params.window)
+    def confidence(candidate: Candidate) -> float:
+        return lowest_group(candidate.data or (), params.window)
 
-        def weight(candidate: Candidate) -> float | None:
-            return confidence(candidate) if confidence(candidate) >= bar else None
+    # Warm up
+    begun = min(params.warmup, params.budget)
+    traces = sample(0, begun, lambda _: False)
+    bar = bar_over([confidence(c) for c in traces if c.done], params.keep)
 
-        def agreed() -> bool:
-            votes = [
-                (answer_key(c.text), w)
-                for c in traces
-                if c.finish == "eot" and (w := weight(c)) is not None
-            ]
-            return consensus([k for k, _ in votes], [w for _, w in votes]) >= params.consensus
+    # Sample against the bar
+    while begun < params.budget:
+        if agreement(search, vote(traces, confidence, bar)) >= params.consensus:
+            break
+        width = min(params.batch, params.budget - begun)
+        traces += sample(begun, width, lambda seen: falls(seen, params.window, bar))
+        begun += width
+    search.leave_unspent(params.budget - begun)
 
-        # Warm up
-        left = params.budget
-        width = min(params.warmup, left)
-        traces = sample(width)
-        left -= width
-        bar = bar_over([confidence(c) for c in traces if c.done], params.keep)
+    # Vote
+    return vote(traces, confidence, bar)
 
-        # Sample against the bar
-        while left and not agreed():
-            width = min(params.batch, left)
-            traces += sample(width, partial(falls, window=params.window, bar=bar))
-            left -= width
-        search.save(left)
 
-        # Vote
-        return search.conclude((c for c in traces if c.done), "last", answer_key, weight)
+Traces = list[Candidate]
+
+
+def read_confidences(data: tuple[float, ...] | None, reply: Reply) -> tuple[float, ...]:
+    """The confidences so far and those of one more reply."""
+    return (data or ()) + tuple(token_confidence(top) for top in reply.top_logprobs)
+
+
+def vote(traces: Traces, confidence: Callable[[Candidate], float], bar: float) -> Vote:
+    """Those that reach the bar, each weighed by its confidence."""
+    done = [c for c in traces if c.done]
+    weights = [confidence(c) for c in done]
+    return Vote(done, [w if w >= bar else None for w in weights])
+
+
+def agreement(search: Search, so_far: Vote) -> float:
+    """The leading answer's share of all weight."""
+    completions, _ = so_far.count(search.answer_keys)
+    votes = [(c.key, c.weight) for c in completions if c.weight is not None]
+    return consensus([key for key, _ in votes], [weight for _, weight in votes])

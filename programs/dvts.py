@@ -8,24 +8,18 @@ follow the same early step, which is how beam search loses its diversity at larg
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
 from functools import partial
 from itertools import count
-from typing import Any
-
-from sglang.lang.api import function
 
 from sal.programs import checks
 from sal.programs.candidate import Candidate
-from sal.programs.caps import Caps
-from sal.programs.expand import Search, settle
 from sal.programs.params import StepwiseParams
-from sal.programs.problem import Problem
-from sal.programs.trace import SearchResult, Trace
-from sal.strategies.answers import last_boxed
-from sal.verifiers.interface import Verifier
+from sal.programs.search import Search, join
+from sal.programs.strategy import strategy
+from sal.programs.vote import Vote, by_score
+from sal.strategies.keep import best
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,52 +39,42 @@ class DvtsParams(StepwiseParams):
                 f"budget must be a multiple of width ({self.width}), not {self.budget}"
             )
 
-    @property
-    def live_states(self) -> int:
-        """The most threads that a run holds at a time, for admission control."""
-        return 1 + self.budget + 2 * (self.budget // self.width)
+
+@strategy(DvtsParams)
+def dvts(search: Search, params: DvtsParams) -> Vote:
+    """N/M subtrees side by side, and a vote over the completions of all."""
+    # Fork: the first steps, M to a subtree
+    subtrees = begin_subtrees(search, params, params.budget)
+    # Join: subtrees never wait for each other
+    completed = search.concurrently(partial(grow_subtree, search, params), subtrees)
+    return by_score(completed, params.aggregate)
 
 
-@function  # type: ignore[untyped-decorator]  # sglang has no types
-def dvts(
-    s: Any,
-    problem: str | Problem,
-    *,
-    params: DvtsParams,
-    verifier: Verifier,
-    answer_key: Callable[[str], str] = last_boxed,
-    seed: int = 0,
-    trace: Trace | None = None,
-    caps: Caps = Caps(),
-) -> SearchResult:
-    """Search one problem; what is left in the state is that of `best_of_n`.
+def begin_subtrees(
+    search: Search, params: DvtsParams, budget: int
+) -> list[list[Future[Candidate]]]:
+    """Subtrees for `budget` completions: the M first steps of each."""
+    search.at_step(1)
+    firsts = search.start(search.root, budget, whole=params.max_steps == 1)
+    return [firsts[i : i + params.width] for i in range(0, len(firsts), params.width)]
+
+
+def grow_subtree(
+    search: Search, params: DvtsParams, siblings: list[Future[Candidate]]
+) -> list[Candidate]:
+    """One subtree, from its first siblings to its last; returns the finished of these.
 
     A truncated step can neither be continued nor answer, so it is kept only when its siblings
     are all truncated.
     """
-    with Search(s, problem, params, verifier, seed, trace, caps) as search:
-        search.reach(1)
-        firsts = search.start(search.root, params.budget, whole=params.max_steps == 1)
-        completed = search.concurrently(partial(grow, search, params), subtrees(firsts, params))
-        return search.conclude(completed, params.aggregate, answer_key)
-
-
-def subtrees(firsts: list[Future[Candidate]], params: DvtsParams) -> list[list[Future[Candidate]]]:
-    """The first steps, M to a subtree."""
-    return [firsts[i : i + params.width] for i in range(0, len(firsts), params.width)]
-
-
-def grow(search: Search, params: DvtsParams, siblings: list[Future[Candidate]]) -> list[Candidate]:
-    """One subtree, from its first siblings to its last; returns the finished of these."""
     for step in count(2):
         # Only these M wait for each other.
-        candidates = settle(siblings)
-        able = [c for c in candidates if c.finish in ("separator", "eot")]
-        best = max(able, key=lambda c: c.value(params.aggregate), default=None)
-        if best is None or best.done:
+        candidates = join(siblings)
+        kept = best([c.value(params.aggregate) if c.sound else None for c in candidates])
+        if kept is None or candidates[kept].done:
             break
-        search.reach(step)
-        siblings = search.start(best, params.width, whole=step >= params.max_steps)
+        search.at_step(step)
+        siblings = search.start(candidates[kept], params.width, whole=step >= params.max_steps)
         if not siblings:  # a cap: what is finished stays found
             break
     return [c for c in candidates if c.done]

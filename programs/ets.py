@@ -12,22 +12,16 @@ by CBC; and the last round runs to the end of text, where they drop what is unfi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
-
-from sglang.lang.api import function
 
 from sal.programs import checks, rebase
 from sal.programs.candidate import Candidate
-from sal.programs.caps import Caps
-from sal.programs.expand import Search
-from sal.programs.problem import Problem
-from sal.programs.trace import SearchResult, Trace
-from sal.strategies.answers import last_boxed
+from sal.programs.search import Search
+from sal.programs.strategy import strategy
+from sal.programs.vote import Vote, by_score
 from sal.strategies.balance import balance
 from sal.strategies.ets import clusters_of, retain
-from sal.verifiers.interface import Verifier
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,38 +42,27 @@ class EtsParams(rebase.RebaseParams):
             checks.at_least_zero(name, getattr(self, name))
 
 
-@function  # type: ignore[untyped-decorator]  # sglang has no types
-def ets(
-    s: Any,
-    problem: str | Problem,
-    *,
-    params: EtsParams,
-    verifier: Verifier,
-    answer_key: Callable[[str], str] = last_boxed,
-    seed: int = 0,
-    trace: Trace | None = None,
-    caps: Caps = Caps(),
-) -> SearchResult:
-    """Search one problem; what is left in the state is that of `best_of_n`."""
-    with Search(s, problem, params, verifier, seed, trace, caps) as search:
+@strategy(EtsParams)
+def ets(search: Search, params: EtsParams) -> Vote:
+    """REBASE's shares among the leaves that the integer program keeps."""
 
-        def share(growing: Sequence[Candidate], left: int) -> list[int]:
-            rewards = [c.value(params.aggregate) for c in growing]
+    def share(growing: Sequence[Candidate], left: int) -> list[int]:
+        rewards = [c.value(params.aggregate) for c in growing]
 
-            # Prune
-            kept = retain(
-                balance(rewards, left, params.balance_temperature),
-                [c.id for c in growing],
-                clusters_of([c.steps[-1] for c in growing], params.cluster_distance),
-                params.lambda_c,
-                params.lambda_s,
-            )
+        # Prune
+        kept = retain(
+            balance(rewards, left, params.balance_temperature),
+            [c.id for c in growing],
+            clusters_of([c.steps[-1] for c in growing], params.cluster_distance),
+            params.lambda_c,
+            params.lambda_s,
+        )
 
-            # Balance
-            allotted = [0] * len(growing)
-            anew = balance([rewards[i] for i in kept], left, params.balance_temperature)
-            for i, children in zip(kept, anew, strict=True):
-                allotted[i] = children
-            return allotted
+        # Balance
+        allotted = [0] * len(growing)
+        anew = balance([rewards[i] for i in kept], left, params.balance_temperature)
+        for i, children in zip(kept, anew, strict=True):
+            allotted[i] = children
+        return allotted
 
-        return search.conclude(rebase.grow(search, params, share), params.aggregate, answer_key)
+    return by_score(rebase.search_balanced(search, params, share), params.aggregate)

@@ -12,19 +12,13 @@ recorded as an error, and its step is ranked by the last score that it did get: 
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
-
-from sglang.lang.api import function
 
 from sal.programs import beam, checks
-from sal.programs.caps import Caps
-from sal.programs.expand import Search
-from sal.programs.problem import Problem
-from sal.programs.trace import SearchResult, Trace
-from sal.strategies.answers import last_boxed
-from sal.verifiers.interface import Verifier
+from sal.programs.candidate import Candidate
+from sal.programs.search import Search
+from sal.programs.strategy import strategy
+from sal.programs.vote import Vote, by_score
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,19 +32,23 @@ class LookaheadParams(beam.BeamParams):
         checks.whole_number("lookahead", self.lookahead, least=0)
 
 
-@function  # type: ignore[untyped-decorator]  # sglang has no types
-def lookahead(
-    s: Any,
-    problem: str | Problem,
-    *,
-    params: LookaheadParams,
-    verifier: Verifier,
-    answer_key: Callable[[str], str] = last_boxed,
-    seed: int = 0,
-    trace: Trace | None = None,
-    caps: Caps = Caps(),
-) -> SearchResult:
-    """Search one problem; what is left in the state is that of `best_of_n`."""
-    with Search(s, problem, params, verifier, seed, trace, caps) as search:
-        completed = beam.grow(search, params, params.lookahead)
-        return search.conclude(completed, params.aggregate, answer_key)
+@strategy(LookaheadParams)
+def lookahead(search: Search, params: LookaheadParams) -> Vote:
+    """Beams ranked by what the PRM says `lookahead` greedy steps later."""
+
+    def value(growing: list[Candidate]) -> list[float]:
+        # Roll out
+        if params.lookahead:
+            first = {c.text: c for c in reversed(growing)}  # of equal solutions, the first
+            started = [
+                (c.text, search.roll_out(c, params.lookahead))
+                for c in growing
+                if first[c.text] is c
+            ]
+            ends = {text: ahead.result() for text, ahead in started if ahead is not None}
+        else:
+            ends = {}
+        # One that fails, or cannot begin, shows nothing ahead: the own score counts.
+        return [ends.get(c.text, c).value(params.aggregate) for c in growing]
+
+    return by_score(beam.search_beams(search, params, value), params.aggregate)

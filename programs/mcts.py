@@ -19,23 +19,18 @@ failed or was truncated is spent, and worth nothing.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
-from typing import Any
-
-from sglang.lang.api import function
+from functools import partial
 
 from sal.programs import checks
 from sal.programs.candidate import Candidate
-from sal.programs.caps import Caps
-from sal.programs.expand import Search, settle
 from sal.programs.params import StepwiseParams
-from sal.programs.problem import Problem
-from sal.programs.trace import SearchResult, Trace
-from sal.strategies.answers import last_boxed
-from sal.strategies.puct import Path, Tree
-from sal.verifiers.interface import Verifier
+from sal.programs.search import Search, join
+from sal.programs.strategy import strategy
+from sal.programs.vote import Vote, by_score
+from sal.strategies.keep import best
+from sal.strategies.puct import Path, PuctTree
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,75 +52,61 @@ class MctsParams(StepwiseParams):
             checks.whole_number(name, getattr(self, name))
         checks.positive("c_puct", self.c_puct)
 
-    @property
-    def live_states(self) -> int:
-        """The most threads that a run holds at a time, for admission control."""
-        return 1 + self.in_flight * (1 + 2 * self.width)
+
+@strategy(MctsParams)
+def mcts(search: Search, params: MctsParams) -> Vote:
+    """Unspent are also the leaves that a tree has no more room for."""
+    tree = PuctTree()
+    known: dict[Path, Candidate] = {(): search.root}
+    spent = 0
+    while spent < params.budget:
+        # Select
+        left = params.budget - spent
+        leaves = tree.select(min(params.in_flight, max(1, left // params.width)), params.c_puct)
+        if not leaves:
+            break
+        share = left // len(leaves)
+
+        # Expand and roll out
+        groups = [expand(search, params, known[leaf], share) for leaf in leaves]
+        if not any(groups):  # a cap: what is finished stays found
+            break
+        grown = search.concurrently(partial(roll_out, search, params, share), groups)
+
+        # Back up
+        for leaf in leaves:
+            tree.close(leaf)
+        for c in sorted(grown, key=lambda c: (len(c.id), c.id)):
+            tree.add(c.id, c.reward(params.aggregate), open=c.open)
+            known[c.id] = c
+            if not c.open:
+                tree.back_up(c.id, c.reward(params.aggregate))
+                spent += 1
+    search.unspent = params.budget - spent
+    return by_score(sorted(known.values(), key=lambda c: c.id), params.aggregate)
 
 
-@function  # type: ignore[untyped-decorator]  # sglang has no types
-def mcts(
-    s: Any,
-    problem: str | Problem,
-    *,
-    params: MctsParams,
-    verifier: Verifier,
-    answer_key: Callable[[str], str] = last_boxed,
-    seed: int = 0,
-    trace: Trace | None = None,
-    caps: Caps = Caps(),
-) -> SearchResult:
-    """Search one problem; what is left in the state is that of `best_of_n`.
+def expand(
+    search: Search, params: MctsParams, leaf: Candidate, share: int
+) -> list[Future[Candidate]]:
+    """The first steps below a leaf: M, or what its `share` of the budget allows."""
+    depth = len(leaf.id) + 1
+    search.at_step(depth)
+    return search.start(leaf, min(params.width, share), whole=depth == params.max_steps)
 
-    Unspent are also the leaves that a tree has no more room for.
-    """
-    with Search(s, problem, params, verifier, seed, trace, caps) as search:
-        tree = Tree()
-        known: dict[Path, Candidate] = {(): search.root}
-        spent = 0
 
-        def expand(leaf: Candidate, share: int) -> list[Future[Candidate]]:
-            depth = len(leaf.id) + 1
-            search.reach(depth)
-            width = min(params.width, share)
-            return search.start(leaf, width, whole=depth == params.max_steps)
-
-        while spent < params.budget:
-            # Select
-            left = params.budget - spent
-            leaves = tree.select(min(params.in_flight, max(1, left // params.width)), params.c_puct)
-            if not leaves:
-                break
-            share = left // len(leaves)
-
-            # Expand and roll out
-            def roll_out(siblings: list[Future[Candidate]], share: int = share) -> list[Candidate]:
-                """From the first steps after a leaf to a finished one; returns all it made."""
-                made: list[Candidate] = []
-                while siblings:
-                    candidates = settle(siblings)
-                    made += candidates
-                    share -= sum(not c.open for c in candidates)
-                    able = [c for c in candidates if c.finish in ("separator", "eot")]
-                    best = max(able, key=lambda c: c.value(params.aggregate), default=None)
-                    goes_on = best is not None and best.open and share > 0
-                    siblings = expand(best, share) if best is not None and goes_on else []
-                return made
-
-            groups = [expand(known[leaf], share) for leaf in leaves]
-            if not any(groups):  # a cap: what is finished stays found
-                break
-            grown = search.concurrently(roll_out, groups)
-
-            # Back up
-            for leaf in leaves:
-                tree.close(leaf)
-            for c in sorted(grown, key=lambda c: (len(c.id), c.id)):
-                tree.add(c.id, c.reward(params.aggregate), open=c.open)
-                known[c.id] = c
-                if not c.open:
-                    tree.back_up(c.id, c.reward(params.aggregate))
-                    spent += 1
-        search.unspent = params.budget - spent
-        done = sorted((c for c in known.values() if c.done), key=lambda c: c.id)
-        return search.conclude(done, params.aggregate, answer_key)
+def roll_out(
+    search: Search, params: MctsParams, share: int, siblings: list[Future[Candidate]]
+) -> list[Candidate]:
+    """From the first steps below a leaf to a finished one; returns all it made."""
+    made: list[Candidate] = []
+    while siblings:
+        candidates = join(siblings)
+        made += candidates
+        share -= sum(not c.open for c in candidates)
+        kept = best([c.value(params.aggregate) if c.sound else None for c in candidates])
+        goes_on = kept is not None and candidates[kept].open and share > 0
+        siblings = (
+            expand(search, params, candidates[kept], share) if kept is not None and goes_on else []
+        )
+    return made

@@ -6,10 +6,22 @@ A program needs none of these classes: whatever has their fields serves as well.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 from sal.programs import checks
 from sal.programs.problem import SEPARATOR
 from sal.strategies.aggregate import Aggregate
+
+
+class Sampling(Protocol):
+    """What a search needs to know to ask the policy; every strategy's parameters have it."""
+
+    @property
+    def temperature(self) -> float: ...
+    @property
+    def max_tokens(self) -> int: ...
+    @property
+    def separator(self) -> str: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,11 +41,6 @@ class SamplingParams:
         checks.whole_number("budget", self.budget)
         checks.sampling(self.temperature, self.max_tokens, self.separator)
 
-    @property
-    def live_states(self) -> int:
-        """The most threads that a run holds at a time, for admission control."""
-        return 1 + self.budget
-
 
 @dataclass(frozen=True, slots=True)
 class StepwiseParams(SamplingParams):
@@ -50,8 +57,3 @@ class StepwiseParams(SamplingParams):
         SamplingParams.__post_init__(self)
         checks.reduction(self.aggregate)
         checks.whole_number("max_steps", self.max_steps)
-
-    @property
-    def live_states(self) -> int:
-        """Each of N paths, and the step that follows it."""
-        return 1 + 2 * self.budget

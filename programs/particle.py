@@ -21,22 +21,14 @@ to the end of text.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
-
-from sglang.lang.api import function
 
 from sal.programs import checks
-from sal.programs.caps import Caps
-from sal.programs.expand import Search
 from sal.programs.params import StepwiseParams
-from sal.programs.problem import Problem
-from sal.programs.trace import SearchResult, Trace
-from sal.strategies.answers import last_boxed
+from sal.programs.search import Search
+from sal.programs.strategy import strategy
+from sal.programs.vote import Vote, by_score
 from sal.strategies.particles import RESAMPLINGS, Resampling, log_odds, resample
-from sal.strategies.seeds import generator
-from sal.verifiers.interface import Verifier
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,49 +47,33 @@ class ParticleParams(StepwiseParams):
         checks.positive("tau", self.tau)
 
 
-@function  # type: ignore[untyped-decorator]  # sglang has no types
-def particle(
-    s: Any,
-    problem: str | Problem,
-    *,
-    params: ParticleParams,
-    verifier: Verifier,
-    answer_key: Callable[[str], str] = last_boxed,
-    seed: int = 0,
-    trace: Trace | None = None,
-    caps: Caps = Caps(),
-) -> SearchResult:
-    """Search one problem; what is left in the state is that of `best_of_n`.
+@strategy(ParticleParams)
+def particle(search: Search, params: ParticleParams) -> Vote:
+    """A completion is there as often as the population holds it, each time with the same node."""
+    search.at_step(1)
+    particles = search.expand([search.root], [params.budget], whole=params.max_steps == 1)
+    carried = {search.root.id: 0.0}  # log weights, by the node that hands them on
+    for step in range(2, params.max_steps + 1):
+        if not any(p.open for p in particles):
+            break
 
-    A completion is there as often as the population holds it, each time with the same node.
-    """
-    with Search(s, problem, params, verifier, seed, trace, caps) as search:
-        search.reach(1)
-        particles = search.expand([search.root], [params.budget], whole=params.max_steps == 1)
-        carried = {search.root.id: 0.0}  # log weights, by the node that hands them on
-        for step in range(2, params.max_steps + 1):
-            if not any(p.open for p in particles):
-                break
+        # Weigh
+        logs = []
+        for p in particles:
+            weight = log_odds(p.value(params.aggregate), params.tau) if p.sound else -math.inf
+            logs.append(carried[p.id if p.id in carried else p.id[:-1]] + weight)
 
-            # Weigh
-            logs = []
-            for p in particles:
-                able = p.open or p.finish == "eot"
-                weight = log_odds(p.value(params.aggregate), params.tau) if able else -math.inf
-                logs.append(carried[p.id if p.id in carried else p.id[:-1]] + weight)
+        # Resample
+        counts, logs = resample(logs, params.resampling, search.random(step))
+        carried = {p.id: log for p, log in zip(particles, logs, strict=True)}
+        drawn = [(p, n) for p, n in zip(particles, counts, strict=True) if n]
+        moving = [(p, n) for p, n in drawn if p.open]
+        resting = [p for p, n in drawn if not p.open for _ in range(n)]
 
-            # Resample
-            random = generator(seed, search.name, step)
-            counts, logs = resample(logs, params.resampling, random)
-            carried = {p.id: log for p, log in zip(particles, logs, strict=True)}
-            drawn = [(p, n) for p, n in zip(particles, counts, strict=True) if n]
-            moving = [(p, n) for p, n in drawn if p.open]
-            resting = [p for p, n in drawn if not p.open for _ in range(n)]
-
-            # Move
-            search.reach(step)
-            moved = search.expand(
-                [p for p, _ in moving], [n for _, n in moving], whole=step == params.max_steps
-            )
-            particles = sorted(resting + moved, key=lambda p: p.id)
-        return search.conclude((p for p in particles if p.done), params.aggregate, answer_key)
+        # Move
+        search.at_step(step)
+        moved = search.expand(
+            [p for p, _ in moving], [n for _, n in moving], whole=step == params.max_steps
+        )
+        particles = sorted(resting + moved, key=lambda p: p.id)
+    return by_score(particles, params.aggregate, rule="naive")

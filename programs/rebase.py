@@ -15,20 +15,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
-
-from sglang.lang.api import function
 
 from sal.programs import checks
 from sal.programs.candidate import Candidate
-from sal.programs.caps import Caps
-from sal.programs.expand import Search
 from sal.programs.params import StepwiseParams
-from sal.programs.problem import Problem
-from sal.programs.trace import SearchResult, Trace
-from sal.strategies.answers import last_boxed
+from sal.programs.search import Search
+from sal.programs.strategy import strategy
+from sal.programs.vote import Vote, by_score
 from sal.strategies.balance import balance
-from sal.verifiers.interface import Verifier
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,29 +41,18 @@ class RebaseParams(StepwiseParams):
         checks.positive("balance_temperature", self.balance_temperature)
 
 
-@function  # type: ignore[untyped-decorator]  # sglang has no types
-def rebase(
-    s: Any,
-    problem: str | Problem,
-    *,
-    params: RebaseParams,
-    verifier: Verifier,
-    answer_key: Callable[[str], str] = last_boxed,
-    seed: int = 0,
-    trace: Trace | None = None,
-    caps: Caps = Caps(),
-) -> SearchResult:
-    """Search one problem; what is left in the state is that of `best_of_n`."""
-    with Search(s, problem, params, verifier, seed, trace, caps) as search:
+@strategy(RebaseParams)
+def rebase(search: Search, params: RebaseParams) -> Vote:
+    """Every unfinished node gets its softmax share of what is left of N."""
 
-        def share(growing: Sequence[Candidate], left: int) -> list[int]:
-            rewards = [c.value(params.aggregate) for c in growing]
-            return balance(rewards, left, params.balance_temperature)
+    def share(growing: Sequence[Candidate], left: int) -> list[int]:
+        rewards = [c.value(params.aggregate) for c in growing]
+        return balance(rewards, left, params.balance_temperature)
 
-        return search.conclude(grow(search, params, share), params.aggregate, answer_key)
+    return by_score(search_balanced(search, params, share), params.aggregate)
 
 
-def grow(
+def search_balanced(
     search: Search,
     params: RebaseParams,
     share: Callable[[Sequence[Candidate], int], list[int]],
@@ -78,7 +61,7 @@ def grow(
     completed: list[Candidate] = []
     nodes, shares = [search.root], [params.budget]
     for step in range(1, params.max_steps + 1):
-        search.reach(step)
+        search.at_step(step)
 
         # Sample and assign rewards
         candidates = search.expand(nodes, shares, whole=step == params.max_steps)

@@ -25,24 +25,22 @@ its chain, and the rest of it is unspent.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
-
-from sglang.lang.api import function
 
 from sal.programs import checks
 from sal.programs.best_of_n import BestOfNParams
 from sal.programs.candidate import Candidate
-from sal.programs.caps import Caps
-from sal.programs.expand import Search, settle
-from sal.programs.problem import Problem
-from sal.programs.trace import SearchResult, Trace
-from sal.programs.writing import Place, fork, without
-from sal.strategies.answers import last_boxed
+from sal.programs.extension import Watch
+from sal.programs.search import Search, join
+from sal.programs.strategy import strategy
+from sal.programs.vote import Vote
+from sal.runtime.frontend.states import Place, fork, without
+from sal.runtime.policy import Reply
 from sal.strategies.revisions import chain_lengths
-from sal.verifiers.interface import Verifier
+from sal.strategies.voting import hierarchical
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,59 +61,63 @@ class ReviseParams(BestOfNParams):
         checks.positive("ratio", self.ratio)
         checks.whole_number("context", self.context)
 
-    @property
-    def live_states(self) -> int:
-        """The most threads that a run holds at a time, for admission control."""
-        return 1 + 3 * len(chain_lengths(self.budget, self.ratio))
 
+@strategy(ReviseParams)
+def revise(search: Search, params: ReviseParams) -> Vote:
+    """The completions are in the order of their chains, and within one in that of its attempts.
 
-@function  # type: ignore[untyped-decorator]  # sglang has no types
-def revise(
-    s: Any,
-    problem: str | Problem,
-    *,
-    params: ReviseParams,
-    verifier: Verifier,
-    answer_key: Callable[[str], str] = last_boxed,
-    seed: int = 0,
-    trace: Trace | None = None,
-    caps: Caps = Caps(),
-) -> SearchResult:
-    """Search one problem; what is left in the state is that of `best_of_n`.
-
-    The completions are in the order of their chains, and within one in that of its attempts.
+    A candidate's data is the number of token ids before it, where the policy tells.
     """
-    with Search(s, problem, params, verifier, seed, trace, caps) as search:
-        lengths = chain_lengths(params.budget, params.ratio)
+    # Sample the first attempts
+    search.trace.phase = "first attempts"
+    lengths = chain_lengths(params.budget, params.ratio)
+    first = search.start(search.root, len(lengths), whole=True, watch=FIRST_ID)
 
-        def grow(first: list[Future[Candidate]]) -> list[Candidate]:
-            """A chain from its first attempt to its last; returns all of them."""
-            attempts = settle(first)
-            view = View(search.root.state, search.problem.revision, params.context)
-            for _ in range(1, lengths[attempts[0].id[0]]):
-                if attempts[-1].finish == "error":
-                    break
-                if attempts[-1].finish == "eot":
-                    view.show(attempts[-1])
-                next_to = Candidate(view.state, attempts[-1].id)
-                revised = settle(search.start(next_to, 1, whole=True))
-                if not revised:  # a cap: what is finished stays found
-                    break
-                attempts += revised
-            return attempts
+    # Revise
+    search.trace.phase = "revising"
+    attempts = search.concurrently(
+        partial(grow_chain, search, params, lengths), [[chain] for chain in first]
+    )
+    search.unspent = params.budget - len(attempts)
 
-        # Sample the first attempts
-        search.trace.phase = "first attempts"
-        first = search.start(search.root, len(lengths), whole=True)
+    # Choose: within each chain, then among these
+    done = [c for c in attempts if c.done]
+    chains = [c.id[0] for c in done]
+    return Vote(
+        done,
+        [c.value(params.aggregate) for c in done],
+        "weighted",
+        lambda keys, weights: hierarchical(keys, weights, chains),
+    )
 
-        # Revise
-        search.trace.phase = "revising"
-        attempts = search.concurrently(grow, [[chain] for chain in first])
-        search.unspent = params.budget - len(attempts)
 
-        # Choose
-        done = (c for c in attempts if c.done)
-        return search.conclude(done, params.aggregate, answer_key, chained=True)
+def grow_chain(
+    search: Search,
+    params: ReviseParams,
+    lengths: tuple[int, ...],
+    first: list[Future[Candidate]],
+) -> list[Candidate]:
+    """A chain from its first attempt to its last; returns all of them."""
+    attempts = join(first)
+    view = View(search.root.state, search.problem.revision or "", params.context)
+    for _ in range(1, lengths[attempts[0].id[0]]):
+        if attempts[-1].finish == "error":
+            break
+        if attempts[-1].finish == "eot":
+            view.show(attempts[-1])
+        next_to = Candidate(view.state, attempts[-1].id)
+        revised = join(search.start(next_to, 1, whole=True, watch=FIRST_ID))
+        if not revised:  # a cap: what is finished stays found
+            break
+        attempts += revised
+    return attempts
+
+
+def _ids_before(data: int | None, reply: Reply) -> int:
+    return (reply.usage.prompt_tokens or 0) if data is None else data
+
+
+FIRST_ID = Watch(_ids_before)
 
 
 class View:
@@ -129,7 +131,7 @@ class View:
 
     def show(self, attempt: Candidate) -> None:
         """Go on behind `attempt`, which was written here, with `most` attempts at most in view."""
-        self._begins.append(attempt.begins)
+        self._begins.append(Place(len(self.state.text()), attempt.data))
         if len(self._begins) > self._most:
             oldest, second, *_ = self._begins
             self.state = without(attempt.state, oldest, second)

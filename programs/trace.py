@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
-from sal.strategies.aggregate import Aggregate, aggregate
 from sal.verifiers.interface import Usage
 
 ROLLOUT = -1
@@ -28,19 +27,17 @@ class Node:
 
     `text` has no trailing separator. `scores` holds one PRM score per step in the text: one for a
     step-wise search, one per step for a completion sampled whole or a rollout. `error` says why a
-    node failed. `confidences` has a number per token, where a search asked for them
-    (`strategies.confidence`).
+    node failed. `tokens` is None where the policy does not tell. `data` is the algorithm's own.
     """
 
     id: tuple[int, ...]
     text: str
-    tokens: int
+    tokens: int | None
     finish: Finish
     scores: tuple[float, ...] = ()
-    logprob: float | None = None
     error: str = ""
     token_ids: tuple[int, ...] = ()
-    confidences: tuple[float, ...] = ()
+    data: Any = None
 
     @property
     def parent(self) -> tuple[int, ...]:
@@ -52,29 +49,22 @@ class Completion:
     """A solution: its steps, one score per step, tokens generated along its path, how it ended.
 
     `key` is the canonical answer that votes compare; "" when the text has no answer. `weight` is
-    what its vote weighs, where that is not the aggregate of its scores; a `filtered` one has none.
-    Completions of one `chain` of revisions choose among themselves before they vote.
+    what its vote weighs; None for one that has no vote: truncated, or filtered out by the search.
     """
 
     text: str
     steps: tuple[str, ...]
     scores: tuple[float, ...]
-    tokens: int
+    tokens: int | None
     finish: Finish
     key: str = ""
     node: tuple[int, ...] = ()
     weight: float | None = None
-    filtered: bool = False
-    chain: int | None = None
 
     @property
     def votes(self) -> bool:
-        """Whether it may vote: the policy ended it, and the search did not filter it out."""
-        return self.finish == "eot" and not self.filtered
-
-    def value(self, how: Aggregate) -> float:
-        """What its vote weighs."""
-        return aggregate(self.scores, how) if self.weight is None else self.weight
+        """Whether it may vote."""
+        return self.weight is not None
 
 
 @dataclass(slots=True)
@@ -104,15 +94,23 @@ class Trace:
 class SearchResult:
     """What a program leaves in its state under "result".
 
-    `chosen` maps each voting rule (naive, weighted, majority) to an index into `completions`, or
-    None when there is no completion with an answer. `errors` lists the reasons of failed nodes.
-    `unspent` counts the completions of the budget that were never begun; `capped` tells that a cap
-    on tokens or seconds ended the search.
+    `rule` is the one by which the strategy chose. `chosen` has its index into `completions`, and
+    beside it those of the field's other rules ("naive", "weighted", "majority"); None when there
+    is no completion with an answer. `errors` lists the reasons of failed nodes. `unspent` counts
+    the completions of the budget that were never begun; `capped` tells that a cap on tokens or
+    seconds ended the search.
     """
 
     completions: tuple[Completion, ...]
     chosen: dict[str, int | None]
+    rule: str
     trace: Trace
     errors: tuple[str, ...] = ()
     unspent: int = 0
     capped: bool = False
+
+    @property
+    def best(self) -> Completion | None:
+        """The completion that the strategy chose."""
+        index = self.chosen[self.rule]
+        return None if index is None else self.completions[index]

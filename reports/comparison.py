@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 from sal.reports.statistics import frontier, holm, mcnemar, paired_difference
-from sal.runs.results import Estimate, ResultRow, Rule, Summary
+from sal.runs.results import Estimate, ResultRow, Summary
 
 LEVEL = 0.05
 """A difference is significant when its adjusted p-value is below."""
@@ -34,7 +35,7 @@ class Arm:
     failed: int
 
     @classmethod
-    def of(cls, method: str, rule: Rule, summary: Summary, rows: Iterable[ResultRow]) -> Arm:
+    def of(cls, method: str, rule: str, summary: Summary, rows: Iterable[ResultRow]) -> Arm:
         """A run as `rule` decides it."""
         n = summary.problems
         flops = summary.flops
@@ -44,10 +45,10 @@ class Arm:
         return cls(
             method=method,
             budget=summary.budget,
-            correct={row.id: row.correct[rule] for row in rows},
-            generated=policy.completion_tokens / n,
-            prefilled=(policy.prompt_tokens - policy.cached_tokens) / n,
-            judged=prm.uncached_tokens / n,
+            correct={row.id: row.correct.get(rule, False) for row in rows},
+            generated=_known(policy.completion_tokens) / n,
+            prefilled=(_known(policy.uncached_tokens) - _known(policy.completion_tokens)) / n,
+            judged=_known(prm.uncached_tokens) / n,
             flops=sum(known) / n if len(known) == len(parts) else None,
             unspent=summary.unspent / n,
             failed=summary.failed,
@@ -56,6 +57,11 @@ class Arm:
     @property
     def accuracy(self) -> Estimate:
         return Estimate.of([float(right) for right in self.correct.values()])
+
+
+def _known(tokens: int | None) -> float:
+    """NaN for what an endpoint did not tell."""
+    return math.nan if tokens is None else tokens
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from sal.runs.problems import TINY, Question
 from sal.runs.recipe import Recipe
 from sal.runtime.backend import PooledBackend
 from sal.runtime.client import Engine
-from sal.runtime.errors import EndpointError
+from sal.runtime.endpoint_errors import EndpointError
 from sal.runtime.model_files import is_url, local_folder
 from sal.runtime.plan import Role
 from sal.runtime.session import Servers, reachable
@@ -92,15 +92,15 @@ class RunEndpoints:
 
     def problem(self, question: Question) -> Problem:
         """With the policy's chat template where it has one; else the bare question."""
+        problem = Problem(question.text, question.id)
         tokenizer = self.backend.tokenizer
-        bare = Problem(question.text, question.id)
-        if tokenizer is None:
-            return Problem.of(bare)
-        prompt = tokenizer.chat(question.text, self._system_prompt) or ""
-        revision = tokenizer.between_replies(REVISE) or ""
-        problem = Problem.of(replace(bare, prompt=prompt, revision=revision))
-        ids = tuple(tokenizer.encode(problem.prompt, special=True))
-        return replace(problem, prompt_ids=ids)
+        if tokenizer is not None:
+            problem = replace(
+                problem,
+                prompt=tokenizer.chat(question.text, self._system_prompt),
+                revision=tokenizer.between_replies(REVISE),
+            )
+        return Problem.of(problem)
 
     def check(self) -> None:
         """A server of ours was restarted once before this; one of the user's is asked now."""

@@ -14,7 +14,7 @@ from sal.programs.trace import SearchResult, Trace
 from sal.runs.encoding import json_bytes
 from sal.runs.folder import RunFolder, write_atomically
 from sal.runs.journal import Record
-from sal.runs.judging import judge
+from sal.runs.judging import answer_keys, judge
 from sal.runs.problems import Question
 from sal.runs.progress import Progress, Snapshot
 from sal.runs.results import ResultRow, Summary, by_name, summarise
@@ -65,7 +65,6 @@ def execute(
     endpoints: Endpoints,
     grader: Grader,
     *,
-    answer_key: Callable[[str], str],
     tick: Callable[[Snapshot], object],
     interrupted: Callable[[], bool] = lambda: False,
     time_limit: TimeLimit | None = None,
@@ -82,6 +81,7 @@ def execute(
     until = time_limit.admit_until if time_limit is not None else None
     progress = Progress(len(questions), rows.values(), until=until)
     parameters = dict(endpoints.parameters)
+    keys = answer_keys(grader)
     folder.journal.append(
         {
             "type": "session",
@@ -95,15 +95,12 @@ def execute(
             problem=endpoints.problem(question),
             params=prepared.params,
             verifier=endpoints.verifier,
-            answer_key=answer_key,
+            answer_keys=keys,
             seed=prepared.recipe.seed,
             trace=trace,
             caps=prepared.caps,
             backend=endpoints.backend,
         )
-        error = state.error()
-        if error is not None:
-            raise error
         result: SearchResult = state["result"]
         return result
 
@@ -118,16 +115,12 @@ def execute(
     runner = Runner(
         owed_problems(questions, rows.values()),
         search=search,
-        judge=partial(
-            judge,
-            grader=grader,
-            how=getattr(prepared.params, "aggregate", "last"),
-        ),
+        judge=partial(judge, grader=grader),
         record=record,
         servers=endpoints,
         progress=progress,
         in_flight=problems_in_flight(
-            prepared.params.live_states, prepared.requests, endpoints.capacity
+            2 * prepared.budget + 1, prepared.requests, endpoints.capacity
         ),
         time_limit=time_limit,
     )

@@ -4,13 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from sal.grading.extract import extract
 from sal.grading.grader import Grader
 from sal.programs.trace import SearchResult
+from sal.programs.vote import AnswerKeys
 from sal.runs.problems import Question
-from sal.runs.results import CompletionRow, ResultRow, Rule
+from sal.runs.results import CompletionRow, ResultRow
 from sal.runtime.usage import Usage
-from sal.strategies.aggregate import Aggregate
-from sal.strategies.voting import elect
+
+
+def answer_keys(grader: Grader) -> AnswerKeys:
+    """The grader's canonical answers, for the votes and the stopping rules of a search."""
+
+    def keys(texts: Sequence[str]) -> list[str]:
+        answers = {text: extract(text) or "" for text in dict.fromkeys(texts)}
+        return grader.cluster([answers[text] for text in texts])
+
+    return keys
 
 
 def judge(
@@ -20,33 +30,18 @@ def judge(
     seconds: float,
     *,
     grader: Grader,
-    how: Aggregate,
 ) -> ResultRow:
-    """Grade every completion, let equal answers vote together, and choose by each rule.
+    """Grade every completion. What the search chose, by its own rule and by others, it chose.
 
-    `cost` is (policy, PRM). A truncated completion neither votes nor passes, whatever it holds;
-    one that the search filtered out does not vote.
+    `cost` is (policy, PRM). A truncated completion does not pass, whatever it holds.
     """
     found = result.completions
     texts = list(dict.fromkeys(c.text for c in found))
     graded = grader.grade_many((text, question.answer) for text in texts)
     verdicts = dict(zip(texts, graded, strict=True))
-    answers = [verdicts[c.text].answer or "" for c in found]
-    keys = grader.cluster(answers)
-    ended = [c.finish == "eot" for c in found]
-    chosen = elect(
-        keys,
-        [c.value(how) for c in found],
-        [c.votes for c in found],
-        [c.chain for c in found],
-    )
     right = [verdicts[c.text].correct for c in found]
-    correct: dict[Rule, bool] = {
-        "naive": _right(right, chosen["naive"]),
-        "weighted": _right(right, chosen["weighted"]),
-        "majority": _right(right, chosen["majority"]),
-        "pass": any(r and end for r, end in zip(right, ended, strict=True)),
-    }
+    correct = {rule: i is not None and right[i] for rule, i in result.chosen.items()}
+    correct["pass"] = any(r and c.finish == "eot" for r, c in zip(right, found, strict=True))
     return ResultRow(
         id=question.id,
         question=question.text,
@@ -58,14 +53,14 @@ def judge(
                 c.scores,
                 c.tokens,
                 c.finish,
-                key,
+                c.key,
                 verdicts[c.text].reason,
                 c.weight,
-                c.filtered,
             )
-            for c, key in zip(found, keys, strict=True)
+            for c in found
         ),
-        chosen=chosen,
+        rule=result.rule,
+        chosen=result.chosen,
         correct=correct,
         policy=cost[0],
         prm=cost[1],
@@ -74,7 +69,3 @@ def judge(
         unspent=result.unspent,
         capped=result.capped,
     )
-
-
-def _right(right: Sequence[bool], index: int | None) -> bool:
-    return index is not None and right[index]

@@ -24,7 +24,7 @@ class InFlight:
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """A problem that is done; `correct` by the weighted vote."""
+    """A problem that is done; `correct` by the rule of its strategy."""
 
     id: str
     correct: bool
@@ -36,8 +36,8 @@ class Finished:
 class Snapshot:
     """One moment of a run. `seconds`, usage and `finished` are of this session alone.
 
-    `done` and `failed` include problems of earlier sessions. `accuracy` is that of the weighted
-    vote over all that is done, None before the first. `eta` is in seconds, None while unknown;
+    `done` and `failed` include problems of earlier sessions. `accuracy` is that of the strategy's
+    own rule over all that is done, None before the first. `eta` is in seconds, None while unknown;
     `limited` when it is the run's time limit that comes first, and not the last problem.
     """
 
@@ -95,7 +95,7 @@ class Progress:
             self._count(row)
             self._policy += row.policy
             self._prm += row.prm
-            self._finished.append(Finished(row.id, row.correct["weighted"], row.seconds, row.error))
+            self._finished.append(Finished(row.id, row.right, row.seconds, row.error))
 
     def drop(self, problem_id: str) -> None:
         """A search that was cut short: it is owed, and counts as nothing."""
@@ -146,4 +146,4 @@ class Progress:
     def _count(self, row: ResultRow) -> None:
         self._done += 1
         self._failed += bool(row.error)
-        self._correct += row.correct["weighted"]
+        self._correct += row.right

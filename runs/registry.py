@@ -1,7 +1,7 @@
 """The strategies that a recipe can name; registering one is one line.
 
-Another package adds one by an entry point of the group "sal.strategies", whose value is a
-`Strategy`. It is loaded when it is named and not before, so that what is wrong with it concerns
+Another package adds one by an entry point of the group "sal.strategies", whose value is its
+program. It is loaded when it is named and not before, so that what is wrong with it concerns
 nobody else. The names of this package's own strategies are taken.
 """
 
@@ -9,44 +9,43 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from functools import cached_property, reduce
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sal.runs.errors import RunError
 
+if TYPE_CHECKING:
+    from sal.programs.strategy import Program
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(frozen=True)
 class Strategy:
-    """A search program and its parameters; nothing is imported before it is asked for."""
+    """A program and a line about it; "module:name" is not imported before it is asked for."""
 
-    module: str
-    program_name: str
-    params_name: str
+    target: str
     summary: str
-    needs_prm: bool = True
 
-    @property
-    def program(self) -> Any:
-        """The SGLang function: `program.run(problem=..., params=..., ...)`."""
-        return getattr(import_module(self.module), self.program_name)
-
-    @property
-    def params_class(self) -> Any:
-        """The frozen dataclass of its parameters."""
-        return getattr(import_module(self.module), self.params_name)
+    @cached_property
+    def program(self) -> Program[Any]:
+        """What runs: `program.run(problem, params=..., ...)`."""
+        module, _, name = self.target.partition(":")
+        found: Any = import_module(module)
+        program: Program[Any] = reduce(getattr, name.split("."), found)
+        return program
 
     def params(self, given: Mapping[str, Any]) -> Any:
         """The strategy's frozen parameters, with its own defaults for all that is not given.
 
         Raises `RunError` for a name that the strategy does not have, or a value that it refuses.
         """
-        cls = self.params_class
+        cls = self.program.params_class
         known = [f.name for f in fields(cls)]
         for name in given:
             if name not in known:
                 flag = "--" + name.replace("_", "-")
-                raise RunError(f"{self.program_name}: does not take {flag}")
+                raise RunError(f"{self.program.name}: does not take {flag}")
         try:
             return cls(**given)
         except ValueError as error:
@@ -57,61 +56,32 @@ GROUP = "sal.strategies"
 """The entry points of other packages' strategies."""
 
 STRATEGIES: dict[str, Strategy] = {
-    "greedy": Strategy(
-        "sal.programs.greedy", "greedy", "GreedyParams", "one solution, no search", False
-    ),
-    "majority": Strategy(
-        "sal.programs.majority", "majority", "MajorityParams", "N solutions, no PRM: a vote", False
-    ),
-    "best-of-n": Strategy(
-        "sal.programs.best_of_n", "best_of_n", "BestOfNParams", "N solutions, scored by the PRM"
-    ),
-    "beam": Strategy("sal.programs.beam", "beam", "BeamParams", "keep the N/M best of N beams"),
-    "lookahead": Strategy(
-        "sal.programs.lookahead",
-        "lookahead",
-        "LookaheadParams",
-        "beam that ranks a step by a rollout of k more",
-    ),
-    "dvts": Strategy("sal.programs.dvts", "dvts", "DvtsParams", "N/M independent subtrees"),
-    "particle": Strategy(
-        "sal.programs.particle", "particle", "ParticleParams", "N particles, resampled by score"
-    ),
-    "mcts": Strategy("sal.programs.mcts", "mcts", "MctsParams", "PUCT over steps, N leaves"),
-    "ab-mcts": Strategy(
-        "sal.programs.ab_mcts", "ab_mcts", "AbMctsParams", "wider or deeper by Thompson sampling"
-    ),
-    "rebase": Strategy(
-        "sal.programs.rebase", "rebase", "RebaseParams", "N solutions, balanced by their rewards"
-    ),
-    "ets": Strategy(
-        "sal.programs.ets", "ets", "EtsParams", "rebase that prunes what shares no prefix"
-    ),
-    "revise": Strategy(
-        "sal.programs.revise",
-        "revise",
-        "ReviseParams",
-        "chains of solutions that revise each other",
-    ),
-    "adaptive-best-of-n": Strategy(
-        "sal.programs.adaptive_best_of_n",
-        "adaptive_best_of_n",
-        "AdaptiveBestOfNParams",
-        "Best-of-N that stops when the answer is settled",
-    ),
-    "adaptive-dvts": Strategy(
-        "sal.programs.adaptive_dvts",
-        "adaptive_dvts",
-        "AdaptiveDvtsParams",
-        "DVTS that stops when the answer is settled",
-    ),
-    "deepconf": Strategy(
-        "sal.programs.deepconf",
-        "deepconf",
-        "DeepConfParams",
-        "votes weighed by the policy's confidence; weak traces are given up",
-        False,
-    ),
+    name: Strategy(f"sal.programs.{module}:{module}", summary)
+    for name, module, summary in (
+        ("greedy", "greedy", "one solution, no search"),
+        ("majority", "majority", "N solutions, no PRM: a vote"),
+        ("best-of-n", "best_of_n", "N solutions, scored by the PRM"),
+        ("beam", "beam", "keep the N/M best of N beams"),
+        ("lookahead", "lookahead", "beam that ranks a step by a rollout of k more"),
+        ("dvts", "dvts", "N/M independent subtrees"),
+        ("particle", "particle", "N particles, resampled by score"),
+        ("mcts", "mcts", "PUCT over steps, N leaves"),
+        ("ab-mcts", "ab_mcts", "wider or deeper by Thompson sampling"),
+        ("rebase", "rebase", "N solutions, balanced by their rewards"),
+        ("ets", "ets", "rebase that prunes what shares no prefix"),
+        ("revise", "revise", "chains of solutions that revise each other"),
+        (
+            "adaptive-best-of-n",
+            "adaptive_best_of_n",
+            "Best-of-N that stops when the answer is settled",
+        ),
+        ("adaptive-dvts", "adaptive_dvts", "DVTS that stops when the answer is settled"),
+        (
+            "deepconf",
+            "deepconf",
+            "votes weighed by the policy's confidence; weak traces are given up",
+        ),
+    )
 }
 """Those of this package."""
 
@@ -152,19 +122,18 @@ def _plugins() -> dict[str, list[EntryPoint]]:
 
 
 def _load(point: EntryPoint) -> Strategy:
+    from sal.programs.strategy import Program
+
     where = f"strategy {point.name!r} of {_package(point)}"
     try:
-        strategy = point.load()
-        if not isinstance(strategy, Strategy):
-            kind = type(strategy).__name__
-            raise RunError(f"{where}: {point.value} is a {kind}, not a sal.runs.registry.Strategy")
-        _ = strategy.program, strategy.params_class
-    except RunError:
-        raise
+        program = point.load()
     except Exception as error:  # whatever another package does when it is imported
         reason = " ".join(str(error).split())
         raise RunError(f"{where} cannot be loaded: {type(error).__name__}: {reason}") from error
-    return strategy
+    if not isinstance(program, Program):
+        kind = type(program).__name__
+        raise RunError(f"{where}: {point.value} is a {kind}, not a program made by @strategy")
+    return Strategy(point.value, f"from {_package(point)}")
 
 
 def _package(point: EntryPoint) -> str:

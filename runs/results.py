@@ -6,13 +6,13 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
-from typing import Any, Literal
+from typing import Any
 
 from sal.runtime.usage import Usage
 
-Rule = Literal["naive", "weighted", "majority", "pass"]
-RULES: tuple[Rule, ...] = ("naive", "weighted", "majority", "pass")
-"""How one answer is taken from many completions; "pass": any completion is correct."""
+RULES = ("naive", "weighted", "majority", "pass")
+"""How one answer is taken from many completions, beside a strategy's own ways; "pass": any
+completion is correct."""
 
 
 def by_name(record: Any) -> dict[str, Any]:
@@ -25,28 +25,21 @@ class CompletionRow:
     """A completion as recorded: one score per step; equal answers have the same `key`.
 
     `verdict` is the grader's reason (match, mismatch, no_answer, guarded, timeout, error). `weight`
-    is what its vote weighed where that is not the aggregate of its scores, and one that the search
-    `filtered` out had no vote; in the JSON both stand only where a strategy set them.
+    is what its vote weighed; None for one that had none: truncated, or filtered out by the search.
     """
 
     text: str
     steps: tuple[str, ...]
     scores: tuple[float, ...]
-    tokens: int
+    tokens: int | None
     finish: str
     key: str
     verdict: str
     weight: float | None = None
-    filtered: bool = False
 
     def as_json(self) -> dict[str, Any]:
         """As an item of a row's "completions"."""
-        content = by_name(self)
-        if self.weight is None:
-            del content["weight"]
-        if not self.filtered:
-            del content["filtered"]
-        return content
+        return by_name(self)
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> CompletionRow:
@@ -60,14 +53,14 @@ class CompletionRow:
             key=content["key"],
             verdict=content["verdict"],
             weight=content.get("weight"),
-            filtered=content.get("filtered", False),
         )
 
 
 @dataclass(frozen=True, slots=True)
 class ResultRow:
-    """What a search found on one problem. `chosen` holds indices into `completions`.
+    """What a search found on one problem. `chosen` holds indices into `completions`, by rule.
 
+    `rule` is the one by which the strategy chose; "" where it left no result.
     `errors` are the reasons of failed candidates; `error` says why the whole problem failed (then
     there are no completions and nothing is correct). `unspent` is the part of the budget that was
     saved; `capped` tells that a cap on tokens or seconds ended the search.
@@ -77,8 +70,9 @@ class ResultRow:
     question: str
     answer: str
     completions: tuple[CompletionRow, ...]
+    rule: str
     chosen: dict[str, int | None]
-    correct: dict[Rule, bool]
+    correct: dict[str, bool]
     policy: Usage
     prm: Usage
     seconds: float
@@ -86,6 +80,11 @@ class ResultRow:
     errors: tuple[str, ...] = ()
     unspent: int = 0
     capped: bool = False
+
+    @property
+    def right(self) -> bool:
+        """Whether the answer that the strategy chose is correct."""
+        return self.correct.get(self.rule, False)
 
     def as_json(self) -> dict[str, Any]:
         """The row of `results.jsonl`; usage is nested under "usage"."""
@@ -103,8 +102,9 @@ class ResultRow:
             question=content["question"],
             answer=content["answer"],
             completions=tuple(CompletionRow.from_json(c) for c in content["completions"]),
+            rule=content.get("rule", "weighted"),
             chosen=dict(content["chosen"]),
-            correct={rule: content["correct"][rule] for rule in RULES},
+            correct=dict(content["correct"]),
             policy=Usage(**content["usage"]["policy"]),
             prm=Usage(**content["usage"]["prm"]),
             seconds=content["seconds"],
@@ -134,6 +134,7 @@ def failed_row(
         question=question,
         answer=answer,
         completions=(),
+        rule="",
         chosen={"naive": None, "weighted": None, "majority": None},
         correct=dict.fromkeys(RULES, False),
         policy=policy,
@@ -176,8 +177,9 @@ class Estimate:
 class Summary:
     """`summary.json`. Accuracy is over `problems`, in which failed ones count as wrong.
 
+    `rule` is the one by which the strategy chose; `accuracy` has all that were looked at.
     `owed` problems of the recipe are not in it: the run was cut short. `flops` is 2 x parameters
-    x uncached tokens per endpoint, None where the parameter count is unknown. `unspent` counts
+    x uncached tokens per endpoint, None where a count is unknown. `unspent` counts
     completions that were not begun, `truncated` those that a limit cut, `capped` the problems whose
     search a cap on tokens or seconds ended, `verdicts` the grader's reasons over all completions.
     """
@@ -187,7 +189,8 @@ class Summary:
     problems: int
     failed: int
     owed: int
-    accuracy: dict[Rule, Estimate]
+    rule: str
+    accuracy: dict[str, Estimate]
     policy: Usage
     prm: Usage
     flops: dict[str, float | None]
@@ -203,7 +206,7 @@ class Summary:
     def as_json(self) -> dict[str, Any]:
         content = asdict(self)
         content["usage"] = {"policy": content.pop("policy"), "prm": content.pop("prm")}
-        content["accuracy"] = {rule: self.accuracy[rule].as_json() for rule in RULES}
+        content["accuracy"] = {rule: mean.as_json() for rule, mean in self.accuracy.items()}
         return content
 
 
@@ -225,16 +228,21 @@ def summarise(
     prm = sum((row.prm for row in rows), Usage())
 
     def flops(endpoint: str, usage: Usage) -> float | None:
-        size = parameters.get(endpoint)
-        return None if size is None else 2.0 * size * usage.uncached_tokens
+        size, tokens = parameters.get(endpoint), usage.uncached_tokens
+        return None if size is None or tokens is None else 2.0 * size * tokens
 
+    rules = dict.fromkeys([*RULES, *(rule for row in rows for rule in row.correct)])
     return Summary(
         strategy=strategy,
         budget=budget,
         problems=len(rows),
         failed=sum(bool(row.error) for row in rows),
         owed=owed,
-        accuracy={rule: Estimate.of([float(row.correct[rule]) for row in rows]) for rule in RULES},
+        rule=next((row.rule for row in rows if row.rule), ""),
+        accuracy={
+            rule: Estimate.of([float(row.correct.get(rule, False)) for row in rows])
+            for rule in rules
+        },
         policy=policy,
         prm=prm,
         flops={"policy": flops("policy", policy), "prm": flops("prm", prm)},

@@ -103,7 +103,7 @@ class Prepared:
         No more than it has states: a search that waits between its batches, or after each node,
         leaves room for other problems however large N is.
         """
-        return max(1, min(self.budget, int(self.params.live_states) - 1))
+        return max(1, self.budget)
 
 
 def prepare(settings: Settings, *, gpu: bool) -> Prepared:
@@ -127,7 +127,7 @@ def prepare(settings: Settings, *, gpu: bool) -> Prepared:
         strategy=settings.strategy,
         params=asdict(params),
         policy=settings.policy or (HUB_POLICY if gpu else TINY),
-        prm=settings.prm or (default_prm if strategy.needs_prm else None),
+        prm=settings.prm or (default_prm if strategy.program.needs_prm else None),
         prm_family=settings.prm_family,
         dataset=problems.dataset,
         split=problems.split,

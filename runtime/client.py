@@ -13,7 +13,14 @@ from typing import Any
 import orjson
 
 from sal.runtime.connection import Broken, Connection, TimedOut
-from sal.runtime.errors import Aborted, Closed, EndpointError, Overloaded, Rejected, Unreachable
+from sal.runtime.endpoint_errors import (
+    Aborted,
+    Closed,
+    EndpointError,
+    Overloaded,
+    Rejected,
+    Unreachable,
+)
 from sal.runtime.usage import Usage
 
 Payload = dict[str, Any]

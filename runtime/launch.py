@@ -16,7 +16,7 @@ from pathlib import Path
 
 import psutil
 
-from sal.runtime.errors import LaunchError
+from sal.runtime.endpoint_errors import LaunchError
 from sal.runtime.placement import place
 from sal.runtime.plan import Role, ServerSpec
 from sal.runtime.server_log import progress, tail

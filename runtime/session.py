@@ -9,7 +9,7 @@ from types import TracebackType
 from urllib.parse import urlsplit
 
 from sal.runtime.client import Engine
-from sal.runtime.errors import LaunchError
+from sal.runtime.endpoint_errors import LaunchError
 from sal.runtime.launch import OnStatus, Server, start_all, stop_all
 from sal.runtime.plan import Plan, Role
 from sal.runtime.registry import Registry

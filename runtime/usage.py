@@ -7,22 +7,32 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Token counts of one endpoint; `prompt_tokens` includes the cached ones."""
+    """Token counts of one endpoint; `prompt_tokens` includes the cached ones.
 
-    prompt_tokens: int = 0
-    cached_tokens: int = 0
-    completion_tokens: int = 0
+    None is a count that the endpoint did not tell: unknown, and so is every sum that it is in.
+    """
+
+    prompt_tokens: int | None = 0
+    cached_tokens: int | None = 0
+    completion_tokens: int | None = 0
     requests: int = 0
 
     def __add__(self, other: Usage) -> Usage:
         return Usage(
-            self.prompt_tokens + other.prompt_tokens,
-            self.cached_tokens + other.cached_tokens,
-            self.completion_tokens + other.completion_tokens,
+            _sum(self.prompt_tokens, other.prompt_tokens),
+            _sum(self.cached_tokens, other.cached_tokens),
+            _sum(self.completion_tokens, other.completion_tokens),
             self.requests + other.requests,
         )
 
     @property
-    def uncached_tokens(self) -> int:
+    def uncached_tokens(self) -> int | None:
         """Tokens that went through the model: prefilled without the cache, plus generated."""
-        return self.prompt_tokens - self.cached_tokens + self.completion_tokens
+        counts = (self.prompt_tokens, self.cached_tokens, self.completion_tokens)
+        if counts[0] is None or counts[1] is None or counts[2] is None:
+            return None
+        return counts[0] - counts[1] + counts[2]
+
+
+def _sum(one: int | None, other: int | None) -> int | None:
+    return None if one is None or other is None else one + other

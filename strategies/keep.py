@@ -1,8 +1,14 @@
-"""Which candidates a beam keeps, and how often each is expanded."""
+"""Which candidates are kept, and how often each is expanded."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+
+
+def best(values: Sequence[float | None]) -> int | None:
+    """Index of the greatest value, the lowest among equals; None counts as no candidate."""
+    able = [(value, -i) for i, value in enumerate(values) if value is not None]
+    return -max(able)[1] if able else None
 
 
 def survivors(scores: Sequence[float], left: int, width: int) -> list[int]:

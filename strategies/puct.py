@@ -31,7 +31,7 @@ def puct(node: Visits, parent_count: int, c: float) -> float:
     return node.worth / node.count + c * math.sqrt(math.log(parent_count) / node.count)
 
 
-class Tree:
+class PuctTree:
     """Visits of every node, and which leaves can still be expanded. Starts with the root alone."""
 
     def __init__(self) -> None:

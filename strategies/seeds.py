@@ -8,6 +8,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+Random = np.random.Generator
+
 
 def derive(run_seed: int, problem: str, path: Sequence[int]) -> int:
     """A stable 31-bit seed for one node: the same on every machine and in every process.
@@ -18,7 +20,7 @@ def derive(run_seed: int, problem: str, path: Sequence[int]) -> int:
     return int.from_bytes(hashlib.blake2b(name, digest_size=4).digest(), "big") >> 1
 
 
-def generator(run_seed: int, problem: str, decision: int) -> np.random.Generator:
+def generator(run_seed: int, problem: str, decision: int) -> Random:
     """Random numbers for the `decision`-th choice of a search, a stream of its own for each.
 
     No draw depends on how many were made before, nor shares its seed with a node of the tree

@@ -74,7 +74,7 @@ def draw(arm: Arm, posterior: Posterior, random: np.random.Generator) -> float:
     return float(random.normal(m, math.sqrt(sigma2 / kappa)))
 
 
-class Tree:
+class ThompsonTree:
     """The arms of every node, and which nodes can have children. Starts with the root alone."""
 
     def __init__(self) -> None:

@@ -11,9 +11,8 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Sequence
-
-RULES = ("naive", "weighted", "majority")
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 
 
 def naive(keys: Sequence[str], scores: Sequence[float]) -> int | None:
@@ -82,23 +81,31 @@ def hierarchical(
     return next(iter(lead(put_up)), None)
 
 
-def elect(
-    keys: Sequence[str],
-    scores: Sequence[float],
-    ended: Sequence[bool],
-    chains: Sequence[int | None] | None = None,
-) -> dict[str, int | None]:
-    """The choice of every rule; completions with `ended[i]` false (truncated) do not vote.
+Rule = Callable[[Sequence[str], Sequence[float]], int | None]
+"""From keys and scores to the index of the chosen completion."""
 
-    Where there are `chains`, the weighted vote is `hierarchical`; the best score is the same in
-    either order, and the majority counts every completion alike.
-    """
-    voting = [key if end else "" for key, end in zip(keys, ended, strict=True)]
-    return {
-        "naive": naive(voting, scores),
-        "weighted": hierarchical(voting, scores, chains or [None] * len(voting)),
-        "majority": majority(voting),
+RULES: Mapping[str, Rule] = MappingProxyType(
+    {
+        "naive": naive,
+        "weighted": weighted,
+        "majority": lambda keys, _: majority(keys),
     }
+)
+"""The field's rules."""
+
+_NO_RULES: Mapping[str, Rule] = MappingProxyType({})
+
+
+def elect(
+    keys: Sequence[str], weights: Sequence[float | None], own: Mapping[str, Rule] = _NO_RULES
+) -> dict[str, int | None]:
+    """What each of the field's rules chooses, and the strategy's `own`, which may replace one.
+
+    A completion whose weight is None has no vote under any rule.
+    """
+    voting = [key if w is not None else "" for key, w in zip(keys, weights, strict=True)]
+    weighing = [0.0 if w is None else w for w in weights]
+    return {name: rule(voting, weighing) for name, rule in {**RULES, **own}.items()}
 
 
 def _by_key(keys: Sequence[str]) -> dict[str, list[int]]:

@@ -43,7 +43,7 @@ class Replay(BaseBackend):
             "completion_tokens": node.tokens,
             "finish_reason": reason,
             "output_ids": list(node.token_ids),
-            "output_top_logprobs": [[[-c, 0, None]] for c in node.confidences],
+            "output_top_logprobs": [[[-c, 0, None]] for c in _confidences(node)],
         }
         return node.text + "\n\n" * (node.finish == "separator"), meta
 
@@ -52,6 +52,11 @@ class Replay(BaseBackend):
         if node.error:
             raise RuntimeError(node.error)
         return Scored(node.scores[-len(steps) :])  # those before were said of an equal node
+
+
+def _confidences(node: Node) -> tuple[float, ...]:
+    """What deepconf keeps of a node; other strategies keep something else, or nothing."""
+    return node.data if isinstance(node.data, tuple) else ()
 
 
 class Improvised(BaseBackend):

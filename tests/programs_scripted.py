@@ -71,9 +71,17 @@ class ScriptedPolicy(BaseBackend):
         children = [(*parent, i) for i in range(ROLLOUT, MOST_CHILDREN)]
         self._paths |= {derive(0, QUESTION, child): child for child in children}
 
+    def cache_prefix(self, prefix_str: str) -> None:
+        """It keeps what it has read, so a search may have it read the prompt first."""
+
     def generate(self, s: Any, sampling_params: Any) -> tuple[str, dict[str, Any]]:
         if sampling_params.max_new_tokens == 0:  # the prompt is read
-            return "", {"prompt_tokens": 0, "completion_tokens": 0, "finish_reason": {}}
+            return "glued?", {
+                "prompt_tokens": 0,
+                "cached_tokens": 0,
+                "completion_tokens": 0,
+                "finish_reason": {"type": "length"},
+            }
         path = self._paths[s.variables["sampling_seed"]]
         self._expect(path)
         said = self.script(path)

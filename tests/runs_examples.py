@@ -10,6 +10,7 @@ from sal.runs.problems import Question
 from sal.runs.recipe import Recipe
 from sal.runs.results import CompletionRow, ResultRow
 from sal.runtime.usage import Usage
+from sal.strategies.voting import elect
 
 COST = Usage(prompt_tokens=100, cached_tokens=60, completion_tokens=10, requests=2)
 
@@ -40,13 +41,15 @@ def questions(count: int) -> list[Question]:
 
 def completion(answer: str, score: float = 0.5, finish: str = "eot") -> Completion:
     text = f"\\boxed{{{answer}}}" if answer else "no idea"
-    return Completion(text, (text,), (score,), 3, finish)  # type: ignore[arg-type]
+    weight = score if finish == "eot" else None
+    return Completion(text, (text,), (score,), 3, finish, answer, weight=weight)  # type: ignore[arg-type]
 
 
 def found(trace: Trace, *completions: Completion, errors: tuple[str, ...] = ()) -> SearchResult:
     for i, c in enumerate(completions):
         trace.add(Node((i,), c.text, c.tokens, c.finish, c.scores), COST, COST)
-    return SearchResult(tuple(completions), {}, trace, errors)
+    chosen = elect([c.key for c in completions], [c.weight for c in completions])
+    return SearchResult(completions, chosen, "weighted", trace, errors)
 
 
 def row(id: str, correct: bool = True, error: str = "") -> ResultRow:
@@ -56,6 +59,7 @@ def row(id: str, correct: bool = True, error: str = "") -> ResultRow:
         question="?",
         answer="1",
         completions=completions,
+        rule="" if error else "weighted",
         chosen=dict.fromkeys(("naive", "weighted", "majority"), None if error else 0),
         correct=dict.fromkeys(("naive", "weighted", "majority", "pass"), correct and not error),
         policy=COST,

@@ -15,11 +15,16 @@ MAY_IMPORT: dict[str, set[str]] = {
     "runtime": set(),
     "tiny": set(),
     "verifiers": {"runtime"},
-    "programs": {"strategies", "verifiers"},
+    "programs": {"strategies", "verifiers", "runtime"},
     "runs": {"programs", "strategies", "grading", "verifiers", "runtime", "tiny"},
     "reports": {"runs"},
     "cli": {"programs", "strategies", "grading", "verifiers", "runtime", "runs", "tiny"},
 }
+
+INTERFACES: dict[str, dict[str, set[str]]] = {
+    "programs": {"verifiers": {"interface"}, "runtime": {"policy", "frontend"}}
+}
+"""Of some rooms a room may import certain modules alone: interfaces, not what is behind them."""
 
 THIRD_PARTY_ONLY: dict[str, set[str]] = {
     "strategies": {"numpy"},
@@ -70,6 +75,24 @@ def test_a_room_imports_only_the_rooms_it_may(room: str) -> None:
         if rooms_imported(path.read_text()) - allowed
     }
     assert wrong == {}
+
+
+@pytest.mark.parametrize("room", INTERFACES)
+def test_a_room_imports_interfaces_and_not_what_is_behind_them(room: str) -> None:
+    for path in files(room):
+        for module in imported_modules(path.read_text()):
+            _, other, part, *_ = [*module.split("."), "", ""]
+            if module.startswith("sal.") and other in INTERFACES[room] and part:
+                assert part in INTERFACES[room][other], f"{path.name} imports {module}"
+
+
+def test_sglangs_frontend_is_used_in_one_place_and_by_its_public_names_elsewhere() -> None:
+    for room in MAY_IMPORT:
+        for path in files(room):
+            if path.is_relative_to(ROOT / "runtime" / "frontend"):
+                continue
+            private = {m for m in imported_modules(path.read_text()) if m.startswith("sglang.lang")}
+            assert not private, f"{path.relative_to(ROOT)} imports {sorted(private)}"
 
 
 @pytest.mark.parametrize("room", THIRD_PARTY_ONLY)

@@ -16,7 +16,7 @@ from sal.programs.adaptive_dvts import AdaptiveDvtsParams, adaptive_dvts
 from sal.programs.best_of_n import BestOfNParams, best_of_n
 from sal.programs.caps import Caps
 from sal.programs.dvts import DvtsParams, dvts
-from sal.strategies.settled import STOPS
+from sal.strategies.stopping import STOPS
 
 
 def answers(text: str) -> ScriptedPolicy:

@@ -12,7 +12,8 @@ from programs_scripted import Say, ScriptedPolicy, ScriptedPrm, end, search
 
 from sal.programs.caps import Caps
 from sal.programs.deepconf import DeepConfParams, deepconf
-from sal.runtime.errors import Unreachable
+from sal.runtime.endpoint_errors import Unreachable
+from sal.runtime.policy import IncompleteReply
 
 
 def boxed(answer: int, confidence: float, **more: Any) -> Say:
@@ -67,7 +68,7 @@ class TestDeepConf:
 
     def test_no_more_than_the_warm_up(self) -> None:
         result = search(deepconf, ScriptedPolicy(WARM), None, DeepConfParams(budget=4, window=3))
-        assert [c.filtered for c in result.completions] == [False, False, False, True]
+        assert [c.votes for c in result.completions] == [True, True, True, False]
 
     def test_a_warm_up_that_fails_sets_no_bar(self) -> None:
         tree: dict[Any, Any] = {(0,): Say("", error=Unreachable("gone")), (1,): boxed(1, 0.1)}
@@ -90,9 +91,8 @@ class TestDeepConf:
                 meta.pop("output_top_logprobs")
                 return text, meta
 
-        result = search(deepconf, Mute(lambda _: boxed(1, 1.0)), None, PARAMS)
-        assert result.completions == ()
-        assert all("no logprobs" in error for error in result.errors)
+        with pytest.raises(IncompleteReply, match="Mute: its reply has no output_top_logprobs"):
+            search(deepconf, Mute(lambda _: boxed(1, 1.0)), None, PARAMS)
 
     def test_caps_end_it_and_what_was_found_votes(self) -> None:
         tree: dict[Any, Any] = {(i,): [Say("a"), boxed(1, 2.0)] for i in range(6)}
@@ -133,4 +133,4 @@ class TestDeepConf:
         for i in first.chosen.values():
             assert i is None or first.completions[i].votes
         if keep == 1.0:
-            assert not any(c.filtered for c in first.completions[:warmup])
+            assert all(c.votes for c in first.completions[:warmup])

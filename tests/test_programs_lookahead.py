@@ -13,7 +13,7 @@ from sal.programs.beam import BeamParams, beam
 from sal.programs.caps import Caps
 from sal.programs.lookahead import LookaheadParams, lookahead
 from sal.programs.trace import ROLLOUT
-from sal.runtime.errors import Unreachable
+from sal.runtime.endpoint_errors import Unreachable
 from sal.strategies.aggregate import Aggregate
 
 TRAP: dict[Any, Any] = {

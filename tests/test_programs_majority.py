@@ -34,14 +34,14 @@ def test_the_most_frequent_answer_of_those_that_ended_wins() -> None:
     assert result.trace.prm.requests == 0
 
 
-@pytest.mark.parametrize("name", [n for n, s in STRATEGIES.items() if not s.needs_prm])
+@pytest.mark.parametrize("name", [n for n, s in STRATEGIES.items() if not s.program.needs_prm])
 def test_no_prm_is_started_for_it(name: str) -> None:
     prepared = prepare(Settings(strategy=name, params={}, limit=1), gpu=False)
     assert (prepared.recipe.policy, prepared.recipe.prm) == ("tiny", None)
 
 
 def test_majority_needs_no_prm() -> None:
-    assert not STRATEGIES["majority"].needs_prm
+    assert not STRATEGIES["majority"].program.needs_prm
 
 
 def test_whole_tree() -> None:
@@ -86,6 +86,6 @@ def test_scores_that_are_all_equal_reduce_every_rule_to_the_majority(
     keys: list[str], score: float
 ) -> None:
     scores = [-float("inf") if score < 0 else score] * len(keys)
-    chosen = elect(keys, scores, [True] * len(keys))
+    chosen = elect(keys, scores)
     answers = {None if i is None else keys[i] for i in chosen.values()}
     assert len(answers) == 1

@@ -40,7 +40,7 @@ WIDE = {"ab-mcts"}
 """At a small N most of its leaves are new samples, as its paper wants: it is its choice among them
 that must be good."""
 
-GUIDED = [name for name, strategy in STRATEGIES.items() if strategy.needs_prm]
+GUIDED = [name for name, strategy in STRATEGIES.items() if strategy.program.needs_prm]
 
 
 class Oracle:
@@ -113,7 +113,7 @@ def test_it_is_far_ahead_of_majority(
 ) -> None:
     strategy: Strategy = STRATEGIES[name]
     # Whoever decides between steps also ends up with more that is right, however it votes.
-    stepwise = issubclass(strategy.params_class, StepwiseParams) and name not in WIDE
+    stepwise = issubclass(strategy.program.params_class, StepwiseParams) and name not in WIDE
     solved: list[float] = []
     share: list[float] = []
     for i in range(len(batches)):

@@ -133,8 +133,8 @@ def test_confidences_are_those_of_every_token(backend: Any) -> None:
     result = deepconf.run(question, params=params, backend=backend)["result"]
     assert result.errors == ()
     for node in result.trace.nodes:
-        assert len(node.confidences) == node.tokens
-        assert all(confidence > 0 for confidence in node.confidences)
+        assert len(node.data) == node.tokens
+        assert all(confidence > 0 for confidence in node.data)
     assert all(c.weight is None or c.weight > 0 for c in result.completions)
     # A step after the first finds all before it in the cache: no logprobs of the prompt are asked.
     usage = result.trace.policy
@@ -184,8 +184,8 @@ def test_a_revision_is_written_behind_the_ids_of_what_it_revises(
         tokenizer = backend.tokenizer
     assert tokenizer is not None
     assert result.errors == ()
-    prompt = tokenizer.encode(problem.prompt, special=True)
-    request = tokenizer.encode(problem.revision)
+    prompt = tokenizer.encode(problem.prompt or "", special=True)
+    request = tokenizer.encode(problem.revision or "")
     view: list[list[int]] = []
     known: list[int] = []
     for (ids, reply), completion in zip(asked, result.completions, strict=True):

@@ -10,9 +10,8 @@ from sglang.lang.api import function
 
 from sal.programs.best_of_n import BestOfNParams, best_of_n
 from sal.programs.caps import Caps
-from sal.programs.expand import THREADS, Search
+from sal.programs.search import THREADS, Search
 from sal.programs.threads import SharedThreads
-from sal.programs.trace import Trace
 
 
 def test_searches_that_overlap_share_a_pool_which_ends_with_the_last() -> None:
@@ -61,7 +60,7 @@ def test_what_an_abandoned_search_was_writing_ends_with_its_present_step() -> No
     @function
     def abandoned(s: Any) -> None:
         params = BestOfNParams(budget=1)
-        with Search(s, QUESTION, params, None, 0, Trace(), Caps(tokens=1000)) as tree:
+        with Search(s, QUESTION, params, caps=Caps(tokens=1000)) as tree:
             begun.extend(tree.start(tree.root, 1, whole=True))
             assert asked.wait(PATIENCE)
 

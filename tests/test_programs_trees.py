@@ -12,12 +12,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from programs_scripted import Say, ScriptedPolicy, ScriptedPrm, end, search
-from sglang.lang.api import function
 
 from sal.programs.ab_mcts import AbMctsParams, ab_mcts
-from sal.programs.expand import Search
 from sal.programs.mcts import MctsParams, mcts
 from sal.programs.particle import ParticleParams, particle
+from sal.programs.search import Search
+from sal.programs.strategy import strategy
+from sal.programs.vote import Vote, by_number
 
 GOLDEN = Path(__file__).parent / "golden"
 
@@ -245,12 +246,10 @@ def test_the_wrong_field_is_named(make: Any, wrong: Any, field: str) -> None:
 def test_a_parent_can_be_continued_again(keeps_stop: bool) -> None:
     """The ids of its children go on, and nothing is lost."""
 
-    @function
-    def twice(s: Any, problem: str, *, params: Any, verifier: Any) -> None:
-        with Search(s, problem, params, verifier, 0, None) as tree:
-            (parent,) = tree.expand([tree.root], [1])
-            children = [*tree.expand([parent], [2]), *tree.expand([parent], [3])]
-            tree.conclude(children, "last", str)
+    @strategy(ParticleParams)
+    def twice(search: Search, params: ParticleParams) -> Vote:
+        (parent,) = search.expand([search.root], [1])
+        return by_number([*search.expand([parent], [2]), *search.expand([parent], [3])])
 
     policy = ScriptedPolicy(
         lambda path: Say("a") if len(path) < 2 else end(f"b{path[-1]}"), keeps_stop=keeps_stop

@@ -6,18 +6,20 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from programs_scripted import ScriptedPolicy, ScriptedPrm, end, search
 from runs_examples import COST, ScriptedServers, completion, found, questions, row
 
 from sal.grading.grader import Grader
+from sal.programs.best_of_n import BestOfNParams, best_of_n
 from sal.programs.trace import SearchResult, Trace
 from sal.runs.errors import ServersLost
-from sal.runs.judging import judge
+from sal.runs.judging import answer_keys, judge
 from sal.runs.problems import TINY, Question
 from sal.runs.progress import Progress
-from sal.runs.results import ResultRow
+from sal.runs.results import ResultRow, summarise
 from sal.runs.runner import Runner, TimeLimit, owed_problems, problems_in_flight
 from sal.runs.settings import Settings, prepare
-from sal.runtime.errors import Closed, Unreachable
+from sal.runtime.endpoint_errors import Closed, Unreachable
 from sal.runtime.usage import Usage
 from sal.strategies.voting import elect
 
@@ -32,7 +34,7 @@ class Bench:
         self.runner = Runner(
             list(enumerate(questions(count))),
             search=search,
-            judge=lambda q, r, cost, s: judge(q, r, cost, s, grader=Grader(), how="last"),
+            judge=lambda q, r, cost, s: judge(q, r, cost, s, grader=Grader()),
             record=lambda _number, row, _trace: self.rows.append(row),
             servers=self.servers,
             progress=self.progress,
@@ -235,7 +237,7 @@ def test_truncated_completions_neither_vote_nor_pass() -> None:
         completion("", 0.99),
     )
     result = replace(result, unspent=2)
-    judged = judge(question, result, (COST, Usage()), 2.0, grader=Grader(), how="last")
+    judged = judge(question, result, (COST, Usage()), 2.0, grader=Grader())
     assert judged.chosen == {"naive": 1, "weighted": 1, "majority": 1}
     assert judged.correct == {"naive": False, "weighted": False, "majority": False, "pass": False}
     assert [c.verdict for c in judged.completions] == ["match", "mismatch", "mismatch", "no_answer"]
@@ -258,54 +260,39 @@ def test_the_eta_is_of_the_problems_in_flight_and_never_past_the_time_limit() ->
     assert (progress.snapshot().eta, progress.snapshot().limited) == (10.0, True)
 
 
-def test_a_search_weighs_and_filters_its_own_votes() -> None:
-    """By number 7 would win, but its completions are filtered out."""
-    completions = (
-        replace(completion("7"), filtered=True),
-        replace(completion("7"), filtered=True),
-        replace(completion("8"), weight=1.5),
-        replace(completion("9"), weight=2.5),
+def test_what_the_search_chose_is_not_voted_again() -> None:
+    """By number and by weight 7 would win; the search's own rule took 9."""
+    completions = (completion("7", 0.9), completion("7", 0.8), completion("9", 0.1))
+    result = found(Trace(), *completions)
+    result = replace(result, rule="mine", chosen=result.chosen | {"mine": 2})
+    judged = judge(Question("q", "?", "9"), result, (COST, Usage()), 2.0, grader=Grader())
+    assert judged.chosen == {"naive": 0, "weighted": 0, "majority": 0, "mine": 2}
+    assert judged.correct == {
+        "naive": False, "weighted": False, "majority": False, "mine": True, "pass": True,
+    }  # fmt: skip
+    assert judged.right
+    summary = summarise(
+        [judged], strategy="s", budget=3, owed=0, seconds=1.0, versions={}, recipe="", parameters={}
     )
-    judged = judge(
-        Question("q", "?", "9"),
-        found(Trace(), *completions),
-        (COST, Usage()),
-        2.0,
-        grader=Grader(),
-        how="last",
-    )
-    assert judged.chosen == {"naive": 3, "weighted": 3, "majority": 2}
-    said = judged.as_json()["completions"]
-    assert [c.get("weight") for c in said] == [None, None, 1.5, 2.5]
-    assert [c.get("filtered") for c in said] == [True, True, None, None]
-    assert all("weight" not in c for c in said[:2])  # rows stay small
+    assert (summary.rule, summary.accuracy["mine"].mean) == ("mine", 1.0)
     # What a row has is enough to vote again.
-    assert judged.chosen == elect(
-        [c["key"] for c in said],
-        [c.get("weight", c["scores"][-1]) for c in said],
-        [c["finish"] == "eot" and not c.get("filtered") for c in said],
-    )
+    said = judged.as_json()["completions"]
+    again = elect([c["key"] for c in said], [c["weight"] for c in said])
+    assert again.items() <= judged.chosen.items()
     assert ResultRow.from_json(json.loads(json.dumps(judged.as_json()))) == judged
 
 
-def test_chains_choose_within_themselves_first_by_the_graders_answers() -> None:
-    """Chain 0 puts up 1/2 = 0.5 with a score of 0.5; 8 has more weight in all, but less there."""
-    completions = (
-        replace(completion("\\frac{1}{2}", 0.5), chain=0),
-        replace(completion("0.5", 0.4), chain=0),
-        replace(completion("8", 0.8), chain=0),
-        replace(completion("8", 0.3), chain=1),
+def test_votes_are_of_the_graders_answers() -> None:
+    """1/2 and 0.5 are one answer, and outweigh 8; a solution without one has the key ""."""
+    texts = [f"\\boxed{{{answer}}}" for answer in ("8", "\\frac{1}{2}", "0.5")] + ["no idea"]
+    policy = ScriptedPolicy({(i,): end(text) for i, text in enumerate(texts)})
+    prm = ScriptedPrm({texts[0]: 0.6, texts[1]: 0.5, texts[2]: 0.4})
+    result = search(
+        best_of_n, policy, prm, BestOfNParams(budget=4), answer_keys=answer_keys(Grader())
     )
-    judged = judge(
-        Question("q", "?", "0.5"),
-        found(Trace(), *completions),
-        (COST, Usage()),
-        2.0,
-        grader=Grader(),
-        how="last",
-    )
-    assert judged.chosen == {"naive": 2, "weighted": 0, "majority": judged.chosen["majority"]}
-    assert judged.correct["weighted"]
+    keys = [c.key for c in result.completions]
+    assert (keys[0] != keys[1], keys[1] == keys[2], keys[3]) == (True, True, "")
+    assert (result.rule, result.chosen["weighted"], result.chosen["naive"]) == ("weighted", 1, 0)
 
 
 def test_progress_counts_earlier_rows_but_not_their_cost() -> None:

@@ -8,9 +8,10 @@ import pytest
 import sglang as sgl
 from sglang.lang.ir import SglSamplingParams
 
-from sal.runtime.backend import Covered, PooledBackend
+from sal.runtime.backend import PooledBackend
 from sal.runtime.client import Engine
-from sal.runtime.errors import Rejected
+from sal.runtime.endpoint_errors import Rejected
+from sal.runtime.policy import KnownIds
 from sal.runtime.tokenizer import Tokenizer
 from sal.runtime.usage import Usage
 
@@ -206,5 +207,5 @@ def test_an_end_token_that_the_text_does_not_show_is_not_continued(
         state = Executor("Q")
         _, meta = backend.generate(state, SglSamplingParams(max_new_tokens=4))
     ids = (*tokenizer.encode("Q", special=True), *text_ids)
-    assert state.variables["token_ids"] == Covered(ids, 3)
+    assert state.variables["token_ids"] == KnownIds(ids, 3)
     assert meta["output_ids"] == reply["output_ids"]

@@ -17,7 +17,14 @@ import pytest
 from aiohttp import web
 
 from sal.runtime.client import Engine
-from sal.runtime.errors import Aborted, Closed, EndpointError, Overloaded, Rejected, Unreachable
+from sal.runtime.endpoint_errors import (
+    Aborted,
+    Closed,
+    EndpointError,
+    Overloaded,
+    Rejected,
+    Unreachable,
+)
 from sal.runtime.launch import free_port
 from sal.runtime.usage import Usage
 

@@ -17,7 +17,7 @@ def test_programs_import_without_torch_and_run() -> None:
     assert run(
         """
 import json, sys
-from sal.runtime.frontend_light import use_light_frontend
+from sal.runtime.frontend.light import use_light_frontend
 used = use_light_frontend()
 import sglang as sgl
 from sglang import function, gen
@@ -59,7 +59,7 @@ def test_a_host_that_imported_sglang_first_keeps_it() -> None:
 import json
 import sglang
 before = dict(vars(sglang))
-from sal.runtime.frontend_light import use_light_frontend
+from sal.runtime.frontend.light import use_light_frontend
 used = use_light_frontend()
 import sglang as after
 print(json.dumps({
@@ -75,7 +75,7 @@ def test_a_failure_leaves_the_ordinary_import() -> None:
     assert run(
         """
 import importlib, json, sys
-from sal.runtime import frontend_light
+from sal.runtime.frontend import light as frontend_light
 real = importlib.import_module
 def broken(name, package=None):
     if name == "sglang.lang.api":

@@ -18,7 +18,7 @@ import pytest
 from conftest import CPU_ONLY, tiny_plan
 
 from sal.runtime.client import Engine
-from sal.runtime.errors import Closed, LaunchError
+from sal.runtime.endpoint_errors import Closed, LaunchError
 from sal.runtime.launch import Server, answers, start_all
 from sal.runtime.plan import Plan, Role, ServerSpec, make_plan
 from sal.runtime.registry import Registry

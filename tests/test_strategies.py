@@ -49,17 +49,17 @@ class TestVoting:
         assert majority(["6", "6", "7", "8", "8", "6"]) == 0
 
     def test_an_empty_answer_never_wins(self) -> None:
-        assert elect(["", "", "5"], [0.9, 0.9, 0.1], [True] * 3) == dict.fromkeys(
+        assert elect(["", "", "5"], [0.9, 0.9, 0.1]) == dict.fromkeys(
             ("naive", "weighted", "majority"), 2
         )
 
     def test_no_answer_means_nobody_wins(self) -> None:
-        assert set(elect(["", ""], [0.9, 0.9], [True, True]).values()) == {None}
-        assert set(elect([], [], []).values()) == {None}
+        assert set(elect(["", ""], [0.9, 0.9]).values()) == {None}
+        assert set(elect([], []).values()) == {None}
 
     def test_truncation_counted_as_eos_defect(self) -> None:
         """Defect: a truncated text was taken for an ended one; here it has no vote."""
-        chosen = elect(["5", "5", "6"], [0.9, 0.9, 0.1], [False, False, True])
+        chosen = elect(["5", "5", "6"], [None, None, 0.1])
         assert set(chosen.values()) == {2}
 
     def test_ties(self) -> None:
@@ -71,7 +71,7 @@ class TestVoting:
     def test_the_winner_does_not_depend_on_the_order(self, votes: list[tuple[str, float]]) -> None:
         def winners(votes: tuple[tuple[str, float], ...]) -> list[str | None]:
             keys, scores = [k for k, _ in votes], [s for _, s in votes]
-            chosen = elect(keys, scores, [True] * len(keys))
+            chosen = elect(keys, scores)
             return [None if i is None else keys[i] for i in chosen.values()]
 
         expected = winners(tuple(votes))

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sal.strategies.puct import Tree, Visits, puct
+from sal.strategies.puct import PuctTree, Visits, puct
 
 
-def tree_of(scores: dict[tuple[int, ...], float]) -> Tree:
-    tree = Tree()
+def tree_of(scores: dict[tuple[int, ...], float]) -> PuctTree:
+    tree = PuctTree()
     for node, score in scores.items():
         tree.add(node, score, open=True)
     return tree
@@ -52,7 +52,7 @@ class TestPuct:
 
 class TestSelect:
     def test_the_root_is_the_first_leaf(self) -> None:
-        assert Tree().select(4, 2.0) == [()]
+        assert PuctTree().select(4, 2.0) == [()]
 
     def test_only_where_something_can_be_expanded(self) -> None:
         tree = tree_of({(0,): 0.9, (1,): 0.1})

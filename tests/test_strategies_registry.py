@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import inspect
 import subprocess
 import sys
 from pathlib import Path
@@ -16,12 +15,13 @@ from programs_scripted import search
 from sal.programs.caps import Caps
 from sal.runs.errors import RunError
 from sal.runs.registry import STRATEGIES, Strategy, find_strategy, summaries
+from sal.runtime.policy import PolicyFault
 from sal.strategies.voting import RULES
 
 
 def small(strategy: Strategy, budget: int) -> Any:
     """Its parameters with this budget, where it takes one."""
-    names = {f.name for f in dataclasses.fields(strategy.params_class)}
+    names = {f.name for f in dataclasses.fields(strategy.program.params_class)}
     return strategy.params({"budget": budget} if "budget" in names else {})
 
 
@@ -37,7 +37,7 @@ class TestEveryStrategy:
         assert params.__dataclass_params__.frozen
         with pytest.raises(dataclasses.FrozenInstanceError):
             params.max_tokens = 1
-        for name in ("budget", "live_states", "max_tokens"):
+        for name in ("budget", "max_tokens"):
             value = getattr(params, name)
             assert isinstance(value, int)
             assert value >= 1
@@ -45,16 +45,20 @@ class TestEveryStrategy:
         assert params.separator
         assert strategy.summary
 
-    def test_it_takes_the_common_keywords(self, strategy: Strategy) -> None:
-        first, *others = inspect.signature(strategy.program.func).parameters.values()
-        problem, *others = others
-        assert (first.name, problem.name) == ("s", "problem")
-        given = {p.name: p for p in others}
-        assert {"params", "verifier", "answer_key", "seed", "trace", "caps"} <= set(given)
-        assert all(p.kind is p.KEYWORD_ONLY for p in others)
-        optional = {name for name, p in given.items() if p.default is not p.empty}
-        assert {"answer_key", "seed", "trace", "caps"} <= optional
-        assert strategy.needs_prm or "verifier" in optional
+    def test_it_says_by_which_rule_it_chose(self, strategy: Strategy) -> None:
+        verifier = Improvising() if strategy.program.needs_prm else None
+        result = search(strategy.program, Improvised(), verifier, small(strategy, 4))
+        assert result.rule in RULES
+        chosen = result.chosen[result.rule]
+        assert chosen is not None
+        assert result.best is result.completions[chosen]
+
+    def test_it_says_what_it_needs(self, strategy: Strategy) -> None:
+        if strategy.program.needs_prm:
+            with pytest.raises(TypeError, match=f"{strategy.program.name} needs a verifier"):
+                strategy.program.run("?", backend=Improvised())
+        else:
+            assert strategy.program.run("?", backend=Improvised())["result"].errors == ()
 
     @pytest.mark.parametrize("budget", [4, 8, 24])
     def test_it_stays_within_its_budget(self, strategy: Strategy, budget: int) -> None:
@@ -72,12 +76,12 @@ class TestEveryStrategy:
             # What is finished is never extended; only a revision comes below it, a completion
             # of its own that holds nothing of it.
             below = {i for i in ids if i[: len(completion.node)] == completion.node != i}
-            assert not below or strategy.program_name == "revise"
+            assert not below or strategy.program.name == "revise"
             assert below <= own.keys()
             assert all(own[i].text == texts[i] for i in below)
 
     def test_it_needs_no_more_than_it_says(self, strategy: Strategy) -> None:
-        verifier = Improvising() if strategy.needs_prm else None
+        verifier = Improvising() if strategy.program.needs_prm else None
         result = search(strategy.program, Improvised(), verifier, small(strategy, 8))
         assert result.errors == ()
         assert result.chosen["majority"] is not None
@@ -109,15 +113,12 @@ class TestEveryStrategy:
             dataclasses.replace(n, scores=tuple(1 - s for s in n.scores)) for n in made.trace.nodes
         ]
         again = Replay(made.trace)
-        replayed = search(dvts.program, again, again, small(dvts, 24))
-        assert replayed.errors
-        assert replayed.completions != made.completions
+        with pytest.raises(PolicyFault, match="KeyError"):
+            search(dvts.program, again, again, small(dvts, 24))
 
 
 PLUGIN = """
-from sal.runs.registry import Strategy
-plain = Strategy("sal.programs.best_of_n", "best_of_n", "BestOfNParams", "as before")
-astray = Strategy("sal.programs.best_of_n", "best_of_m", "BestOfNParams", "its program is not there")
+from sal.programs.best_of_n import best_of_n as plain
 number = 3
 """
 
@@ -164,8 +165,7 @@ class TestPlugins:
             ("import nowhere_to_be_found", "x", "ModuleNotFoundError: No module named"),
             ("1 / 0", "x", "ZeroDivisionError: division by zero"),
             (PLUGIN, "missing", "AttributeError"),
-            (PLUGIN, "number", "is a int, not a sal.runs.registry.Strategy"),
-            (PLUGIN, "astray", "AttributeError.*best_of_m"),
+            (PLUGIN, "number", "is a int, not a program made by @strategy"),
         ],
     )
     def test_a_broken_one_says_so_when_it_is_named(

@@ -72,15 +72,16 @@ class TestHierarchical:
         assert weighted(keys, scores) == 0
 
     def test_the_other_rules_know_no_chains(self) -> None:
-        chosen = elect(self.keys, self.scores, [True] * 6, self.chains)
+        own = {"weighted": lambda keys, scores: hierarchical(keys, scores, self.chains)}
+        chosen = elect(self.keys, self.scores, own)
         assert chosen == {"naive": 2, "weighted": 3, "majority": 2}
 
     def test_a_chain_without_an_answer_puts_up_none(self) -> None:
         assert hierarchical(["", "1"], [0.9, 0.1], [0, 1]) == 1
         assert hierarchical(["", ""], [0.9, 0.1], [0, 1]) is None
         assert hierarchical([], [], []) is None
-        ended = [False, True]
-        assert elect(["2", "1"], [0.9, 0.1], ended, [0, 0])["weighted"] == 1
+        own = {"weighted": lambda keys, scores: hierarchical(keys, scores, [0, 0])}
+        assert elect(["2", "1"], [None, 0.1], own)["weighted"] == 1
 
     @given(votes)
     def test_one_chain_or_all_alone_is_the_weighted_vote(

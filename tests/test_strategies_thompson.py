@@ -8,7 +8,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sal.strategies.seeds import generator
-from sal.strategies.thompson import POSTERIORS, Arm, Posterior, Tree, beta, draw, gaussian, pooled
+from sal.strategies.thompson import (
+    POSTERIORS,
+    Arm,
+    Posterior,
+    ThompsonTree,
+    beta,
+    draw,
+    gaussian,
+    pooled,
+)
 
 rewards = st.lists(st.floats(0, 1), max_size=12)
 both = pytest.mark.parametrize("posterior", POSTERIORS)
@@ -59,7 +68,7 @@ class TestPosteriors:
 
 class TestTree:
     def test_what_each_arm_is_told(self) -> None:
-        tree = Tree()
+        tree = ThompsonTree()
         # A rollout 0.8, 0.4, 0 of mean 0.4; then one that branches off behind (0,), of mean 0.9.
         tree.add((0,), 0.8)
         tree.add((0, 0), 0.4)
@@ -82,18 +91,18 @@ class TestTree:
 
     @both
     def test_an_empty_tree_grows_at_the_root(self, posterior: Posterior) -> None:
-        assert Tree().select(posterior, generator(0, "q", 0)) == ()
+        assert ThompsonTree().select(posterior, generator(0, "q", 0)) == ()
 
     @both
     def test_finished_children_are_no_choice(self, posterior: Posterior) -> None:
-        tree = Tree()
+        tree = ThompsonTree()
         tree.back_up((0,), 1, 0.0)
         assert {tree.select(posterior, generator(0, "q", i)) for i in range(50)} == {()}
 
     @both
     def test_it_goes_where_the_rewards_are(self, posterior: Posterior) -> None:
         """Through (1,) all went well, through (0,) and by other ways from the root it did not."""
-        tree = Tree()
+        tree = ThompsonTree()
         for i, reward in enumerate((0.05, 0.95)):
             tree.add((i,), reward)
             for j in range(40):
@@ -105,7 +114,7 @@ class TestTree:
 
     @both
     def test_it_grows_wider_where_going_on_fails(self, posterior: Posterior) -> None:
-        tree = Tree()
+        tree = ThompsonTree()
         tree.add((0,), 0.9)
         for j in range(20):
             tree.back_up((0, j), 2 if j else 1, 0.0)
@@ -116,7 +125,7 @@ class TestTree:
 
     @given(st.integers(0, 10**6), st.sampled_from(POSTERIORS))
     def test_the_seed_is_the_choice(self, seed: int, posterior: Posterior) -> None:
-        tree = Tree()
+        tree = ThompsonTree()
         for node in ((0,), (1,), (0, 0), (1, 0)):
             tree.add(node, 0.5)
         assert tree.select(posterior, generator(seed, "q", 3)) == tree.select(

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tokenizers import decoders, models, normalizers, pre_tokenizers
 
-from sal.runtime.errors import EndpointError, Unreachable
+from sal.runtime.endpoint_errors import EndpointError, Unreachable
 from sal.runtime.tokenizer import Tokenizer
 from sal.verifiers.causal import CausalVerifier
 from sal.verifiers.chat_turn import ChatTurn

@@ -13,7 +13,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
-from sal.runtime.errors import EndpointError
+from sal.runtime.endpoint_errors import EndpointError
 from sal.verifiers.interface import Scored, Usage
 from sal.verifiers.rendering import Family
 

@@ -26,7 +26,7 @@ class Verifier(Protocol):
         """Score `steps`, which follow the already scored `prefix`: one score per new step.
 
         Blocks the calling thread; safe to call from many threads at once. Steps carry no
-        trailing separator and are never empty. Raises `sal.runtime.errors.EndpointError` when the
-        PRM cannot answer: there is no default score.
+        trailing separator and are never empty. Raises an `EndpointError` when the PRM cannot
+        answer: there is no default score.
         """
         ...

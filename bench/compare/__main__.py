@@ -2,7 +2,7 @@
 
 import sys
 
-from sal.runtime.frontend_light import use_light_frontend
+from sal.runtime.frontend.light import use_light_frontend
 
 if __name__ == "__main__":
     use_light_frontend()  # before a program is imported: the whole of sglang takes 10 s

@@ -23,7 +23,7 @@ from sal.runs.errors import RunError, ServersLost
 from sal.runs.recipe import installed_versions
 from sal.runs.registry import summaries
 from sal.runtime.default_models import default_models
-from sal.runtime.errors import EndpointError, LaunchError
+from sal.runtime.endpoint_errors import EndpointError, LaunchError
 from sal.runtime.hardware import detect
 from sal.runtime.plan import make_plan
 from sal.runtime.session import Servers

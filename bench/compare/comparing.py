@@ -16,15 +16,14 @@ from sal.reports.comparison import Arm, Comparison
 from sal.runs.endpoints import RunEndpoints
 from sal.runs.execute import execute
 from sal.runs.folder import RunFolder
-from sal.runs.results import Rule, Summary
+from sal.runs.results import Summary
 from sal.runtime.placement import beside
 from sal.runtime.plan import Plan, Role
 from sal.runtime.session import Servers
-from sal.strategies.answers import last_boxed
 
 REFERENCES = ("majority", "best-of-n")
 
-BY_OTHER_RULES: dict[str, dict[str, Rule]] = {"best-of-n": {"best-of-n, naive": "naive"}}
+BY_OTHER_RULES: dict[str, dict[str, str]] = {"best-of-n": {"best-of-n, naive": "naive"}}
 """The same run, decided in another way too. All else is by the weighted vote, which is the
 majority's where nothing weighs the completions."""
 
@@ -78,7 +77,6 @@ class Comparing:
                     folder,
                     RunEndpoints(servers, recipe),
                     grader,
-                    answer_key=last_boxed,
                     tick=display.update,
                     interrupted=lambda: self._interrupt.asked,
                 )

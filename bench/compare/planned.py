@@ -52,7 +52,9 @@ def plan_runs(
     planned: dict[Path, Planned] = {}
     for budget in budgets:
         for name in strategies:
-            takes_n = any(f.name == "budget" for f in fields(find_strategy(name).params_class))
+            takes_n = any(
+                f.name == "budget" for f in fields(find_strategy(name).program.params_class)
+            )
             params = {"budget": budget} if takes_n else {}
             settings = Settings(strategy=name, params=params, dataset=TINY, limit=problems)
             path = folder / (f"{name}-{budget}" if takes_n else name)

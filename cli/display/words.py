@@ -31,7 +31,7 @@ def header_line(title: str, settings: Mapping[str, str]) -> str:
 
 
 def progress_line(s: Snapshot) -> str:
-    """done/total, elapsed, ETA, accuracy so far (of the weighted vote), failed."""
+    """done/total, elapsed, ETA, accuracy so far (by the strategy's rule), failed."""
     parts = [f"{s.done}/{s.total}", duration(s.seconds)]
     if s.eta is not None and s.done < s.total:
         parts.append(f"ETA {duration(s.eta)}{' (time limit)' if s.limited else ''}")
@@ -43,7 +43,20 @@ def progress_line(s: Snapshot) -> str:
 
 def usage_line(name: str, usage: Usage, seconds: float) -> str:
     """Tokens through the endpoint, the cached share of its prompts, and its rate."""
-    through = usage.prompt_tokens + usage.completion_tokens
-    cached = usage.cached_tokens / usage.prompt_tokens if usage.prompt_tokens else 0.0
-    rate = usage.uncached_tokens / seconds if seconds > 0 else 0.0
-    return f"{name:<6}  {count(through)} tokens  {100 * cached:.0f}% cached  {count(rate)} tokens/s"
+    prompt, made, new = usage.prompt_tokens, usage.completion_tokens, usage.uncached_tokens
+    through = None if prompt is None or made is None else prompt + made
+    rate = None if new is None else new / seconds if seconds > 0 else 0.0
+    return f"{name:<6}  {known(through)} tokens  {cached(usage)} cached  {known(rate)} tokens/s"
+
+
+def known(number: float | None) -> str:
+    """`count`, or that the endpoint did not tell."""
+    return "unknown" if number is None else count(number)
+
+
+def cached(usage: Usage) -> str:
+    """The share of prompt tokens that came from the cache: `87%`."""
+    if usage.prompt_tokens is None or usage.cached_tokens is None:
+        return "unknown"
+    share = usage.cached_tokens / usage.prompt_tokens if usage.prompt_tokens else 0.0
+    return f"{100 * share:.0f}%"

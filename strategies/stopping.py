@@ -28,7 +28,7 @@ Draw = Sequence[tuple[str, float]]
 """(key, score) of the completions of one draw that have a vote."""
 
 
-def settled(
+def is_settled(
     stop: Stop, draws: Sequence[Draw], left: int, *, agree: int, confidence: float, worth: int = 1
 ) -> bool:
     """Whether rule `stop` says that `left` more draws are not needed.

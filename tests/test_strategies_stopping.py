@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sal.strategies.settled import (
+from sal.strategies.stopping import (
     STOPS,
     agreement,
     answer_of,
+    is_settled,
     lead_posterior,
     overturn_bound,
-    settled,
 )
 
 keys = st.sampled_from(["", "1", "2", "3"])
@@ -54,7 +54,7 @@ class TestPosterior:
     def test_adaptive_consistency_stops_at_four_to_none(self) -> None:
         for count, stops in ((3, False), (4, True)):
             draws = [[("x", 0.0)]] * count
-            assert settled("posterior", draws, 9, agree=1, confidence=0.95) is stops
+            assert is_settled("posterior", draws, 9, agree=1, confidence=0.95) is stops
 
     @settings(deadline=None)
     @given(st.integers(0, 40), st.integers(0, 40))
@@ -115,7 +115,7 @@ class TestSettled:
         self, draws: list[list[tuple[str, float]]], left: int, stop: str
     ) -> None:
         def decide(draws: list[list[tuple[str, float]]]) -> bool:
-            return settled(stop, draws, left, agree=2, confidence=0.9, worth=6)  # type: ignore[arg-type]
+            return is_settled(stop, draws, left, agree=2, confidence=0.9, worth=6)  # type: ignore[arg-type]
 
         expected = decide(draws)
         for order in list(permutations(range(6)))[::90]:
@@ -129,7 +129,7 @@ class TestSettled:
         shuffled = list(draws)
         random.shuffle(shuffled)  # type: ignore[attr-defined]
         one, other = (
-            settled(stop, d, 5, agree=2, confidence=0.9, worth=6)  # type: ignore[arg-type]
+            is_settled(stop, d, 5, agree=2, confidence=0.9, worth=6)  # type: ignore[arg-type]
             for d in (draws, shuffled)
         )
         assert one is other
@@ -137,4 +137,4 @@ class TestSettled:
     def test_a_draw_has_the_answer_of_its_best_completion(self) -> None:
         assert answer_of([("x", 0.3), ("y", 0.6), ("x", 0.5)]) == "y"
         assert answer_of([]) == ""
-        assert not settled("agreement", [[("x", 1)], []], 3, agree=2, confidence=1)
+        assert not is_settled("agreement", [[("x", 1)], []], 3, agree=2, confidence=1)
