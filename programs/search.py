@@ -10,7 +10,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from contextlib import suppress
 from types import TracebackType
 from typing import Any
 
@@ -187,10 +186,14 @@ class Search:
         if self._prompt_read:
             return
         self._prompt_read = True
-        with suppress(Exception):  # the candidates will say what is wrong with the policy
+        try:
             reply = read_ahead(self.root.state, self._temperature)
-            if reply is not None:
-                self.trace.spend(reply.usage)
+        except PolicyFault:
+            raise
+        except Exception:  # the candidates will say what is wrong with the policy
+            return
+        if reply is not None:
+            self.trace.spend(reply.usage)
 
     # Telling
 

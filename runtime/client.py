@@ -21,7 +21,7 @@ from sal.runtime.endpoint_errors import (
     Rejected,
     Unreachable,
 )
-from sal.runtime.usage import Usage
+from sal.runtime.usage import Usage, openai_usage
 
 Payload = dict[str, Any]
 Reply = dict[str, Any]
@@ -64,6 +64,19 @@ class Engine:
     def abort(self, rid: str) -> None:
         """Ask the server to give up the request `rid`; SGLang aborts every rid that starts so."""
         self._ask("/abort_request", {"rid": rid}, _INFO_LIMIT_S)
+
+    def complete(self, payload: Payload) -> Reply:
+        """Send `payload` to the OpenAI-compatible /v1/completions; raises an `EndpointError`."""
+        return self._ask(self._v1("completions"), payload, self.deadline_s)
+
+    def models(self) -> list[str]:
+        """The names of the models that an OpenAI-compatible server lists."""
+        listed = self._ask(self._v1("models"), None, _INFO_LIMIT_S)
+        return [model["id"] for model in listed["data"]]
+
+    def _v1(self, path: str) -> str:
+        """Below a URL that may end in /v1, as OpenAI's clients want it, or not."""
+        return f"/{path}" if self.url.endswith("/v1") else f"/v1/{path}"
 
     def info(self) -> dict[str, Any]:
         """What the server says of its model: `model_path`, `tokenizer_path` and more.
@@ -189,19 +202,25 @@ class Engine:
                 return
         connection.close()
 
+    def _count(self, used: Usage) -> None:
+        with self._lock:
+            self._usage += used
+
     def _accept(self, body: bytes) -> Reply:
         reply: Reply = orjson.loads(body) if body[:1] == b"{" else {}
         meta = reply.get("meta_info")
         if meta is None:
+            if "choices" in reply:
+                self._count(openai_usage(reply.get("usage") or {}))
             return reply
-        used = Usage(
-            meta.get("prompt_tokens", 0),
-            meta.get("cached_tokens", 0),
-            meta.get("completion_tokens", 0),
-            1,
+        self._count(
+            Usage(
+                meta.get("prompt_tokens"),
+                meta.get("cached_tokens"),
+                meta.get("completion_tokens"),
+                1,
+            )
         )
-        with self._lock:
-            self._usage += used
         finish = meta.get("finish_reason") or {}
         if finish.get("type") == "abort":
             raise Aborted(f"{self.url}: {finish.get('message') or 'aborted'}", url=self.url)

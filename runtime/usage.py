@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,3 +38,11 @@ class Usage:
 
 def _sum(one: int | None, other: int | None) -> int | None:
     return None if one is None or other is None else one + other
+
+
+def openai_usage(told: Mapping[str, Any]) -> Usage:
+    """The `usage` of an OpenAI-compatible reply."""
+    details = told.get("prompt_tokens_details") or {}
+    return Usage(
+        told.get("prompt_tokens"), details.get("cached_tokens"), told.get("completion_tokens"), 1
+    )
