@@ -12,7 +12,7 @@ from rich.table import Table
 
 from sal.runtime.checkup import checkup
 from sal.runtime.default_models import default_models
-from sal.runtime.registry import Registry
+from sal.runtime.warm_servers import WarmServers
 
 
 def doctor(
@@ -25,7 +25,7 @@ def doctor(
     as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
 ) -> None:
     """Look at this machine and say whether a run is possible, and how to mend what is missing."""
-    checks = checkup(*default_models(policy, prm), Registry())
+    checks = checkup(*default_models(policy, prm), WarmServers())
     fatal = any(check.fatal for check in checks)
     if as_json:
         typer.echo(json.dumps({"ok": not fatal, "checks": [asdict(c) for c in checks]}, indent=2))
