@@ -149,6 +149,7 @@ def _follow(
                 endpoints,
                 grader,
                 answer_key=last_boxed,
+                requests=lambda: servers.policy.in_flight,
                 tick=display.update,
                 interrupted=lambda: interrupt.asked,
                 time_limit=_time_left(began) if timed else None,
