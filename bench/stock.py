@@ -37,7 +37,7 @@ def run(
             for row in rows
         ],
         backend=backend,
-        num_threads=max(1, 900 // params.live_states),
+        num_threads=max(1, 900 // n),
     )
     seconds = time.monotonic() - began
     results = [state["result"] for state in states]

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import time
-from typing import Annotated
 
 import typer
 from rich.console import Console
 
+from sal.cli import options
 from sal.runtime.default_models import default_models
 from sal.runtime.errors import LaunchError
 from sal.runtime.hardware import detect
@@ -19,20 +19,15 @@ _POLL_S = 0.5
 
 
 def up(
-    policy: Annotated[
-        str | None, typer.Option(help="Folder or Hub name of the policy. [default: the tiny one]")
-    ] = None,
-    prm: Annotated[
-        str | None, typer.Option(help="Folder or Hub name of the PRM. [default: the tiny one]")
-    ] = None,
-    policy_arg: Annotated[
-        list[str] | None, typer.Option(help="An SGLang flag for the policy, as '--flag value'.")
-    ] = None,
-    prm_arg: Annotated[
-        list[str] | None, typer.Option(help="An SGLang flag for the PRM, as '--flag value'.")
-    ] = None,
+    policy: options.Policy = None,
+    prm: options.Prm = None,
+    policy_arg: options.PolicyArg = None,
+    prm_arg: options.PrmArg = None,
 ) -> None:
-    """Start the policy and the PRM, and keep them for the runs to come (`sal down` ends them)."""
+    """Start the policy and the PRM, and keep them for the runs to come (`sal down` ends them).
+
+    The tiny ones, when none is named.
+    """
     console = Console(stderr=True)
     warm_servers = WarmServers()
     policy, prm = default_models(policy, prm)

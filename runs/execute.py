@@ -74,7 +74,8 @@ def execute(
 ) -> Outcome:
     """Search what the journal does not hold yet; write results.jsonl and summary.json.
 
-    `requests` says how many are in flight at the policy's server. Runs in the main thread; `tick` and `interrupted` are called four times a second. However it ends, what is finished is in the
+    Runs in the main thread. `requests` says how many are in flight at the policy's server; `tick`
+    and `interrupted` are called four times a second. However it ends, what is finished is in the
     journal and in the results. Raises `ServersLost`, or OSError when the folder cannot be written.
     """
     questions = prepared.problems.questions

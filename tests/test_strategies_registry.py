@@ -37,7 +37,7 @@ class TestEveryStrategy:
         assert params.__dataclass_params__.frozen
         with pytest.raises(dataclasses.FrozenInstanceError):
             params.max_tokens = 1
-        for name in ("budget", "live_states", "max_tokens"):
+        for name in ("budget", "max_tokens"):
             value = getattr(params, name)
             assert isinstance(value, int)
             assert value >= 1
