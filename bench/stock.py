@@ -35,7 +35,7 @@ def run(
             for row in rows
         ],
         backend=backend,
-        num_threads=max(1, 900 // (2 * n + 1)),
+        num_threads=max(1, 900 // n),
     )
     seconds = time.monotonic() - began
     results = [state["result"] for state in states]

@@ -15,6 +15,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from sal.runs.admission import Admission
 from sal.runtime.cpu_attention import SWITCH
 from sal.runtime.plan import Role, ServerSpec
 
@@ -33,6 +34,14 @@ class Lacking:
         owner: Any = import_module(self.module)
         *path, last = self.name.split(".")
         setattr(reduce(getattr, path, owner), last, self.instead)
+
+
+class OneProblem(Admission):
+    """The next problem begins when the last has ended."""
+
+    @property
+    def problems(self) -> int:
+        return 1
 
 
 CLIENT = {
@@ -55,17 +64,23 @@ CLIENT = {
         lambda state, width: list(state.fork(width)),
     ),
     "collector": Lacking(
-        "a garbage collector that rarely runs", "sal.cli.search", "collect_rarely", lambda: None
+        "a garbage collector that rarely runs",
+        "sal.runs.experiment",
+        "collect_rarely",
+        lambda: None,
     ),
     "ids": Lacking(
         "token ids on the wire, not text", "sal.runtime.backend", "find_tokenizer", lambda _: None
     ),
     "problems": Lacking(
-        "problems side by side", "sal.runs.execute", "problems_in_flight", lambda *_: 1
+        "problems side by side",
+        "sal.runs.execute",
+        "Admission",
+        OneProblem,
     ),
     "core": Lacking(
         "the client leaves one core to the policy (CPU)",
-        "sal.runtime.placement",
+        "sal.runs.experiment",
         "beside",
         lambda _: nullcontext(),
     ),

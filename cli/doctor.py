@@ -10,22 +10,22 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from sal.cli import options
 from sal.runtime.checkup import checkup
 from sal.runtime.default_models import default_models
-from sal.runtime.registry import Registry
+from sal.runtime.warm_servers import WarmServers
 
 
 def doctor(
-    policy: Annotated[
-        str | None, typer.Option(help="Plan for this policy. [default: the tiny one]")
-    ] = None,
-    prm: Annotated[
-        str | None, typer.Option(help="Plan for this PRM. [default: the tiny one]")
-    ] = None,
+    policy: options.Policy = None,
+    prm: options.Prm = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
 ) -> None:
-    """Look at this machine and say whether a run is possible, and how to mend what is missing."""
-    checks = checkup(*default_models(policy, prm), Registry())
+    """Look at this machine and say whether a run is possible, and how to mend what is missing.
+
+    The plan is for the models that are named, else for the tiny ones.
+    """
+    checks = checkup(*default_models(policy, prm), WarmServers())
     fatal = any(check.fatal for check in checks)
     if as_json:
         typer.echo(json.dumps({"ok": not fatal, "checks": [asdict(c) for c in checks]}, indent=2))

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import typer
 
-from sal.runtime.registry import Registry
+from sal.runtime.warm_servers import WarmServers
 
 
 def down() -> None:
     """End the servers that `sal up` keeps running."""
-    registry = Registry()
-    entries = registry.entries()
+    warm_servers = WarmServers()
+    entries = warm_servers.entries()
     for warm in entries:
-        registry.stop(warm)
+        warm_servers.stop(warm)
         typer.echo(f"{warm.role}: stopped {warm.model} (pid {warm.pid})", err=True)
     if not entries:
         typer.echo("Nothing is up.", err=True)

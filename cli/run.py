@@ -5,12 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable
 from functools import partial
-from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import typer
 
-from sal.cli.display.interface import DisplayName
+from sal.cli import options
 from sal.runs.registry import summaries
 
 EPILOG = """[bold]Examples[/bold]
@@ -32,11 +31,6 @@ sal run greedy --policy http://127.0.0.1:30000 --dataset problems.jsonl --json
 
 _STRATEGIES = summaries()
 _STRATEGY_HELP = "; ".join(f"{name}: {words}" for name, words in _STRATEGIES.items()) + "."
-
-SEARCH = "Search"
-MODELS = "Models"
-PROBLEMS = "Problems"
-RUN = "The run"
 
 
 def _known_strategy(name: str) -> str:
@@ -69,228 +63,32 @@ def run(
             metavar="STRATEGY", help=_STRATEGY_HELP, show_default=False, callback=_known_strategy
         ),
     ],
-    budget: Annotated[
-        int | None,
-        typer.Option(
-            "--budget",
-            "-n",
-            help="N: completions that may be sampled on a problem.",
-            envvar="SAL_BUDGET",
-            rich_help_panel=SEARCH,
-            min=1,
-        ),
-    ] = None,
-    width: Annotated[
-        int | None,
-        typer.Option(
-            help="M: candidates per beam or subtree.",
-            envvar="SAL_WIDTH",
-            rich_help_panel=SEARCH,
-            min=1,
-        ),
-    ] = None,
-    max_steps: Annotated[
-        int | None,
-        typer.Option(
-            help="Steps before a completion is truncated.",
-            envvar="SAL_MAX_STEPS",
-            rich_help_panel=SEARCH,
-            min=1,
-        ),
-    ] = None,
-    temperature: Annotated[
-        float | None,
-        typer.Option(
-            help="Sampling temperature of the policy.",
-            envvar="SAL_TEMPERATURE",
-            rich_help_panel=SEARCH,
-            min=0.0,
-        ),
-    ] = None,
-    max_tokens: Annotated[
-        int | None,
-        typer.Option(
-            help="Tokens that a completion may have.",
-            envvar="SAL_MAX_TOKENS",
-            rich_help_panel=SEARCH,
-            min=1,
-        ),
-    ] = None,
-    max_problem_tokens: Annotated[
-        int | None,
-        typer.Option(
-            help="Tokens that the policy may generate on a problem: what was found by then counts.",
-            envvar="SAL_MAX_PROBLEM_TOKENS",
-            rich_help_panel=SEARCH,
-            min=1,
-        ),
-    ] = None,
-    max_problem_seconds: Annotated[
-        float | None,
-        typer.Option(
-            help="Seconds that the search of a problem may take: what was found by then counts.",
-            envvar="SAL_MAX_PROBLEM_SECONDS",
-            rich_help_panel=SEARCH,
-        ),
-    ] = None,
-    aggregate: Annotated[
-        Literal["last", "min", "prod", "mean"] | None,
-        typer.Option(
-            help="How step scores become one score.",
-            envvar="SAL_AGGREGATE",
-            rich_help_panel=SEARCH,
-        ),
-    ] = None,
-    set_: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--set",
-            metavar="NAME=VALUE",
-            help="Any other parameter of the strategy: --set window=64 --set stop=margin.",
-            envvar="SAL_SET",
-            rich_help_panel=SEARCH,
-        ),
-    ] = None,
-    seed: Annotated[
-        int,
-        typer.Option(
-            help="Every request's seed derives from it.",
-            envvar="SAL_SEED",
-            rich_help_panel=SEARCH,
-        ),
-    ] = 0,
-    policy: Annotated[
-        str | None,
-        typer.Option(
-            help="Model name or folder, the URL of an SGLang server, or tiny.",
-            envvar="SAL_POLICY",
-            rich_help_panel=MODELS,
-        ),
-    ] = None,
-    prm: Annotated[
-        str | None,
-        typer.Option(
-            help="The process reward model: as --policy.",
-            envvar="SAL_PRM",
-            rich_help_panel=MODELS,
-        ),
-    ] = None,
-    prm_family: Annotated[
-        str | None,
-        typer.Option(
-            help="How the PRM is asked; read from its config by default.",
-            envvar="SAL_PRM_FAMILY",
-            rich_help_panel=MODELS,
-        ),
-    ] = None,
-    system_prompt: Annotated[
-        str | None,
-        typer.Option(
-            help="System prompt for a policy with a chat template ('' for none).",
-            envvar="SAL_SYSTEM_PROMPT",
-            rich_help_panel=MODELS,
-        ),
-    ] = None,
-    policy_arg: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="Passed through to the policy's SGLang server: --policy-arg=--tp=2.",
-            envvar="SAL_POLICY_ARG",
-            rich_help_panel=MODELS,
-        ),
-    ] = None,
-    prm_arg: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="Passed through to the PRM's SGLang server.",
-            envvar="SAL_PRM_ARG",
-            rich_help_panel=MODELS,
-        ),
-    ] = None,
-    dataset: Annotated[
-        str | None,
-        typer.Option(
-            help="Hub name (NAME or NAME:CONFIG), a .jsonl, .json or .parquet file, a folder, "
-            "or tiny.",
-            envvar="SAL_DATASET",
-            rich_help_panel=PROBLEMS,
-        ),
-    ] = None,
-    split: Annotated[
-        str | None,
-        typer.Option(
-            help="Split of the dataset; test where there is one.",
-            envvar="SAL_SPLIT",
-            rich_help_panel=PROBLEMS,
-        ),
-    ] = None,
-    limit: Annotated[
-        int | None,
-        typer.Option(
-            help="The first problems only.",
-            envvar="SAL_LIMIT",
-            rich_help_panel=PROBLEMS,
-            min=1,
-        ),
-    ] = None,
-    question_field: Annotated[
-        str | None,
-        typer.Option(
-            help="Field of the question; found by its name by default.",
-            envvar="SAL_QUESTION_FIELD",
-            rich_help_panel=PROBLEMS,
-        ),
-    ] = None,
-    answer_field: Annotated[
-        str | None,
-        typer.Option(
-            help="Field of the right answer; found by its name by default.",
-            envvar="SAL_ANSWER_FIELD",
-            rich_help_panel=PROBLEMS,
-        ),
-    ] = None,
-    out: Annotated[
-        Path | None,
-        typer.Option(
-            help="A new folder for the results; runs-out/STRATEGY-DATASET-TIME by default.",
-            envvar="SAL_OUT",
-            rich_help_panel=RUN,
-        ),
-    ] = None,
-    resume: Annotated[
-        Path | None,
-        typer.Option(
-            help="Continue the run in this folder, or start it there.",
-            envvar="SAL_RESUME",
-            rich_help_panel=RUN,
-        ),
-    ] = None,
-    dry_run: Annotated[
-        bool,
-        typer.Option(
-            "--dry-run",
-            help="Print the plan and the resolved recipe; start nothing.",
-            envvar="SAL_DRY_RUN",
-            rich_help_panel=RUN,
-        ),
-    ] = False,
-    display: Annotated[
-        DisplayName,
-        typer.Option(
-            help="How to follow the run, on stderr; auto is rich in a terminal, else plain.",
-            envvar="SAL_DISPLAY",
-            rich_help_panel=RUN,
-        ),
-    ] = "auto",
-    json: Annotated[
-        bool,
-        typer.Option(
-            "--json",
-            help="Print summary.json on stdout instead of the table.",
-            envvar="SAL_JSON",
-            rich_help_panel=RUN,
-        ),
-    ] = False,
+    budget: options.Budget = None,
+    width: options.Width = None,
+    max_steps: options.MaxSteps = None,
+    temperature: options.Temperature = None,
+    max_tokens: options.MaxTokens = None,
+    max_problem_tokens: options.MaxProblemTokens = None,
+    max_problem_seconds: options.MaxProblemSeconds = None,
+    aggregate: options.Aggregate = None,
+    set_: options.SetParameters = None,
+    seed: options.Seed = 0,
+    policy: options.Policy = None,
+    prm: options.Prm = None,
+    prm_family: options.PrmFamily = None,
+    system_prompt: options.SystemPrompt = None,
+    policy_arg: options.PolicyArg = None,
+    prm_arg: options.PrmArg = None,
+    dataset: options.Dataset = None,
+    split: options.Split = None,
+    limit: options.Limit = None,
+    question_field: options.QuestionField = None,
+    answer_field: options.AnswerField = None,
+    out: options.Out = None,
+    resume: options.Resume = None,
+    dry_run: options.DryRun = False,
+    display: options.Display = "auto",
+    json: options.Json = False,
 ) -> int:
     """Search every problem of a dataset with STRATEGY, and grade what is found.
 
@@ -330,7 +128,7 @@ def run(
         question_field=question_field,
         answer_field=answer_field,
     )
-    options = Options(
+    chosen = Options(
         out=out,
         resume=resume,
         dry_run=dry_run,
@@ -338,4 +136,4 @@ def run(
         json=json,
         resume_command=partial(resume_command, context),
     )
-    return search(settings, options, began)
+    return search(settings, chosen, began)

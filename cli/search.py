@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import json
 import sys
 import time
@@ -15,11 +14,11 @@ from typing import TYPE_CHECKING
 import yaml
 
 from sal.cli.display.choose import choose_display
-from sal.cli.display.interface import Display, DisplayName
+from sal.cli.display.names import DisplayName
 from sal.cli.interrupt import EXIT_CODE, Interrupt
 from sal.cli.table import summary_table
-from sal.runs.errors import RunError, ServersLost
-from sal.runs.folder import RunFolder, check_folder
+from sal.runs.errors import ServersLost
+from sal.runs.folder import check_folder
 from sal.runs.problems import TINY
 from sal.runs.runner import TimeLimit
 from sal.runs.settings import Prepared, Settings, prepare
@@ -27,7 +26,6 @@ from sal.runtime.endpoint_errors import EndpointError, LaunchError
 
 if TYPE_CHECKING:
     from sal.runs.execute import Outcome
-    from sal.runtime.hardware import Hardware
     from sal.runtime.plan import Plan
 
 TINY_SECONDS = 300.0
@@ -62,13 +60,15 @@ def search(settings: Settings, options: Options, began: float) -> int:
     display = choose_display(options.display)
     # Below, as late as this: they import the programs.
     from sal.runs.endpoints import check_urls
-    from sal.runs.execute import Outcome, finished
+    from sal.runs.experiment import Experiment
+    from sal.runs.planned_run import PlannedRun
+    from sal.runs.server_plan import plan_servers
 
     with Interrupt() as interrupt:
         prepared = prepare(settings, gpu=bool(hardware.gpus))
         path = options.resume or options.out or _new_folder(prepared)
         check_folder(path, prepared.recipe, resume=options.resume is not None)
-        plan = _plan(prepared, hardware)
+        plan = plan_servers([prepared.recipe], hardware)
         if options.dry_run:
             _show_plan(plan, prepared, path, as_json=options.json)
             return 0
@@ -78,86 +78,33 @@ def search(settings: Settings, options: Options, began: float) -> int:
         if TINY in (prepared.recipe.policy, prepared.recipe.dataset) and not hardware.gpus:
             until = ": as many of its problems as finish in 5 minutes" if timed else ""
             display.note(f"No GPU: the embedded tiny suite{until}.")
-        with RunFolder(path, prepared.recipe, resume=options.resume is not None) as folder:
-            done = finished(prepared, folder)
-            if done is not None:
-                display.note(f"Nothing is owed in {path}.")
-                return _show(Outcome(done, False, False), path, as_json=options.json)
-            try:
-                outcome = _follow(prepared, plan, folder, display, interrupt, began, timed)
-            except KeyboardInterrupt:
-                outcome = None
-            except (ServersLost, LaunchError, EndpointError, OSError) as error:
-                error.add_note(f"resume with\n  {options.resume_command(path)}")
-                raise
-            finally:
-                display.close()
-    if outcome is None or outcome.interrupted:
-        after = "" if outcome is None else f" after {_problems(outcome.summary.problems)}"
-        print(f"sal: interrupted{after}; resume with", file=sys.stderr)
-        print(f"  {options.resume_command(path)}", file=sys.stderr)
-        return EXIT_CODE
-    return _show(outcome, path, as_json=options.json)
+        experiment = Experiment(
+            [PlannedRun(prepared, path, resume=options.resume is not None)],
+            plan,
+            display=display,
+            interruption=interrupt,
+            time_limit=lambda: _time_left(began) if timed else None,
+        )
+        if not experiment.owed:
+            display.note(f"Nothing is owed in {path}.")
+        try:
+            experiment.run()
+        except KeyboardInterrupt:
+            return _interrupted(experiment.outcomes.get(path), options.resume_command(path))
+        except (ServersLost, LaunchError, EndpointError, OSError) as error:
+            error.add_note(f"resume with\n  {options.resume_command(path)}")
+            raise
+    return _show(experiment.outcomes[path], path, as_json=options.json)
+
+
+def _interrupted(outcome: Outcome | None, command: str) -> int:
+    after = "" if outcome is None else f" after {_problems(outcome.summary.problems)}"
+    print(f"sal: interrupted{after}; resume with\n  {command}", file=sys.stderr)
+    return EXIT_CODE
 
 
 def _problems(number: int) -> str:
     return f"{number} problem{'' if number == 1 else 's'}"
-
-
-def _plan(prepared: Prepared, hardware: Hardware) -> Plan:
-    from sal.runs.endpoints import check_family, model_location
-    from sal.runtime.plan import PlanError, make_plan
-
-    recipe = prepared.recipe
-    check_family(recipe)
-    try:
-        return make_plan(
-            hardware,
-            model_location(recipe.policy, "policy"),
-            model_location(recipe.prm, "prm"),
-            policy_args=recipe.policy_args,
-            prm_args=recipe.prm_args,
-        )
-    except PlanError as error:
-        raise RunError(str(error)) from error
-
-
-def _follow(
-    prepared: Prepared,
-    plan: Plan,
-    folder: RunFolder,
-    display: Display,
-    interrupt: Interrupt,
-    began: float,
-    timed: bool,
-) -> Outcome:
-    from sal.grading.grader import Grader
-    from sal.runs.endpoints import RunEndpoints
-    from sal.runs.execute import execute
-    from sal.runtime.placement import beside
-    from sal.runtime.session import Servers
-
-    display.note(f"folder {folder.path}")
-    with Servers(plan, on_status=display.status) as servers, Grader() as grader:
-        endpoints = RunEndpoints(servers, prepared.recipe)
-        collect_rarely()
-        with interrupt.deferred(), beside(servers.policy):
-            return execute(
-                prepared,
-                folder,
-                endpoints,
-                grader,
-                tick=display.update,
-                interrupted=lambda: interrupt.asked,
-                time_limit=_time_left(began) if timed else None,
-            )
-
-
-def collect_rarely() -> None:
-    """Spare the garbage collector what is loaded; a search makes many objects and few cycles."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(50_000, 20, 50)
 
 
 def _time_left(began: float) -> TimeLimit:

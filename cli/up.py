@@ -3,38 +3,33 @@
 from __future__ import annotations
 
 import time
-from typing import Annotated
 
 import typer
 from rich.console import Console
 
+from sal.cli import options
 from sal.runtime.default_models import default_models
 from sal.runtime.endpoint_errors import LaunchError
 from sal.runtime.hardware import detect
 from sal.runtime.launch import Server, start_all
 from sal.runtime.plan import Plan, PlanError, Role, ServerSpec, make_plan
-from sal.runtime.registry import Registry, Warm
+from sal.runtime.warm_servers import Warm, WarmServers
 
 _POLL_S = 0.5
 
 
 def up(
-    policy: Annotated[
-        str | None, typer.Option(help="Folder or Hub name of the policy. [default: the tiny one]")
-    ] = None,
-    prm: Annotated[
-        str | None, typer.Option(help="Folder or Hub name of the PRM. [default: the tiny one]")
-    ] = None,
-    policy_arg: Annotated[
-        list[str] | None, typer.Option(help="An SGLang flag for the policy, as '--flag value'.")
-    ] = None,
-    prm_arg: Annotated[
-        list[str] | None, typer.Option(help="An SGLang flag for the PRM, as '--flag value'.")
-    ] = None,
+    policy: options.Policy = None,
+    prm: options.Prm = None,
+    policy_arg: options.PolicyArg = None,
+    prm_arg: options.PrmArg = None,
 ) -> None:
-    """Start the policy and the PRM, and keep them for the runs to come (`sal down` ends them)."""
+    """Start the policy and the PRM, and keep them for the runs to come (`sal down` ends them).
+
+    The tiny ones, when none is named.
+    """
     console = Console(stderr=True)
-    registry = Registry()
+    warm_servers = WarmServers()
     policy, prm = default_models(policy, prm)
     try:
         plan = make_plan(
@@ -43,12 +38,12 @@ def up(
     except PlanError as error:
         console.print(str(error), style="red", highlight=False)
         raise typer.Exit(2) from error
-    missing, loading = _compare(plan, registry, console)
+    missing, loading = _compare(plan, warm_servers, console)
     if not plan.servers:
         console.print("Nothing to start: name a model with --policy or --prm.")
         raise typer.Exit(2)
     try:
-        _start(missing, loading, registry, console)
+        _start(missing, loading, warm_servers, console)
     except LaunchError as error:
         console.print(str(error), style="red", highlight=False, markup=False)
         raise typer.Exit(1) from error
@@ -58,13 +53,13 @@ def up(
 
 
 def _compare(
-    plan: Plan, registry: Registry, console: Console
+    plan: Plan, warm_servers: WarmServers, console: Console
 ) -> tuple[list[ServerSpec], list[Warm]]:
     """Which servers are missing, and which another `sal up` is still loading."""
     missing: list[ServerSpec] = []
     loading: list[Warm] = []
     for role, spec in plan.servers.items():
-        warm = registry.get(role)
+        warm = warm_servers.get(role)
         if warm is None:
             missing.append(spec)
         elif warm.digest != spec.digest:
@@ -81,9 +76,9 @@ def _compare(
 
 
 def _start(
-    missing: list[ServerSpec], loading: list[Warm], registry: Registry, console: Console
+    missing: list[ServerSpec], loading: list[Warm], warm_servers: WarmServers, console: Console
 ) -> None:
-    servers = [Server(spec, registry.logs, detached=True) for spec in missing]
+    servers = [Server(spec, warm_servers.logs, detached=True) for spec in missing]
     states: dict[Role, str] = {}
     with console.status("starting") as status:
 
@@ -92,14 +87,14 @@ def _start(
             status.update(" | ".join(f"{name}: {state}" for name, state in states.items()))
 
         try:
-            start_all(servers, show, registry.record)
+            start_all(servers, show, warm_servers.record)
         except BaseException:
             for server in servers:
-                registry.forget(server.spec.role)
+                warm_servers.forget(server.spec.role)
             raise
         for warm in loading:
             show(warm.role, "loading (started by another `sal up`)")
-            _wait(warm, registry)
+            _wait(warm, warm_servers)
     for server in servers:
         console.print(
             f"{server.spec.role}: up at {server.url} ({server.spec.model})", highlight=False
@@ -108,10 +103,10 @@ def _start(
         console.print(f"{warm.role}: up at {warm.url} ({warm.model})", highlight=False)
 
 
-def _wait(warm: Warm, registry: Registry) -> None:
+def _wait(warm: Warm, warm_servers: WarmServers) -> None:
     """Until a server that another `sal up` started takes requests."""
     while not warm.answers():
         if not warm.alive():
-            registry.forget(warm.role)
+            warm_servers.forget(warm.role)
             raise LaunchError(f"the {warm.role} server did not start (its log: {warm.log})")
         time.sleep(_POLL_S)

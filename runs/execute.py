@@ -11,6 +11,7 @@ from typing import Any, Protocol
 from sal.grading.grader import Grader
 from sal.programs.problem import Problem
 from sal.programs.trace import SearchResult, Trace
+from sal.runs.admission import Admission
 from sal.runs.encoding import json_bytes
 from sal.runs.folder import RunFolder, write_atomically
 from sal.runs.journal import Record
@@ -18,11 +19,11 @@ from sal.runs.judging import answer_keys, judge
 from sal.runs.problems import Question
 from sal.runs.progress import Progress, Snapshot
 from sal.runs.results import ResultRow, Summary, by_name, summarise
-from sal.runs.runner import Runner, Servers, TimeLimit, owed_problems, problems_in_flight
+from sal.runs.runner import Abortable, Runner, TimeLimit, owed_problems
 from sal.runs.settings import Prepared
 
 
-class Endpoints(Servers, Protocol):
+class SearchEndpoints(Abortable, Protocol):
     """The two servers, ready to be used."""
 
     @property
@@ -62,18 +63,19 @@ class Outcome:
 def execute(
     prepared: Prepared,
     folder: RunFolder,
-    endpoints: Endpoints,
+    endpoints: SearchEndpoints,
     grader: Grader,
     *,
+    requests: Callable[[], int],
     tick: Callable[[Snapshot], object],
     interrupted: Callable[[], bool] = lambda: False,
     time_limit: TimeLimit | None = None,
 ) -> Outcome:
     """Search what the journal does not hold yet; write results.jsonl and summary.json.
 
-    Runs in the main thread; `tick` and `interrupted` are called four times a second. However it
-    ends, what is finished is in the journal and in the results. Raises `ServersLost`, or OSError
-    when the folder cannot be written.
+    Runs in the main thread. `requests` says how many are in flight at the policy's server; `tick`
+    and `interrupted` are called four times a second. However it ends, what is finished is in the
+    journal and in the results. Raises `ServersLost`, or OSError when the folder cannot be written.
     """
     questions = prepared.problems.questions
     rows = {row.id: row for row in finished_rows(folder.journal.records)}
@@ -119,9 +121,8 @@ def execute(
         record=record,
         servers=endpoints,
         progress=progress,
-        in_flight=problems_in_flight(
-            2 * prepared.budget + 1, prepared.requests, endpoints.capacity
-        ),
+        admission=Admission(prepared.budget, endpoints.capacity),
+        requests=requests,
         time_limit=time_limit,
     )
 

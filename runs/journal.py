@@ -1,9 +1,8 @@
 """An append-only journal: one JSON record a line, on disk before `append` returns.
 
 Killed at any instant, the file holds whole records and at most one torn last line, which the next
-`Journal` cuts off: what it would have recorded is owed again. Every record has a "type"; today
-there are "problem" records (a result row under "row"), and a reader passes over types that it
-does not know, so that records of half-done problems can come beside them.
+`Journal` cuts off: what it would have recorded is owed again. Every record has a "type", and a
+reader passes over types that it does not know.
 """
 
 from __future__ import annotations

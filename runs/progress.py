@@ -102,6 +102,12 @@ class Progress:
         with self._lock:
             self._in_flight.pop(problem_id, None)
 
+    def running(self) -> tuple[int, int]:
+        """How many problems are being searched, and how many of them had no reply yet."""
+        with self._lock:
+            traces = [trace for _, trace in self._in_flight.values()]
+        return len(traces), sum(not (trace.nodes or trace.policy.requests) for trace in traces)
+
     def typical_seconds(self) -> float | None:
         """The mean time of a problem in this session, None before the first has finished."""
         with self._lock:

@@ -1,8 +1,8 @@
 """Searching many problems at once: admission, failures, grading, the journal.
 
-Each problem is searched in a thread of its own and waits for no other. As many are admitted as
-fit under the process's limit of live states. What one problem does never ends the run: a search
-that fails becomes a failed row with its reason.
+Each problem is searched in a thread of its own and waits for no other. How many are searched at a
+time is `sal.runs.admission`'s to say. What one problem does never ends the run: a search that fails
+becomes a failed row with its reason.
 """
 
 from __future__ import annotations
@@ -14,24 +14,26 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from sal.programs.trace import SearchResult, Trace
+from sal.runs.admission import Admission
 from sal.runs.problems import Question
 from sal.runs.progress import Progress
 from sal.runs.results import ResultRow, failed_row
 from sal.runtime.usage import Usage
 
-MAX_LIVE_STATES = 1000
-"""One OS thread per state of SGLang's frontend: above this, Python itself collapses."""
+SAMPLE_SECONDS = 0.125
+"""Between two looks at what is in flight."""
 
-POLL_SECONDS = 0.25
+SAMPLES_A_TICK = 2
+"""A tick is a quarter of a second."""
 
 
-class Search(Protocol):
+class SearchProblem(Protocol):
     """Runs one program on one problem; raises when it leaves no result."""
 
     def __call__(self, question: Question, trace: Trace) -> SearchResult: ...
 
 
-class Judge(Protocol):
+class JudgeResult(Protocol):
     """Grades what a search found; never raises for what a model wrote."""
 
     def __call__(
@@ -39,13 +41,13 @@ class Judge(Protocol):
     ) -> ResultRow: ...
 
 
-class Recorder(Protocol):
+class RecordRow(Protocol):
     """Puts a finished problem on disk before it returns."""
 
     def __call__(self, number: int, row: ResultRow, trace: Trace) -> None: ...
 
 
-class Servers(Protocol):
+class Abortable(Protocol):
     """What the runner needs of the two endpoints. Restarting one is their own business."""
 
     def check(self) -> None:
@@ -66,35 +68,25 @@ class TimeLimit:
     stop_at: float
 
 
-def problems_in_flight(live_states: int, requests: int = 1, capacity: int | None = None) -> int:
-    """How many problems may be searched at once, each needing `live_states` states.
-
-    Each has up to `requests` requests on their way, of which the server runs `capacity` at a
-    time. More problems than fill it would only finish later, and more would be lost with a killed
-    run; but two, so that one works while the other waits for its last steps.
-    """
-    threads = max(1, (MAX_LIVE_STATES - 1) // max(1, live_states))
-    if capacity is None:
-        return threads
-    return min(threads, max(2, -(-capacity // max(1, requests))))
-
-
 class Runner:
     """Searches `owed` problems (with their numbers in the data set) and records each.
 
-    `run()` blocks the main thread, which stays free for signals: a handler calls `interrupt()`.
+    `requests` says how many are in flight at the policy's server, `admission` how many problems
+    that leaves room for. `run()` blocks the main thread, which stays free for signals: a handler
+    calls `interrupt()`.
     """
 
     def __init__(
         self,
         owed: Sequence[tuple[int, Question]],
         *,
-        search: Search,
-        judge: Judge,
-        record: Recorder,
-        servers: Servers,
+        search: SearchProblem,
+        judge: JudgeResult,
+        record: RecordRow,
+        servers: Abortable,
         progress: Progress,
-        in_flight: int,
+        admission: Admission,
+        requests: Callable[[], int],
         time_limit: TimeLimit | None = None,
     ) -> None:
         self._owed = deque(owed)
@@ -103,15 +95,15 @@ class Runner:
         self._record = record
         self._servers = servers
         self._progress = progress
+        self._admission = admission
+        self._requests = requests
         self._time_limit = time_limit
         self._lock = threading.Lock()
         self._cancelled = threading.Event()
         self._failure: BaseException | None = None
         self.timed_out = False
-        self._threads = [
-            threading.Thread(target=self._work, name=f"problem-{i}", daemon=True)
-            for i in range(min(in_flight, len(self._owed)))
-        ]
+        self._working = 0
+        self._all_ended = threading.Event()
 
     def run(self, tick: Callable[[], Any] = lambda: None) -> None:
         """Search until nothing is owed, the time is over, or `interrupt()` was called.
@@ -119,18 +111,33 @@ class Runner:
         `tick` is called four times a second. Raises `ServersLost` when the servers are gone, and
         whatever a thread of ours raised that was not a search's own failure.
         """
-        for thread in self._threads:
-            thread.start()
-        for thread in self._threads:
-            while thread.is_alive():
-                thread.join(POLL_SECONDS)
-                tick()
-                if self._time_limit and self._progress.seconds > self._time_limit.stop_at:
-                    self.timed_out = True
-                    self.interrupt()
+        seen = self._progress.seconds
+        looks = 0
+        while self._start_threads():
+            self._all_ended.wait(SAMPLE_SECONDS)
+            before, seen = seen, self._progress.seconds
+            self._admission.sample(self._requests(), *self._progress.running(), seen - before)
+            looks += 1
+            if looks % SAMPLES_A_TICK:
+                continue
+            tick()
+            if self._time_limit and self._progress.seconds > self._time_limit.stop_at:
+                self.timed_out = True
+                self.interrupt()
         tick()
         if self._failure is not None:
             raise self._failure
+
+    def _start_threads(self) -> bool:
+        """As many as there is room for; whether any is at work."""
+        with self._lock:
+            if self._owed and not self._cancelled.is_set() and not self.timed_out:
+                new = min(self._admission.problems - self._working, len(self._owed))
+                self._all_ended.clear()
+                for _ in range(new):
+                    threading.Thread(target=self._work, name="problem", daemon=True).start()
+                    self._working += 1
+            return self._working > 0
 
     def interrupt(self) -> None:
         """Admit nothing more and drop what is in flight; what is finished is recorded."""
@@ -146,10 +153,17 @@ class Runner:
             with self._lock:
                 self._failure = self._failure or error
             self.interrupt()
+        finally:
+            with self._lock:
+                self._working -= 1
+                if not self._working:
+                    self._all_ended.set()
 
     def _admit(self) -> tuple[int, Question] | None:
         with self._lock:
-            if self._cancelled.is_set() or not self._owed:
+            if self._cancelled.is_set() or self.timed_out or not self._owed:
+                return None
+            if self._working > self._admission.problems:
                 return None
             if self._time_limit is not None:
                 typical = self._progress.typical_seconds() or 0.0

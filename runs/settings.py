@@ -96,15 +96,6 @@ class Prepared:
         """The ends of a problem's search beside N. Raises ValueError for a limit that is none."""
         return Caps(self.recipe.max_problem_tokens, self.recipe.max_problem_seconds)
 
-    @property
-    def requests(self) -> int:
-        """The most of one problem's requests that are on their way at a time.
-
-        No more than it has states: a search that waits between its batches, or after each node,
-        leaves room for other problems however large N is.
-        """
-        return max(1, self.budget)
-
 
 def prepare(settings: Settings, *, gpu: bool) -> Prepared:
     """Resolve every default; without a GPU they are the embedded tiny suite's.

@@ -13,7 +13,7 @@ from importlib.metadata import PackageNotFoundError, version
 from sal.runtime.hardware import Hardware, detect
 from sal.runtime.model_size import GIB
 from sal.runtime.plan import PlanError, make_plan
-from sal.runtime.registry import Registry
+from sal.runtime.warm_servers import WarmServers
 
 _PACKAGES = ("sglang", "torch", "transformers")
 _CPU_SERVER_GIB = 2.5  # resident memory of one server on the CPU engine
@@ -29,7 +29,7 @@ class Check:
     fatal: bool = False
 
 
-def checkup(policy: str | None, prm: str | None, registry: Registry) -> list[Check]:
+def checkup(policy: str | None, prm: str | None, warm_servers: WarmServers) -> list[Check]:
     """Look at everything that a run with these models needs."""
     hardware = detect()
     return [
@@ -37,7 +37,7 @@ def checkup(policy: str | None, prm: str | None, registry: Registry) -> list[Che
         *_hardware(hardware),
         *_kernels(hardware),
         *_plan(hardware, policy, prm),
-        *_warm(registry),
+        *_warm(warm_servers),
     ]
 
 
@@ -96,8 +96,8 @@ def _plan(hardware: Hardware, policy: str | None, prm: str | None) -> Iterator[C
         yield Check(f"plan: {role}", "; ".join([spec.model, *spec.reasons]))
 
 
-def _warm(registry: Registry) -> Iterator[Check]:
-    entries = registry.entries()
+def _warm(warm_servers: WarmServers) -> Iterator[Check]:
+    entries = warm_servers.entries()
     for warm in entries:
         state = "ready" if warm.answers() else "loading"
         yield Check(f"warm: {warm.role}", f"{warm.model} at {warm.url}, pid {warm.pid}, {state}")

@@ -47,6 +47,7 @@ class Engine:
         self._closed = threading.Event()
         self._lock = threading.Lock()
         self._usage = Usage()
+        self._in_flight = 0
         self._idle: list[Connection] = []
         self._busy: set[Connection] = set()
         self._jitter = random.Random(0)
@@ -57,13 +58,14 @@ class Engine:
         """Everything this endpoint was asked to do so far, from its own replies."""
         return self._usage
 
+    @property
+    def in_flight(self) -> int:
+        """How many requests are on the wire, or wait here for it or for their next attempt."""
+        return self._in_flight
+
     def generate(self, payload: Payload) -> Reply:
         """Send `payload` to /generate and wait for the reply; raises an `EndpointError`."""
         return self._ask("/generate", payload, self.deadline_s)
-
-    def abort(self, rid: str) -> None:
-        """Ask the server to give up the request `rid`; SGLang aborts every rid that starts so."""
-        self._ask("/abort_request", {"rid": rid}, _INFO_LIMIT_S)
 
     def complete(self, payload: Payload) -> Reply:
         """Send `payload` to the OpenAI-compatible /v1/completions; raises an `EndpointError`."""
@@ -131,8 +133,14 @@ class Engine:
 
     def _ask(self, path: str, payload: Payload | None, limit_s: float) -> Reply:
         """One request, once there is a slot for it."""
-        with self._slots:
-            return self._attempts(path, payload, monotonic() + limit_s, limit_s)
+        with self._lock:
+            self._in_flight += 1
+        try:
+            with self._slots:
+                return self._attempts(path, payload, monotonic() + limit_s, limit_s)
+        finally:
+            with self._lock:
+                self._in_flight -= 1
 
     def _attempts(
         self, path: str, payload: Payload | None, deadline: float, limit_s: float
@@ -234,7 +242,7 @@ class _ServerError(Exception):
 def _renamed(payload: Payload | None, attempt: int) -> Payload | None:
     """A retry under a new rid: the server may still hold the old one, and refuses to see it twice.
 
-    The new one starts with the old, so that `abort` reaches it too.
+    The new one starts with the old: SGLang aborts every rid that starts as it is told.
     """
     if attempt and payload and "rid" in payload:
         return {**payload, "rid": f"{payload['rid']}.{attempt}"}

@@ -1,10 +1,10 @@
-"""The endpoints of one run: given, warm, or started here and ended with it."""
+"""The endpoints of a run or of many: given, warm, or started here and ended with it."""
 
 from __future__ import annotations
 
 import socket
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from types import TracebackType
 from urllib.parse import urlsplit
 
@@ -12,8 +12,8 @@ from sal.runtime.client import Engine
 from sal.runtime.endpoint_errors import LaunchError
 from sal.runtime.launch import OnStatus, Server, start_all, stop_all
 from sal.runtime.plan import Plan, Role
-from sal.runtime.registry import Registry
 from sal.runtime.server_log import tail
+from sal.runtime.warm_servers import WarmServers
 
 _WATCH_S = 1.0
 _CONNECT_S = 2.0
@@ -43,20 +43,20 @@ class Servers:
     def __init__(
         self,
         plan: Plan,
-        registry: Registry | None = None,
+        warm_servers: WarmServers | None = None,
         on_status: OnStatus | None = None,
         client: Callable[[str], Engine] = Engine,
     ) -> None:
         self.plan = plan
         self.failed = ""
-        self._registry = registry or Registry()
+        self._warm_servers = warm_servers or WarmServers()
         self._on_status = on_status
         self._client = client
         self._started: list[Server] = []
+        self._urls: dict[Role, str] = {}
         self._engines: dict[Role, Engine] = {}
         self._ending = threading.Event()
         self._watcher: threading.Thread | None = None
-        self._policy_model = ""
 
     @property
     def policy(self) -> Engine:
@@ -67,27 +67,21 @@ class Servers:
     def prm(self) -> Engine | None:
         return self._engines.get("prm")
 
-    @property
-    def policy_model(self) -> str:
-        """The folder or Hub name that the policy's server says it serves."""
-        if not self._policy_model:
-            self._policy_model = str(self.policy.info().get("model_path", ""))
-        return self._policy_model
-
     def __enter__(self) -> Servers:
         """Raises `LaunchError`, and leaves nothing running, if a server does not start."""
         urls = dict(self.plan.urls)
         for role, spec in self.plan.servers.items():
-            warm = self._registry.find(spec)
+            warm = self._warm_servers.find(spec)
             if warm is not None:
                 urls[role] = warm.url
                 self._say(role, "warm")
             else:
-                self._started.append(Server(spec, self._registry.logs))
-        self._registry.prune_logs()
+                self._started.append(Server(spec, self._warm_servers.logs))
+        self._warm_servers.prune_logs()
         start_all(self._started, self._on_status)
         urls.update({server.spec.role: server.url for server in self._started})
-        self._engines = {role: self._client(url) for role, url in urls.items()}
+        self._urls = urls
+        self.connect(urls)
         ours = {server.spec.role for server in self._started}
         given = {role: url for role, url in urls.items() if role not in ours}
         self._watcher = threading.Thread(
@@ -96,6 +90,14 @@ class Servers:
         self._watcher.start()
         return self
 
+    def connect(self, roles: Iterable[Role]) -> None:
+        """New clients, of these roles alone: for a run by itself, which counts what it asked.
+
+        The old ones are closed.
+        """
+        self._close()
+        self._engines = {role: self._client(self._urls[role]) for role in roles}
+
     def __exit__(
         self,
         kind: type[BaseException] | None,
@@ -103,8 +105,7 @@ class Servers:
         trace: TracebackType | None,
     ) -> None:
         self._ending.set()
-        for engine in self._engines.values():
-            engine.close()
+        self._close()
         stop_all(self._started)
         while self._watcher is not None and self._watcher.is_alive():
             self._watcher.join(0.2)
@@ -139,7 +140,13 @@ class Servers:
     def _give_up(self, role: Role, reason: str) -> None:
         self.failed = reason
         self._say(role, "died")
-        self._engines[role].close()
+        engine = self._engines.get(role)
+        if engine is not None:
+            engine.close()
+
+    def _close(self) -> None:
+        for engine in self._engines.values():
+            engine.close()
 
     def _say(self, role: Role, text: str) -> None:
         if self._on_status is not None:

@@ -19,19 +19,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from runs_terminal import records
 
-import bench.compare.comparing as comparing_module
 from bench import ours
 from bench.compare import command
-from bench.compare.comparing import Comparing
-from bench.compare.planned import Planned, plan_runs
 from bench.compare.shared import ColdCache, Replies, SharedEngine
-from sal.cli.display.lines import NoDisplay
 from sal.cli.interrupt import EXIT_CODE, Interrupt
 from sal.reports.comparison import Arm, Comparison
 from sal.reports.comparison_tables import accuracy_table, frontier_table, gain_table, words
 from sal.reports.statistics import frontier, holm, mcnemar, paired_difference
 from sal.runs import registry
 from sal.runs.errors import RunError
+from sal.runs.planned_run import PlannedRun
 from sal.runtime.client import Engine
 
 ROOT = Path(__file__).parents[1]
@@ -189,7 +186,7 @@ class TestComparison:
 
 class TestPlan:
     def test_every_strategy_at_every_budget(self, tmp_path: Path) -> None:
-        planned = plan_runs(list(registry.summaries()), (4, 16), 10, tmp_path)
+        planned = command.plan(list(registry.summaries()), (4, 16), 10, tmp_path)
         names = [(run.prepared.recipe.strategy, run.prepared.budget) for run in planned]
         searches = [name for name in registry.STRATEGIES if name != "greedy"]
         assert names == [("greedy", 1)] + [(name, n) for n in (4, 16) for name in searches]
@@ -202,9 +199,9 @@ class TestPlan:
         monkeypatch.chdir(tmp_path)
         known = registry.STRATEGIES["beam"]
         monkeypatch.setitem(registry.STRATEGIES, "newest", known)
-        seen: list[Planned] = []
+        seen: list[PlannedRun] = []
 
-        def stop(planned: Sequence[Planned], interrupt: Interrupt) -> Comparing:
+        def stop(planned: Sequence[PlannedRun], interrupt: Interrupt) -> None:
             seen.extend(planned)
             raise KeyboardInterrupt
 
@@ -216,11 +213,11 @@ class TestPlan:
         ]
 
     def test_a_folder_of_other_runs_is_refused(self, tmp_path: Path) -> None:
-        (one,) = plan_runs(["greedy"], (4,), 2, tmp_path)
+        (one,) = command.plan(["greedy"], (4,), 2, tmp_path)
         one.path.mkdir()
         (one.path / "notes.txt").write_text("mine")
         with Interrupt() as interrupt, pytest.raises(RunError, match="holds no run"):
-            Comparing([one], interrupt, NoDisplay)
+            command.compare([one], interrupt, {})
 
     @pytest.mark.parametrize("words", [["--problems", "0"], ["--budgets", "4,x"]])
     def test_wrong_numbers_are_refused(self, words: list[str]) -> None:
@@ -234,12 +231,11 @@ PROBLEMS = 6
 SCRIPT = """
 import sys
 from pathlib import Path
-from bench.compare.command import compare
-from bench.compare.planned import plan_runs
+from bench.compare.command import compare, plan
 from sal.cli.interrupt import Interrupt
 folder, policy, prm, problems, *strategies = sys.argv[1:]
 with Interrupt() as interrupt:
-    planned = plan_runs(strategies, (4,), int(problems), Path(folder))
+    planned = plan(strategies, (4,), int(problems), Path(folder))
     compare(planned, interrupt, {"policy": policy, "prm": prm})
 """
 
@@ -268,14 +264,14 @@ def test_a_killed_comparison_goes_on_with_what_is_missing(
     shown = process.communicate()[1]
     assert process.returncode == -signal.SIGKILL, shown
     assert "1/3  greedy, N = 1" in shown
-    planned = plan_runs(STRATEGIES, (4,), PROBLEMS, runs)
+    planned = command.plan(STRATEGIES, (4,), PROBLEMS, runs)
     before = {run.path: ids_of(run.path) for run in planned}
     assert len(before[runs / "greedy"]) == PROBLEMS
     assert before[runs / "best-of-n-4"] == []
 
     urls = {"policy": policy_server, "prm": prm_server}
     with Interrupt() as interrupt:
-        comparing = command.compare(planned, interrupt, urls)
+        experiment = command.compare(planned, interrupt, urls)
     assert "greedy" not in capsys.readouterr().err
     wanted = {question.id for question in planned[0].prepared.problems.questions}
     for run in planned:
@@ -283,7 +279,7 @@ def test_a_killed_comparison_goes_on_with_what_is_missing(
         assert found[: len(before[run.path])] == before[run.path]
         assert (len(found), set(found)) == (PROBLEMS, wanted)
 
-    text = command.report(comparing, tmp_path / "report")
+    text = command.report(experiment, tmp_path / "report")
     assert (tmp_path / "report" / "compare.md").read_text() == text
     content = json.loads((tmp_path / "report" / "compare.json").read_text())
     arms = {(a["method"], a["budget"]): a for a in content["arms"]}
@@ -308,14 +304,13 @@ def test_a_killed_comparison_goes_on_with_what_is_missing(
 def test_an_interrupted_comparison_keeps_what_is_finished(
     policy_server: str, prm_server: str, tmp_path: Path
 ) -> None:
-    planned = plan_runs(["greedy", "majority"], (4,), 2, tmp_path)
+    planned = command.plan(["greedy", "majority"], (4,), 2, tmp_path)
     urls = {"policy": policy_server, "prm": prm_server}
     with Interrupt() as interrupt:
         interrupt.asked = True
         with pytest.raises(KeyboardInterrupt):
             command.compare(planned, interrupt, urls)
-    with Interrupt() as interrupt:
-        assert planned[-1] in Comparing(planned, interrupt, NoDisplay).owed
+    assert planned[-1].done() is None
 
 
 class Kept(SharedEngine):
@@ -338,19 +333,19 @@ def test_what_was_asked_before_is_not_asked_again_and_costs_the_same(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Beam search, the same again, and DVTS, whose first steps are among those of beam search."""
-    monkeypatch.setattr(comparing_module, "SharedEngine", Kept)
+    monkeypatch.setattr(command, "SharedEngine", Kept)
     monkeypatch.setattr(Kept, "made", [])
     ours.flush(policy, prm)
     planned = [
         run
         for name, folder in (("beam", "first"), ("beam", "again"), ("dvts", "after"))
-        for run in plan_runs([name], (8,), PROBLEMS, tmp_path / folder)
+        for run in command.plan([name], (8,), PROBLEMS, tmp_path / folder)
     ]
     with Interrupt() as interrupt:
-        comparing = command.compare(
+        experiment = command.compare(
             planned, interrupt, {"policy": policy_server, "prm": prm_server}
         )
-    first, again, after = (comparing.summaries[run.path] for run in planned)
+    first, again, after = (experiment.summaries[run.path] for run in planned)
     asked = [engine.usage for engine in Kept.made]
 
     for counted, real, twice in zip(

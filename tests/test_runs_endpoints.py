@@ -12,9 +12,9 @@ from runs_examples import recipe
 from sal.runs.endpoints import REVISE, RunEndpoints
 from sal.runs.problems import Question
 from sal.runtime.plan import Plan
-from sal.runtime.registry import Registry
 from sal.runtime.session import Servers
 from sal.runtime.tokenizer import Tokenizer
+from sal.runtime.warm_servers import WarmServers
 from sal.tiny.paths import POLICY
 
 pytestmark = pytest.mark.servers
@@ -53,7 +53,7 @@ def test_a_policy_with_a_chat_template_gets_it(
     system_prompt: str | None,
     prompt: str,
 ) -> None:
-    with Servers(Plan({}, {"policy": policy_server}), Registry(tmp_path)) as servers:
+    with Servers(Plan({}, {"policy": policy_server}), WarmServers(tmp_path)) as servers:
         endpoints = RunEndpoints(servers, recipe(prm=None, system_prompt=system_prompt))
         assert QUESTION.text in endpoints.problem(QUESTION).prompt
         assert "Think." not in endpoints.problem(QUESTION).prompt  # the tiny policy has none
@@ -67,7 +67,7 @@ def test_a_policy_with_a_chat_template_gets_it(
 def test_the_policys_server_says_how_much_it_runs_at_a_time(
     policy_server: str, tmp_path: Path
 ) -> None:
-    with Servers(Plan({}, {"policy": policy_server}), Registry(tmp_path)) as servers:
+    with Servers(Plan({}, {"policy": policy_server}), WarmServers(tmp_path)) as servers:
         endpoints = RunEndpoints(servers, recipe(prm=None))
         assert endpoints.capacity is not None
         assert endpoints.capacity >= 64

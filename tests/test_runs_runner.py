@@ -12,16 +12,28 @@ from runs_examples import COST, ScriptedServers, completion, found, questions, r
 from sal.grading.grader import Grader
 from sal.programs.best_of_n import BestOfNParams, best_of_n
 from sal.programs.trace import SearchResult, Trace
+from sal.runs.admission import Admission
 from sal.runs.errors import ServersLost
 from sal.runs.judging import answer_keys, judge
-from sal.runs.problems import TINY, Question
+from sal.runs.problems import Question
 from sal.runs.progress import Progress
 from sal.runs.results import ResultRow, summarise
-from sal.runs.runner import Runner, TimeLimit, owed_problems, problems_in_flight
-from sal.runs.settings import Settings, prepare
+from sal.runs.runner import Runner, TimeLimit, owed_problems
 from sal.runtime.endpoint_errors import Closed, Unreachable
 from sal.runtime.usage import Usage
 from sal.strategies.voting import elect
+
+
+class AtATime(Admission):
+    """So many problems, whatever is seen; a test may change its mind."""
+
+    def __init__(self, problems: int) -> None:
+        super().__init__(1, None)
+        self.admitted = problems
+
+    @property
+    def problems(self) -> int:
+        return self.admitted
 
 
 class Bench:
@@ -38,7 +50,8 @@ class Bench:
             record=lambda _number, row, _trace: self.rows.append(row),
             servers=self.servers,
             progress=self.progress,
-            in_flight=in_flight,
+            admission=options.pop("admission", None) or AtATime(in_flight),
+            requests=options.pop("requests", lambda: 0),
             **options,
         )
 
@@ -104,28 +117,71 @@ def test_as_many_run_at_once_as_are_admitted_and_no_more() -> None:
     assert most == 3
 
 
-@pytest.mark.parametrize(("live", "admitted"), [(1, 999), (161, 6), (999, 1), (5000, 1)])
-def test_live_states_in_flight_stay_under_a_thousand(live: int, admitted: int) -> None:
-    assert problems_in_flight(live) == admitted
+def test_more_are_admitted_while_others_run_and_fewer_when_the_server_fills() -> None:
+    admission = AtATime(2)
+    begun = threading.Semaphore(0)
+    go_on = threading.Semaphore(0)
+    lock = threading.Lock()
+    running: set[str] = set()
+    most = 0
+
+    def search(question: Question, trace: Trace) -> SearchResult:
+        nonlocal most
+        with lock:
+            running.add(question.id)
+            most = max(most, len(running))
+        begun.release()
+        assert go_on.acquire(timeout=20)
+        with lock:
+            running.discard(question.id)
+        return right(question, trace)
+
+    bench = Bench(12, search, admission=admission)
+    runner = threading.Thread(target=bench.runner.run)
+    runner.start()
+    for _ in range(2):
+        assert begun.acquire(timeout=20)
+    admission.admitted = 5
+    for _ in range(3):  # nothing has finished
+        assert begun.acquire(timeout=20)
+    assert most == 5
+    admission.admitted = 2
+    for _ in range(5):
+        go_on.release()
+    for _ in range(2):
+        assert begun.acquire(timeout=20)
+    with lock:
+        assert len(running) <= 2
+        most = 0
+    for _ in range(7):
+        go_on.release()
+    runner.join(20)
+    assert len(bench.rows) == 12
+    assert most <= 2
 
 
-@pytest.mark.parametrize(
-    ("budget", "capacity", "admitted"), [(8, 256, 32), (128, 256, 2), (128, 64, 2), (8, 4096, 76)]
-)
-def test_no_more_problems_are_in_flight_than_fill_the_server(
-    budget: int, capacity: int, admitted: int
-) -> None:
-    assert problems_in_flight(1 + budget + budget // 2, budget, capacity) == admitted
+def test_the_runner_samples_what_is_in_flight() -> None:
+    """Ten problems that have one request each leave room for all, though eight were expected."""
+    seen: list[tuple[int, int, int]] = []
 
+    class Watched(Admission):
+        def sample(self, requests: int, problems: int, silent: int, seconds: float) -> None:
+            assert 0 <= seconds < 20
+            seen.append((requests, problems, silent))
+            super().sample(requests, problems, silent, 5.0)
 
-@pytest.mark.parametrize(
-    ("strategy", "requests"),
-    [("greedy", 1), ("best-of-n", 64), ("beam", 64), ("adaptive-best-of-n", 4), ("ab-mcts", 3)],
-)
-def test_a_search_that_waits_leaves_room_for_other_problems(strategy: str, requests: int) -> None:
-    params = {} if strategy == "greedy" else {"budget": 64}
-    settings = Settings(strategy=strategy, params=params, dataset=TINY, limit=1)
-    assert prepare(settings, gpu=False).requests == requests
+    def search(question: Question, trace: Trace) -> SearchResult:
+        trace.spend(COST)
+        together.wait(20)
+        return right(question, trace)
+
+    together = threading.Barrier(10)
+    admission = Watched(expected=8, capacity=16)
+    assert admission.problems == 2
+    bench = Bench(10, search, admission=admission, requests=lambda: bench.progress.running()[0])
+    bench.runner.run()
+    assert [row.error for row in bench.rows] == [""] * 10
+    assert (2, 2, 0) in seen
 
 
 def test_an_interrupt_drops_what_is_in_flight_and_keeps_what_is_done() -> None:

@@ -15,7 +15,7 @@ from sal.cli.up import up
 from sal.runtime import checkup
 from sal.runtime.default_models import default_models
 from sal.runtime.hardware import Gpu, Hardware
-from sal.runtime.registry import Registry
+from sal.runtime.warm_servers import WarmServers
 
 app = typer.Typer()
 app.command()(up)
@@ -88,7 +88,7 @@ def test_up_twice_then_down(state: Path) -> None:
     try:
         code, out = sal("up", "--policy", policy)
         assert code == 0, out
-        warm = Registry().get("policy")
+        warm = WarmServers().get("policy")
         assert warm is not None
         assert f"policy: up at {warm.url}" in out
         code, out = sal("up", "--policy", policy)

@@ -48,7 +48,6 @@ class Stub:
         self.port = port or free_port()
         self.answers: list[Answer] = []
         self.seen: list[dict[str, Any]] = []
-        self.aborted: list[dict[str, Any]] = []
         self.arrived = threading.Event()
         self.connections: set[object] = set()
         self._loop = asyncio.new_event_loop()
@@ -73,7 +72,6 @@ class Stub:
     async def _serve(self) -> None:
         app = web.Application()
         app.router.add_post("/generate", self._generate)
-        app.router.add_post("/abort_request", self._abort)
         app.router.add_get("/get_model_info", self._info)
         self._runner = web.AppRunner(app, shutdown_timeout=0.1)
         await self._runner.setup()
@@ -85,10 +83,6 @@ class Stub:
         self.arrived.set()
         answer = self.answers[min(len(self.seen), len(self.answers)) - 1]
         return await answer(request)
-
-    async def _abort(self, request: web.Request) -> web.StreamResponse:
-        self.aborted.append(await request.json())
-        return web.Response()
 
     async def _info(self, request: web.Request) -> web.StreamResponse:
         return web.json_response({"model_path": "the/model"})
@@ -218,6 +212,26 @@ def test_close_ends_what_is_in_flight_and_what_waits_for_a_slot(stub: Stub) -> N
     engine.close()  # twice is once
 
 
+def test_what_is_in_flight_is_on_the_wire_or_waits_for_it(stub: Stub) -> None:
+    stub.answers = [hangs, drops, says({"error": "too long"}, 400), says(OK)]
+    engine = Engine(stub.url, deadline_s=20, max_inflight=1)
+    assert engine.in_flight == 0
+    with ThreadPoolExecutor() as threads:
+        futures = [threads.submit(engine.generate, {"text": ""}) for _ in range(3)]
+        assert stub.arrived.wait(20)
+        while engine.in_flight < 3:
+            time.sleep(0.01)
+        engine.close()
+        for future in futures:
+            assert isinstance(future.exception(timeout=20), Closed)
+        assert engine.in_flight == 0
+    with Engine(stub.url, deadline_s=20) as other:  # the rest of the answers
+        with pytest.raises(Rejected):
+            other.generate({"text": ""})
+        assert other.generate({"text": ""}) == OK
+        assert other.in_flight == 0
+
+
 def test_close_ends_a_pause_between_two_attempts(monkeypatch: pytest.MonkeyPatch) -> None:
     for wait in ("_FIRST_WAIT_S", "_LONGEST_WAIT_S"):
         monkeypatch.setattr(f"sal.runtime.client.{wait}", 30.0)
@@ -264,11 +278,6 @@ def test_a_redirect_is_told_and_not_followed(stub: Stub, engine: Engine) -> None
     stub.answers = [says({"detail": "moved"}, 307)]
     with pytest.raises(Rejected, match="HTTP 307: moved"):
         engine.generate({"text": ""})
-
-
-def test_abort_reaches_the_server(stub: Stub, engine: Engine) -> None:
-    engine.abort("r1")
-    assert stub.aborted == [{"rid": "r1"}]
 
 
 def test_a_router_does_not_say_what_a_server_says_of_itself(engine: Engine) -> None:

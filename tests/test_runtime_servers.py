@@ -21,9 +21,9 @@ from sal.runtime.client import Engine
 from sal.runtime.endpoint_errors import Closed, LaunchError
 from sal.runtime.launch import Server, answers, start_all
 from sal.runtime.plan import Plan, Role, ServerSpec, make_plan
-from sal.runtime.registry import Registry
 from sal.runtime.server_log import progress, tail
 from sal.runtime.session import Servers
+from sal.runtime.warm_servers import WarmServers
 
 FAKE = textwrap.dedent(
     """
@@ -63,11 +63,11 @@ def fake(tmp_path: Path) -> Callable[..., ServerSpec]:
 
 
 @pytest.fixture
-def registry(tmp_path: Path) -> Iterator[Registry]:
-    registry = Registry(tmp_path / "state")
-    yield registry
-    for warm in registry.entries():
-        registry.stop(warm)
+def warm_servers(tmp_path: Path) -> Iterator[WarmServers]:
+    warm_servers = WarmServers(tmp_path / "state")
+    yield warm_servers
+    for warm in warm_servers.entries():
+        warm_servers.stop(warm)
 
 
 def group(pid: int) -> list[psutil.Process]:
@@ -206,53 +206,59 @@ def test_a_server_that_dies_leaves_no_child(
 
 
 def test_a_warm_server_is_found_by_model_and_flags_and_outlives_nothing_it_should_not(
-    tmp_path: Path, fake: Callable[..., ServerSpec], registry: Registry
+    tmp_path: Path, fake: Callable[..., ServerSpec], warm_servers: WarmServers
 ) -> None:
     spec = fake()
-    server = Server(spec, registry.logs, detached=True)
+    server = Server(spec, warm_servers.logs, detached=True)
     server.start()
-    registry.record(server)
+    warm_servers.record(server)
     server.wait_ready()
-    found = registry.find(spec)
+    found = warm_servers.find(spec)
     assert found is not None
     assert found.url == server.url
-    assert registry.find(replace(spec, overrides=("--tp", "2"))) is None
-    assert registry.find(fake("another")) is None
+    assert warm_servers.find(replace(spec, overrides=("--tp", "2"))) is None
+    assert warm_servers.find(fake("another")) is None
 
-    with Servers(Plan({"policy": spec}), registry) as servers:
+    with Servers(Plan({"policy": spec}), warm_servers) as servers:
         assert servers.policy.url == server.url
         assert servers.prm is None
-        assert servers.policy_model == "m"
+        first = servers.policy
+        assert first.info()["model_path"] == "m"
+        servers.connect(["policy"])
+        assert servers.policy is not first
+        assert servers.policy.info()["model_path"] == "m"
+        with pytest.raises(Closed):
+            first.info()
     assert server.alive()  # not the run's to end
 
-    registry.stop(found)
+    warm_servers.stop(found)
     assert group(found.pid) == []
-    assert registry.find(spec) is None
+    assert warm_servers.find(spec) is None
     server.stop()
 
 
 def test_stale_and_torn_records_are_cleaned(
-    fake: Callable[..., ServerSpec], registry: Registry
+    fake: Callable[..., ServerSpec], warm_servers: WarmServers
 ) -> None:
-    server = Server(fake(), registry.logs, detached=True)
+    server = Server(fake(), warm_servers.logs, detached=True)
     server.start()
-    warm = registry.record(server)
+    warm = warm_servers.record(server)
     server.stop()
-    record = registry.state / "servers" / "policy.json"
+    record = warm_servers.state / "servers" / "policy.json"
     assert record.exists()
-    assert registry.entries() == []
+    assert warm_servers.entries() == []
     assert not record.exists()
     # A pid that now belongs to another process is not ours to find, nor to kill.
     me = {**{name: getattr(warm, name) for name in warm.__slots__}, "pid": os.getpid()}
     record.write_text(json.dumps(me))
-    assert registry.entries() == []
+    assert warm_servers.entries() == []
     record.write_text('{"role": "pol')
-    assert registry.entries() == []
+    assert warm_servers.entries() == []
     assert not record.exists()
 
 
 def test_a_run_ends_what_it_started_and_a_dead_server_comes_back_once(
-    fake: Callable[..., ServerSpec], registry: Registry
+    fake: Callable[..., ServerSpec], warm_servers: WarmServers
 ) -> None:
     heard: list[tuple[Role, str]] = []
     again = threading.Event()
@@ -266,7 +272,7 @@ def test_a_run_ends_what_it_started_and_a_dead_server_comes_back_once(
             gone.set()
 
     plan = Plan({"policy": fake(), "prm": fake("p", "prm")})
-    with Servers(plan, registry, status) as servers:
+    with Servers(plan, warm_servers, status) as servers:
         server = servers._started[0]
         url = servers.policy.url
         assert servers.prm is not None

@@ -5,28 +5,32 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Sequence
-from contextlib import ExitStack
+from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import bench.compare
 from bench import ours
-from bench.compare.comparing import Comparing, Urls
-from bench.compare.planned import Planned, plan_runs
+from bench.compare.comparing import comparison_of
+from bench.compare.shared import Replies, SharedEngine
 from sal.cli.display.choose import choose_display
-from sal.cli.display.interface import Display
 from sal.cli.display.words import duration
 from sal.cli.interrupt import EXIT_CODE, Interrupt
-from sal.cli.search import collect_rarely
 from sal.reports.comparison_tables import markdown
 from sal.runs.errors import RunError, ServersLost
+from sal.runs.experiment import Experiment
+from sal.runs.planned_run import PlannedRun, plan_runs
+from sal.runs.problems import TINY
 from sal.runs.recipe import installed_versions
 from sal.runs.registry import summaries
-from sal.runtime.default_models import default_models
+from sal.runs.server_plan import plan_servers
+from sal.runs.settings import Settings
 from sal.runtime.endpoint_errors import EndpointError, LaunchError
 from sal.runtime.hardware import detect
-from sal.runtime.plan import make_plan
-from sal.runtime.session import Servers
+from sal.runtime.plan import Plan, Role
+
+Runs = Sequence[PlannedRun]
+Urls = Mapping[Role, str]
 
 PROBLEMS = 200
 BUDGETS = (4, 16, 64)
@@ -34,11 +38,10 @@ REPORT = Path(__file__).resolve().parents[1]
 """`bench/`, where the tables of the whole comparison are kept."""
 
 
-def report(comparing: Comparing, folder: Path) -> str:
+def report(experiment: Experiment, folder: Path) -> str:
     """Write `compare.md` and `compare.json` to `folder`; returns the Markdown."""
-    comparison = comparing.comparison()
-    summaries = list(comparing.summaries.values())
-    seconds = sum(summary.seconds for summary in summaries)
+    comparison = comparison_of(experiment.runs, experiment.summaries)
+    seconds = sum(summary.seconds for summary in experiment.summaries.values())
     machine = ours.machine()
     text = (
         f"# Every strategy on the same {comparison.problems} problems\n\n"
@@ -65,33 +68,26 @@ def report(comparing: Comparing, folder: Path) -> str:
     return text
 
 
-def compare(
-    planned: Sequence[Planned], interrupt: Interrupt, urls: Urls | None = None
-) -> Comparing:
+def plan(strategies: Sequence[str], budgets: Sequence[int], problems: int, folder: Path) -> Runs:
+    """Every strategy at every budget on the first problems of the tiny suite."""
+    tiny = Settings(strategy="", params={}, dataset=TINY, limit=problems)
+    return plan_runs(tiny, strategies, budgets, folder, gpu=False)
+
+
+def compare(runs: Runs, interrupt: Interrupt, urls: Urls | None = None) -> Experiment:
     """Do what is owed, on the servers at `urls`, or on warm or new ones of the tiny suite."""
-
-    def display() -> Display:
-        return choose_display("auto")
-
-    comparing = Comparing(planned, interrupt, display)
-    if not comparing.owed:
-        return comparing
-    collect_rarely()
-    if urls is not None:
-        comparing.run(urls)
-        return comparing
-    plan = make_plan(detect(), *default_models(None, None))
-    if set(plan.servers) != {"policy", "prm"}:
-        raise RunError("this checkout has no tiny weights")
-    starting = display()
-    with ExitStack() as stack:
-        try:
-            servers = stack.enter_context(Servers(plan, on_status=starting.status))
-        finally:
-            starting.close()  # before a run shows itself
-        assert servers.prm is not None  # noqa: S101  # it is in the plan
-        comparing.run({"policy": servers.policy.url, "prm": servers.prm.url})
-    return comparing
+    replies: Replies = {}
+    recipes = [run.prepared.recipe for run in runs]
+    servers = plan_servers(recipes, detect()) if urls is None else Plan(urls=dict(urls))
+    experiment = Experiment(
+        runs,
+        servers,
+        display=choose_display("auto"),
+        interruption=interrupt,
+        client=partial(SharedEngine, replies=replies),
+    )
+    experiment.run()
+    return experiment
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -105,8 +101,8 @@ def main(arguments: Sequence[str]) -> int:
     whole = (said.problems, said.budgets) == (PROBLEMS, BUDGETS)
     with Interrupt() as interrupt:
         try:
-            planned = plan_runs(list(summaries()), said.budgets, said.problems, folder)
-            comparing = compare(planned, interrupt)
+            runs = plan(list(summaries()), said.budgets, said.problems, folder)
+            experiment = compare(runs, interrupt)
         except KeyboardInterrupt:
             print("compare: interrupted; `just compare` goes on", file=sys.stderr)
             return EXIT_CODE
@@ -116,8 +112,8 @@ def main(arguments: Sequence[str]) -> int:
         except RunError as error:
             print(f"compare: {error}", file=sys.stderr)
             return 2
-    print(report(comparing, REPORT if whole else folder))
-    return 1 if any(summary.failed for summary in comparing.summaries.values()) else 0
+    print(report(experiment, REPORT if whole else folder))
+    return 1 if any(summary.failed for summary in experiment.summaries.values()) else 0
 
 
 def _number(text: str) -> int:

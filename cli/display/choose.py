@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import sys
 
-from sal.cli.display.interface import Display, DisplayName
+from sal.cli.display.interface import Display
 from sal.cli.display.lines import LogDisplay, NoDisplay, PlainDisplay
+from sal.cli.display.names import DisplayName
 
 
 def choose_display(name: DisplayName) -> Display:

@@ -6,7 +6,8 @@ import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
-from sal.cli.display.words import duration, header_line, progress_line, usage_line
+from sal.cli.display.words import begin_line, duration, header_line, progress_line, usage_line
+from sal.runs.display import Begun
 from sal.runs.progress import Snapshot
 
 BUSY_SECONDS = 5.0
@@ -42,6 +43,9 @@ class PlainDisplay:
     def note(self, text: str) -> None:
         print(text, file=sys.stderr, flush=True)
 
+    def begin(self, run: Begun) -> None:
+        self.note(begin_line(run))
+
     def status(self, role: str, text: str) -> None:
         if self._statuses.news(role, text):
             self.note(f"{role}: {text}")
@@ -59,7 +63,7 @@ class PlainDisplay:
                 self._show(self._last)
             self.note(usage_line("policy", self._last.policy, self._last.seconds))
             self.note(usage_line("PRM", self._last.prm, self._last.seconds))
-            self._last = None
+        self._last = self._shown = None
 
     def _show(self, snapshot: Snapshot) -> None:
         self._shown = snapshot
@@ -80,6 +84,9 @@ class LogDisplay:
         now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         print(f"{now} {text}", file=sys.stderr, flush=True)
 
+    def begin(self, run: Begun) -> None:
+        self.note(begin_line(run))
+
     def status(self, role: str, text: str) -> None:
         if self._statuses.news(role, text):
             self.note(f"{role}: {text}")
@@ -93,7 +100,7 @@ class LogDisplay:
         self._written = len(snapshot.finished)
 
     def close(self) -> None:
-        return
+        self._written = 0
 
 
 class NoDisplay:
@@ -103,6 +110,9 @@ class NoDisplay:
         return
 
     def note(self, text: str) -> None:  # noqa: ARG002
+        return
+
+    def begin(self, run: Begun) -> None:  # noqa: ARG002
         return
 
     def status(self, role: str, text: str) -> None:  # noqa: ARG002

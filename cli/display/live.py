@@ -10,7 +10,8 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from sal.cli.display.words import duration, progress_line, usage_line
+from sal.cli.display.words import begin_line, duration, progress_line, usage_line
+from sal.runs.display import Begun
 from sal.runs.progress import Snapshot
 
 BAR_WIDTH = 24
@@ -35,6 +36,9 @@ class RichDisplay:
 
     def note(self, text: str) -> None:
         self._console.print(Text(text), soft_wrap=True)
+
+    def begin(self, run: Begun) -> None:
+        self.note(begin_line(run))
 
     def status(self, role: str, text: str) -> None:
         if self._last is not None:  # a restart in the middle of the run

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from sal.runs.display import Begun
 from sal.runs.progress import Snapshot
 from sal.runtime.usage import Usage
 
@@ -28,6 +29,14 @@ def count(number: float) -> str:
 
 def header_line(title: str, settings: Mapping[str, str]) -> str:
     return "  ".join([title, *(f"{name}={value}" for name, value in settings.items())])
+
+
+def begin_line(run: Begun) -> str:
+    """A run by itself: its folder, as its command has said what it is; one of many: its place."""
+    if run.total == 1:
+        return f"folder {run.path}"
+    left = {} if run.left is None else {"left": f"about {duration(run.left)}"}
+    return header_line(f"{run.number}/{run.total}  {run.name}", left)
 
 
 def progress_line(s: Snapshot) -> str:

@@ -1,26 +1,26 @@
-"""The runs of a comparison, each in a folder of its own."""
+"""A run and the folder that it lives in; many of them as a grid."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 from sal.runs.execute import finished
 from sal.runs.folder import RunFolder
-from sal.runs.problems import TINY
 from sal.runs.registry import find_strategy
 from sal.runs.results import ResultRow, Summary
 from sal.runs.settings import Prepared, Settings, prepare
 
 
 @dataclass(frozen=True, slots=True)
-class Planned:
-    """One run of the comparison and the folder that it lives in."""
+class PlannedRun:
+    """A run that could start in `path`. With `resume`, one that is there already goes on."""
 
     prepared: Prepared
     path: Path
+    resume: bool = True
 
     @property
     def name(self) -> str:
@@ -31,32 +31,38 @@ class Planned:
         """Completions that it may sample."""
         return self.prepared.budget * len(self.prepared.problems.questions)
 
+    def open(self) -> RunFolder:
+        """Its folder, for writing; raises `FolderError`."""
+        return RunFolder(self.path, self.prepared.recipe, resume=self.resume)
+
     def done(self) -> Summary | None:
         """Its summary if nothing is owed; reads the journal, and makes the folder."""
-        with RunFolder(self.path, self.prepared.recipe, resume=True) as folder:
+        with self.open() as folder:
             return finished(self.prepared, folder)
 
     def rows(self) -> Iterator[ResultRow]:
+        """Its results, once there are some."""
         with open(self.path / "results.jsonl", encoding="utf-8") as lines:
             for line in lines:
                 yield ResultRow.from_json(json.loads(line))
 
 
 def plan_runs(
-    strategies: Sequence[str], budgets: Sequence[int], problems: int, folder: Path
-) -> list[Planned]:
-    """Small budgets first, so that the time left is known early; no N, no second run.
+    base: Settings, strategies: Sequence[str], budgets: Sequence[int], folder: Path, *, gpu: bool
+) -> list[PlannedRun]:
+    """`base` with each strategy at each budget, in folders of `folder`.
 
-    Raises `RunError` for a strategy that is not there, or refuses a budget.
+    Small budgets come first, so that the time left is known early. A strategy that takes no N runs
+    once. Raises `RunError` for a strategy that is not there, or refuses a budget.
     """
-    planned: dict[Path, Planned] = {}
+    planned: dict[Path, PlannedRun] = {}
     for budget in budgets:
         for name in strategies:
             takes_n = any(
                 f.name == "budget" for f in fields(find_strategy(name).program.params_class)
             )
-            params = {"budget": budget} if takes_n else {}
-            settings = Settings(strategy=name, params=params, dataset=TINY, limit=problems)
+            params = {**base.params, "budget": budget} if takes_n else base.params
             path = folder / (f"{name}-{budget}" if takes_n else name)
-            planned.setdefault(path, Planned(prepare(settings, gpu=False), path))
+            settings = replace(base, strategy=name, params=params)
+            planned.setdefault(path, PlannedRun(prepare(settings, gpu=gpu), path))
     return list(planned.values())

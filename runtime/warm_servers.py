@@ -49,7 +49,7 @@ class Warm:
             return False
 
 
-class Registry:
+class WarmServers:
     """A folder with one small file per warm server."""
 
     def __init__(self, state: Path | None = None) -> None:

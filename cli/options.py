@@ -1,0 +1,237 @@
+"""The options of the commands, each declared once; a command names those that it takes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from sal.cli.display.names import DisplayName
+
+SEARCH = "Search"
+MODELS = "Models"
+PROBLEMS = "Problems"
+RUN = "The run"
+
+Budget = Annotated[
+    int | None,
+    typer.Option(
+        "--budget",
+        "-n",
+        help="N: completions that may be sampled on a problem.",
+        envvar="SAL_BUDGET",
+        rich_help_panel=SEARCH,
+        min=1,
+    ),
+]
+Width = Annotated[
+    int | None,
+    typer.Option(
+        help="M: candidates per beam or subtree.",
+        envvar="SAL_WIDTH",
+        rich_help_panel=SEARCH,
+        min=1,
+    ),
+]
+MaxSteps = Annotated[
+    int | None,
+    typer.Option(
+        help="Steps before a completion is truncated.",
+        envvar="SAL_MAX_STEPS",
+        rich_help_panel=SEARCH,
+        min=1,
+    ),
+]
+Temperature = Annotated[
+    float | None,
+    typer.Option(
+        help="Sampling temperature of the policy.",
+        envvar="SAL_TEMPERATURE",
+        rich_help_panel=SEARCH,
+        min=0.0,
+    ),
+]
+MaxTokens = Annotated[
+    int | None,
+    typer.Option(
+        help="Tokens that a completion may have.",
+        envvar="SAL_MAX_TOKENS",
+        rich_help_panel=SEARCH,
+        min=1,
+    ),
+]
+MaxProblemTokens = Annotated[
+    int | None,
+    typer.Option(
+        help="Tokens that the policy may generate on a problem: what was found by then counts.",
+        envvar="SAL_MAX_PROBLEM_TOKENS",
+        rich_help_panel=SEARCH,
+        min=1,
+    ),
+]
+MaxProblemSeconds = Annotated[
+    float | None,
+    typer.Option(
+        help="Seconds that the search of a problem may take: what was found by then counts.",
+        envvar="SAL_MAX_PROBLEM_SECONDS",
+        rich_help_panel=SEARCH,
+    ),
+]
+Aggregate = Annotated[
+    Literal["last", "min", "prod", "mean"] | None,
+    typer.Option(
+        help="How step scores become one score.",
+        envvar="SAL_AGGREGATE",
+        rich_help_panel=SEARCH,
+    ),
+]
+SetParameters = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="NAME=VALUE",
+        help="Any other parameter of the strategy: --set window=64 --set stop=margin.",
+        envvar="SAL_SET",
+        rich_help_panel=SEARCH,
+    ),
+]
+Seed = Annotated[
+    int,
+    typer.Option(
+        help="Every request's seed derives from it.",
+        envvar="SAL_SEED",
+        rich_help_panel=SEARCH,
+    ),
+]
+Policy = Annotated[
+    str | None,
+    typer.Option(
+        help="Model name or folder, the URL of an SGLang server, or tiny.",
+        envvar="SAL_POLICY",
+        rich_help_panel=MODELS,
+    ),
+]
+Prm = Annotated[
+    str | None,
+    typer.Option(
+        help="The process reward model: as --policy.",
+        envvar="SAL_PRM",
+        rich_help_panel=MODELS,
+    ),
+]
+PrmFamily = Annotated[
+    str | None,
+    typer.Option(
+        help="How the PRM is asked; read from its config by default.",
+        envvar="SAL_PRM_FAMILY",
+        rich_help_panel=MODELS,
+    ),
+]
+SystemPrompt = Annotated[
+    str | None,
+    typer.Option(
+        help="System prompt for a policy with a chat template ('' for none).",
+        envvar="SAL_SYSTEM_PROMPT",
+        rich_help_panel=MODELS,
+    ),
+]
+PolicyArg = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="Passed through to the policy's SGLang server: --policy-arg=--tp=2.",
+        envvar="SAL_POLICY_ARG",
+        rich_help_panel=MODELS,
+    ),
+]
+PrmArg = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="Passed through to the PRM's SGLang server.",
+        envvar="SAL_PRM_ARG",
+        rich_help_panel=MODELS,
+    ),
+]
+Dataset = Annotated[
+    str | None,
+    typer.Option(
+        help="Hub name (NAME or NAME:CONFIG), a .jsonl, .json or .parquet file, a folder, or tiny.",
+        envvar="SAL_DATASET",
+        rich_help_panel=PROBLEMS,
+    ),
+]
+Split = Annotated[
+    str | None,
+    typer.Option(
+        help="Split of the dataset; test where there is one.",
+        envvar="SAL_SPLIT",
+        rich_help_panel=PROBLEMS,
+    ),
+]
+Limit = Annotated[
+    int | None,
+    typer.Option(
+        help="The first problems only.",
+        envvar="SAL_LIMIT",
+        rich_help_panel=PROBLEMS,
+        min=1,
+    ),
+]
+QuestionField = Annotated[
+    str | None,
+    typer.Option(
+        help="Field of the question; found by its name by default.",
+        envvar="SAL_QUESTION_FIELD",
+        rich_help_panel=PROBLEMS,
+    ),
+]
+AnswerField = Annotated[
+    str | None,
+    typer.Option(
+        help="Field of the right answer; found by its name by default.",
+        envvar="SAL_ANSWER_FIELD",
+        rich_help_panel=PROBLEMS,
+    ),
+]
+Out = Annotated[
+    Path | None,
+    typer.Option(
+        help="A new folder for the results; runs-out/STRATEGY-DATASET-TIME by default.",
+        envvar="SAL_OUT",
+        rich_help_panel=RUN,
+    ),
+]
+Resume = Annotated[
+    Path | None,
+    typer.Option(
+        help="Continue the run in this folder, or start it there.",
+        envvar="SAL_RESUME",
+        rich_help_panel=RUN,
+    ),
+]
+DryRun = Annotated[
+    bool,
+    typer.Option(
+        "--dry-run",
+        help="Print the plan and the resolved recipe; start nothing.",
+        envvar="SAL_DRY_RUN",
+        rich_help_panel=RUN,
+    ),
+]
+Display = Annotated[
+    DisplayName,
+    typer.Option(
+        help="How to follow the run, on stderr; auto is rich in a terminal, else plain.",
+        envvar="SAL_DISPLAY",
+        rich_help_panel=RUN,
+    ),
+]
+Json = Annotated[
+    bool,
+    typer.Option(
+        "--json",
+        help="Print summary.json on stdout instead of the table.",
+        envvar="SAL_JSON",
+        rich_help_panel=RUN,
+    ),
+]

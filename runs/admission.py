@@ -1,0 +1,52 @@
+"""How many problems are searched at once: as many as keep the policy's server busy.
+
+Nothing is declared for it: what decides is how many requests are really in flight.
+"""
+
+from __future__ import annotations
+
+from math import exp
+
+MOST_REQUESTS = 512
+"""Fill a server that does not say how many it runs at a time (a router); a client has no more on
+the wire."""
+
+MOST_PROBLEMS = 500
+"""Each has two OS threads beside those of its candidates: far above this, Python collapses."""
+
+LEAST_PROBLEMS = 2
+"""One works while the other waits for its last steps."""
+
+SMOOTHING_SECONDS = 2.0
+"""Longer than the pauses of a search between its steps, in which it only seems to want little."""
+
+
+class Admission:
+    """A decision without a clock or a thread of its own: `sample` tells it what was seen.
+
+    A problem is taken to have `expected` requests in flight, its budget N, until it has shown what
+    it has. From then on its demand is the mean over the last seconds, and problems are admitted as
+    long as the server, which runs `capacity` requests at a time, has room for one more like them.
+    More would only finish later, and more would be lost with a killed run.
+    """
+
+    def __init__(self, expected: int, capacity: int | None) -> None:
+        self._room = min(capacity or MOST_REQUESTS, MOST_REQUESTS)
+        self._expected = max(1, expected)
+        self._demand = float(self._expected)
+
+    @property
+    def problems(self) -> int:
+        """How many may be searched at once now."""
+        least_demand = self._room / MOST_PROBLEMS
+        return max(LEAST_PROBLEMS, int(self._room / max(self._demand, least_demand)))
+
+    def sample(self, requests: int, problems: int, silent: int, seconds: float) -> None:
+        """`requests` of `problems` are in flight, `seconds` after the last sample.
+
+        `silent` problems had no reply yet, so that they may still be at their prompt, with one
+        request for all that will follow: they count as expected.
+        """
+        if problems:
+            demand = max(requests, silent * self._expected) / problems
+            self._demand += (1.0 - exp(-seconds / SMOOTHING_SECONDS)) * (demand - self._demand)

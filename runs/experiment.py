@@ -1,0 +1,132 @@
+"""An experiment: recipes, searched one after the other on the same servers, resumable."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, ExitStack
+from pathlib import Path
+from typing import Protocol
+
+from sal.grading.grader import Grader
+from sal.runs.collector import collect_rarely
+from sal.runs.display import Begun, RunDisplay
+from sal.runs.endpoints import RunEndpoints
+from sal.runs.errors import ServersLost
+from sal.runs.execute import Outcome, execute
+from sal.runs.folder import RunFolder
+from sal.runs.outlook import seconds_left
+from sal.runs.planned_run import PlannedRun
+from sal.runs.results import Summary
+from sal.runs.runner import TimeLimit
+from sal.runtime.client import Engine
+from sal.runtime.placement import beside
+from sal.runtime.plan import Plan, Role
+from sal.runtime.session import Servers
+
+
+class Interruption(Protocol):
+    """How a user's wish to stop arrives: as a KeyboardInterrupt, or in `asked` while deferred."""
+
+    asked: bool
+
+    def deferred(self) -> AbstractContextManager[None]:
+        """Within, nothing is raised."""
+        ...
+
+
+class Experiment:
+    """Runs that share their servers, their grader and their display, which live as long as it does.
+
+    Each run lives in its own folder: what a killed experiment has finished is not searched again.
+    What is finished already is known from the start, in `outcomes`; when nothing is owed, no server
+    is started and none is asked. Each run has clients of its own, made by `client`, and so counts
+    its own requests. `time_limit` is asked when a run's search begins.
+
+    Raises `FolderError` for a folder that a run cannot be in.
+    """
+
+    def __init__(
+        self,
+        runs: Sequence[PlannedRun],
+        plan: Plan,
+        *,
+        display: RunDisplay,
+        interruption: Interruption,
+        client: Callable[[str], Engine] = Engine,
+        time_limit: Callable[[], TimeLimit | None] = lambda: None,
+    ) -> None:
+        self.runs = list(runs)
+        self.outcomes: dict[Path, Outcome] = {}
+        self._plan = plan
+        self._display = display
+        self._interruption = interruption
+        self._client = client
+        self._time_limit = time_limit
+        for run in self.runs:
+            summary = run.done()
+            if summary is not None:
+                self.outcomes[run.path] = Outcome(summary, interrupted=False, timed_out=False)
+
+    @property
+    def owed(self) -> list[PlannedRun]:
+        """The runs that have not come to their end."""
+        return [
+            run
+            for run in self.runs
+            if run.path not in self.outcomes or self.outcomes[run.path].interrupted
+        ]
+
+    @property
+    def summaries(self) -> dict[Path, Summary]:
+        """Of the runs that have, by their folders."""
+        owed = {run.path for run in self.owed}
+        return {p: outcome.summary for p, outcome in self.outcomes.items() if p not in owed}
+
+    def run(self) -> None:
+        """Search until nothing is owed.
+
+        Raises KeyboardInterrupt when asked to stop, after the run at work has written its results;
+        `ServersLost`, `LaunchError`, `EndpointError`, or OSError when a folder cannot be written.
+        """
+        with ExitStack() as stack:
+            shared: tuple[Servers, Grader] | None = None
+            for run in self.owed:
+                self._display.begin(self._begun(run))
+                try:
+                    with run.open() as folder:
+                        if shared is None:  # not before the first run's folder is known to be ours
+                            shared = (self._servers(stack), stack.enter_context(Grader()))
+                            collect_rarely()
+                        self._search(run, folder, *shared)
+                finally:
+                    self._display.close()
+
+    def _begun(self, run: PlannedRun) -> Begun:
+        left = seconds_left(self.owed, self.runs, self.summaries)
+        return Begun(run.name, run.path, self.runs.index(run) + 1, len(self.runs), left)
+
+    def _servers(self, stack: ExitStack) -> Servers:
+        servers = Servers(self._plan, on_status=self._display.status, client=self._client)
+        return stack.enter_context(servers)
+
+    def _search(self, run: PlannedRun, folder: RunFolder, servers: Servers, grader: Grader) -> None:
+        recipe = run.prepared.recipe
+        needed: list[Role] = ["policy"] if recipe.prm is None else ["policy", "prm"]
+        servers.connect(needed)
+        if servers.failed:  # between two runs
+            raise ServersLost(servers.failed)
+        endpoints = RunEndpoints(servers, recipe)
+        with self._interruption.deferred(), beside(servers.policy):
+            outcome = execute(
+                run.prepared,
+                folder,
+                endpoints,
+                grader,
+                requests=lambda: servers.policy.in_flight,
+                tick=self._display.update,
+                interrupted=lambda: self._interruption.asked,
+                time_limit=self._time_limit(),
+            )
+        self.outcomes[run.path] = outcome
+        if outcome.interrupted:
+            raise KeyboardInterrupt
