@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import http.client
 import inspect
+import os
 import re
 import subprocess
 import sys
@@ -19,14 +20,16 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from importlib.metadata import packages_distributions, requires
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 from uuid import uuid4
 
+import psutil
 import pytest
-from conftest import CPU_ONLY
+from conftest import CPU_ONLY, several_cores, tiny_plan
 from sglang_contract import PAGE, ServerPython, contract, rows
 from test_runtime_plan import gpus, sized
 
@@ -354,13 +357,16 @@ def test_a_backend_needs_generate_alone() -> None:
     @function  # type: ignore[untyped-decorator]
     def program(s: Any) -> None:
         s += "a"
+        s.sync()
         forks = s.fork(3)
         assert says.asked == [], "a fork asks the backend"
         for fork in forks.states:
             fork += gen("step", stop=["\n\n"])
         forks.join()
 
-    assert program.run(backend=says)["step"] == ["written"] * 3
+    state = program.run(backend=says)
+    assert state.error() is None
+    assert state["step"] == ["written"] * 3
     assert {asked.text for asked in says.asked} == {"a"}, "the chat template adds text"
     assert {tuple(asked.params.stop) for asked in says.asked} == {("\n\n",)}
 
@@ -659,6 +665,12 @@ def test_the_stand_in_for_sgl_kernel_is_enough(server_python: ServerPython) -> N
 
 
 @contract
+def test_the_kernels_come_in_a_package_of_this_name() -> None:
+    assert packages_distributions()["sgl_kernel"] == ["sglang-kernel"]
+    assert any(needed.startswith("sglang-kernel") for needed in requires("sglang") or ())
+
+
+@contract
 def test_every_process_of_a_server_loads_plugins_of_this_group(server_python: ServerPython) -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     code = """
@@ -913,6 +925,8 @@ def test_model_info_names_the_model_and_its_tokenizer(policy: Engine) -> None:
         assert status == 200
         for name in ("model_path", "tokenizer_path"):
             assert re.search(rf'"{name}": ?"[^"]+"', body), f"{path} lacks {name}"
+    if "SAL_TEST_POLICY_URL" not in os.environ:
+        assert policy.info()["model_path"] == tiny_plan().servers["policy"].model
 
 
 @pytest.mark.servers
@@ -923,6 +937,25 @@ def test_server_info_tells_device_and_room(policy: Engine) -> None:
     room = [state["effective_max_running_requests_per_dp"] for state in info["internal_states"]]
     assert all(isinstance(number, int) and number > 0 for number in room)
     assert policy.capacity() == sum(room)
+
+
+@several_cores
+@pytest.mark.servers
+@contract
+def test_a_server_stays_on_the_cores_that_it_was_started_on(prm: Engine) -> None:
+    port = str(urlsplit(prm.url).port)
+    started = [
+        process
+        for process in psutil.process_iter(["cmdline"])
+        if {"sglang.launch_server", port} <= set(process.info["cmdline"] or ())
+    ]
+    if not started:
+        pytest.skip("the server is another machine's")
+    for process in started:
+        cores = set(process.cpu_affinity())
+        for child in process.children(recursive=True):
+            for thread in child.threads():
+                assert os.sched_getaffinity(thread.id) <= cores, child.name()
 
 
 @pytest.mark.servers
@@ -1006,6 +1039,16 @@ def test_the_sampling_parameters_that_we_send_are_known(policy: Engine) -> None:
 def test_a_refused_request_is_told_in_words(policy: Engine) -> None:
     with pytest.raises(Rejected, match="top_p"):
         ask(policy, fresh(), top_p=7)
+
+
+@pytest.mark.servers
+@contract
+def test_a_text_is_read_as_our_tokenizer_reads_it(policy: Engine) -> None:
+    prompt = fresh()
+    ids = encoded(POLICY, prompt)
+    ask(policy, ids, tokens=0)
+    meta = ask(policy, prompt, tokens=0)["meta_info"]
+    assert (meta["prompt_tokens"], meta["cached_tokens"]) == (len(ids), len(ids) - 1)
 
 
 @pytest.mark.servers
