@@ -1080,7 +1080,8 @@ def test_an_aborted_request_is_no_reply(policy: Engine) -> None:
         while not writing.done():
             assert answer(policy, "/abort_request", b'{"rid": "%s"}' % rid.encode())[0] == 200
             time.sleep(0.05)
-        assert isinstance(writing.exception(), EndpointError), "it was answered as if whole"
+        wrong = writing.exception()
+        assert isinstance(wrong, EndpointError), wrong or writing.result()["meta_info"]
 
 
 @pytest.mark.servers
