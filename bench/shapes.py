@@ -166,10 +166,5 @@ def size_of(model: str) -> ModelSize:
 
 def _serving(spec: ServerSpec) -> ServerSpec:
     paths = [p for p in (spec.env.get("PYTHONPATH"), str(ROOT)) if p]
-    env = {
-        "SGLANG_EXTERNAL_MODEL_PACKAGE": SERVED,
-        "PYTHONPATH": os.pathsep.join(paths),
-        # Whole prompts' logprobs over 128,256 ids fill a GPU; SGLang's default from 0.5.22 on.
-        "SGLANG_ENABLE_LOGITS_PROCESSER_CHUNK": "1",
-    }
+    env = {"SGLANG_EXTERNAL_MODEL_PACKAGE": SERVED, "PYTHONPATH": os.pathsep.join(paths)}
     return replace(spec, env={**spec.env, **env})

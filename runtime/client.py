@@ -150,7 +150,7 @@ class Engine:
         attempt = 0
         while True:
             try:
-                return self._once(path, _renamed(payload, attempt), deadline - monotonic())
+                return self._once(path, payload, deadline - monotonic())
             except Broken as error:
                 if isinstance(error, TimedOut) and monotonic() >= deadline:
                     raise failure or Unreachable(
@@ -237,16 +237,6 @@ class Engine:
 
 class _ServerError(Exception):
     """A 5xx that is not a full queue."""
-
-
-def _renamed(payload: Payload | None, attempt: int) -> Payload | None:
-    """A retry under a new rid: the server may still hold the old one, and refuses to see it twice.
-
-    The new one starts with the old: SGLang aborts every rid that starts as it is told.
-    """
-    if attempt and payload and "rid" in payload:
-        return {**payload, "rid": f"{payload['rid']}.{attempt}"}
-    return payload
 
 
 def _message(body: bytes) -> str:

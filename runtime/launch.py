@@ -203,7 +203,7 @@ def end_group(pid: int, wait: Callable[[float], object] | None = None) -> None:
 def answers(url: str) -> bool:
     """Whether a server there takes requests.
 
-    /ready generates nothing, unlike /health, which alone tells it before SGLang 0.5.22.
+    /ready generates nothing, unlike /health; SGLang's server in Rust has the latter alone.
     """
     for path in ("/ready", "/health"):
         try:

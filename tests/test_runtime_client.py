@@ -126,12 +126,6 @@ def test_a_full_queue_and_a_dropped_connection_are_tried_again(stub: Stub, engin
     assert len(stub.seen) == 3
 
 
-def test_a_retry_carries_a_new_rid_that_starts_with_the_old(stub: Stub, engine: Engine) -> None:
-    stub.answers = [drops, says(OK)]
-    engine.generate({"text": "2+2=", "rid": "a"})
-    assert [seen["rid"] for seen in stub.seen] == ["a", "a.1"]
-
-
 @pytest.mark.parametrize(
     "body", [{"error": {"message": "too long"}}, {"error": "too long"}, {"detail": "too long"}]
 )

@@ -57,8 +57,7 @@ class SharedEngine(Engine):
         return reply
 
     def _key(self, payload: Payload) -> bytes:
-        asked = {name: value for name, value in payload.items() if name != "rid"}
-        request = orjson.dumps([self.url, asked], option=orjson.OPT_SORT_KEYS)
+        request = orjson.dumps([self.url, payload], option=orjson.OPT_SORT_KEYS)
         return blake2b(request, digest_size=16).digest()
 
 
