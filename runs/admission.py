@@ -17,7 +17,7 @@ MOST_PROBLEMS = 500
 LEAST_PROBLEMS = 2
 """One works while the other waits for its last steps."""
 
-SMOOTHING_SECONDS = 2.0
+MEMORY_SECONDS = 2.0
 """Longer than the pauses of a search between its steps, in which it only seems to want little."""
 
 
@@ -25,9 +25,10 @@ class Admission:
     """A decision without a clock or a thread of its own: `sample` tells it what was seen.
 
     A problem is taken to have `expected` requests in flight, its budget N, until it has shown what
-    it has. From then on its demand is the mean over the last seconds, and problems are admitted as
-    long as the server, which runs `capacity` requests at a time, has room for one more like them.
-    More would only finish later, and more would be lost with a killed run.
+    it has. From then on its demand is the most that was lately seen of a problem, on the mean over
+    those that run, and forgotten little by little. As many are admitted as the server, which runs
+    `capacity` requests at a time, has room for. More would only finish later, and more would be
+    lost with a killed run.
     """
 
     def __init__(self, expected: int, capacity: int | None) -> None:
@@ -47,6 +48,8 @@ class Admission:
         `silent` problems had no reply yet, so that they may still be at their prompt, with one
         request for all that will follow: they count as expected.
         """
-        if problems:
-            demand = max(requests, silent * self._expected) / problems
-            self._demand += (1.0 - exp(-seconds / SMOOTHING_SECONDS)) * (demand - self._demand)
+        if not problems:
+            return
+        seen = max(requests, silent * self._expected) / problems
+        kept = exp(-seconds / MEMORY_SECONDS)
+        self._demand = max(seen, kept * self._demand + (1.0 - kept) * seen)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from rich.console import Console
@@ -13,6 +14,7 @@ from sal.cli.display.interface import Display
 from sal.cli.display.lines import LogDisplay, NoDisplay, PlainDisplay
 from sal.cli.display.live import MAX_ROWS, RichDisplay, draw
 from sal.cli.display.words import count, duration
+from sal.runs.display import Begun
 from sal.runs.progress import Finished, InFlight, Snapshot
 from sal.runtime.usage import Usage
 
@@ -101,9 +103,13 @@ def test_a_long_problem_id_is_cut_and_not_its_phase() -> None:
     assert row.split()[-5:] == ["step", "3", "5", "steps", "2s"]
 
 
+ONE = Begun("dvts, N = 128", Path("runs-out/x"), 1, 1, None)
+SECOND = Begun("beam, N = 4", Path("runs-out/y"), 2, 3, 125.0)
+
+
 def follow(display: Display) -> None:
     display.header("sal dvts", {"budget": "128", "seed": "3"})
-    display.note("folder runs-out/x")
+    display.begin(ONE)
     display.status("policy", "loading weights, 1 s")
     display.status("policy", "loading weights, 2 s")
     display.status("policy", "ready")
@@ -125,6 +131,29 @@ def test_the_live_display_redraws_and_leaves_the_last_moment(
     last = out[out.rindex("\x1b[?25h") :]
     assert "40/40" in last
     assert "tiny-11" not in last
+
+
+@pytest.mark.parametrize("kind", [PlainDisplay, LogDisplay])
+def test_one_display_follows_run_after_run(
+    kind: type[PlainDisplay | LogDisplay], capsys: pytest.CaptureFixture[str]
+) -> None:
+    display = kind()
+    follow(display)
+    capsys.readouterr()
+    display.begin(SECOND)
+    for snapshot in (START, MIDDLE, END):
+        display.update(snapshot)
+    display.close()
+    first, *rest = capsys.readouterr().err.splitlines()
+    assert first.endswith("2/3  beam, N = 4  left=about 2m05s")
+    alone = kind()
+    for snapshot in (START, MIDDLE, END):
+        alone.update(snapshot)
+    alone.close()
+    said = capsys.readouterr().err.splitlines()
+    assert [line.partition("Z ")[2] or line for line in rest] == [
+        line.partition("Z ")[2] or line for line in said
+    ]
 
 
 def test_without_a_terminal_there_are_plain_lines(capsys: pytest.CaptureFixture[str]) -> None:

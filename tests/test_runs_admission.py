@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 
 from sal.runs.admission import (
     LEAST_PROBLEMS,
+    MEMORY_SECONDS,
     MOST_PROBLEMS,
     MOST_REQUESTS,
-    SMOOTHING_SECONDS,
     Admission,
 )
 
@@ -56,13 +56,11 @@ def test_problems_that_ask_for_more_than_expected_leave_room_for_fewer() -> None
 
 def test_a_pause_between_two_steps_admits_little_more() -> None:
     admission = Admission(64, 256)
-    run(admission, 64, 4)
-    run(admission, 0, SMOOTHING_SECONDS / 4)
-    assert admission.problems <= 5
-    for _ in range(50):  # half the time nothing is asked: room for twice as many, and no more
-        run(admission, 64, SMOOTHING_SECONDS / 4)
-        run(admission, 0, SMOOTHING_SECONDS / 4)
-        assert admission.problems <= 10
+    for _ in range(50):
+        run(admission, 0, MEMORY_SECONDS / 4)
+        assert admission.problems <= 5
+        run(admission, 64, TICK)
+        assert admission.problems == 4
 
 
 def test_problems_at_their_prompt_are_not_taken_for_small_ones() -> None:

@@ -29,8 +29,8 @@ pytestmark = pytest.mark.servers
 
 RULES = ("naive", "weighted", "majority", "pass")
 WIDE = ["--budget", "64", "--max-tokens", "200"]
-"""Four problems are in flight at a time, for a server that runs 256 requests is full then: of
-`six`, some are done while others are not begun."""
+"""Four problems are in flight at first, for a server that runs 256 requests is full then: of `six`,
+some are done while others are not."""
 
 
 def sal(words: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
