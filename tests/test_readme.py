@@ -82,7 +82,7 @@ def test_the_other_commands_run(tmp_path: Path, state: Path) -> None:
 def test_the_programs_in_the_readme_run(
     policy_server: str, prm_server: str, tmp_path: Path
 ) -> None:
-    (program,) = blocks("python")
+    program = "".join(blocks("python"))
     urls = f"POLICY_URL, PRM_URL = {policy_server!r}, {prm_server!r}\n"
     printed = subprocess.run(
         [sys.executable, "-c", urls + program],
@@ -92,4 +92,5 @@ def test_the_programs_in_the_readme_run(
         check=False,
     )
     assert printed.returncode == 0, printed.stderr[-3000:]
-    assert printed.stdout.strip()
+    assert "19 by the weighted vote of " in printed.stdout
+    assert printed.stdout.rstrip().endswith("\\boxed{-15}")

@@ -4,8 +4,8 @@ A model says so itself by an entry in its config.json:
 
     "sal_prm": {"family": "step-token", "tag": "ки", "good": "+", "bad": "-", "aggregate": "last"}
 
-(`family` is required, the rest has these defaults; `sal learn train` writes it), or it is known
-by its name, or the user names the family.
+(`family` is required, the rest has these defaults), or it is known by its name, or the user names
+the family.
 """
 
 from __future__ import annotations
