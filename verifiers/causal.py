@@ -20,8 +20,8 @@ from sal.verifiers.rendering import Family
 NOTHING_GENERATED = {"max_new_tokens": 0, "temperature": 0}
 
 
-class Engine(Protocol):
-    """A client of one SGLang endpoint."""
+class PrmEndpoint(Protocol):
+    """What a verifier needs of a client of the PRM's server."""
 
     def generate(self, payload: dict[str, Any]) -> dict[str, Any]:
         """The reply to a `/generate` request; raises EndpointError."""
@@ -38,7 +38,7 @@ class CausalVerifier:
     `aggregate` is the reduction that this PRM's authors rank with.
     """
 
-    def __init__(self, engine: Engine, family: Family, aggregate: str = "last") -> None:
+    def __init__(self, engine: PrmEndpoint, family: Family, aggregate: str = "last") -> None:
         self.family = family
         self.aggregate = aggregate
         self._engine = engine
@@ -83,8 +83,8 @@ class CausalVerifier:
 
 def _usage(meta: Mapping[str, Any]) -> Usage:
     return Usage(
-        prompt_tokens=meta["prompt_tokens"],
-        cached_tokens=meta.get("cached_tokens") or 0,
-        completion_tokens=meta.get("completion_tokens") or 0,
+        prompt_tokens=meta.get("prompt_tokens"),
+        cached_tokens=meta.get("cached_tokens"),
+        completion_tokens=meta.get("completion_tokens"),
         requests=1,
     )

@@ -18,7 +18,7 @@ from typing import Any, Literal, get_args
 
 from sal.runtime.model_files import model_file
 from sal.runtime.tokenizer import Tokenizer
-from sal.verifiers.causal import CausalVerifier, Engine
+from sal.verifiers.causal import CausalVerifier, PrmEndpoint
 from sal.verifiers.chat_turn import ChatTurn
 from sal.verifiers.rendering import Family
 from sal.verifiers.step_token import StepToken
@@ -90,7 +90,7 @@ def choose(model: str, config: Mapping[str, Any], family: str | None = None) -> 
 
 
 def load_verifier(
-    engine: Engine, model: str | None = None, family: str | None = None
+    engine: PrmEndpoint, model: str | None = None, family: str | None = None
 ) -> CausalVerifier:
     """A verifier on the PRM behind `engine`.
 
