@@ -89,12 +89,13 @@ def _explain(error: Exception) -> int:
         traceback.print_exception(error)
     from sal.runs.errors import RunError, ServersLost
     from sal.runtime.endpoint_errors import EndpointError, LaunchError
+    from sal.runtime.policy import PolicyFault
 
     if isinstance(error, typer.TyperException):
         message, code = " ".join(error.format_message().split()), error.exit_code
     elif isinstance(error, RunError) and not isinstance(error, ServersLost):
         message, code = str(error), 2
-    elif isinstance(error, ServersLost | LaunchError | EndpointError | OSError):
+    elif isinstance(error, ServersLost | LaunchError | EndpointError | PolicyFault | OSError):
         message, code = str(error), 1
     else:
         raise error

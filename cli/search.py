@@ -23,6 +23,7 @@ from sal.runs.problems import TINY
 from sal.runs.runner import TimeLimit
 from sal.runs.settings import Prepared, Settings, prepare
 from sal.runtime.endpoint_errors import EndpointError, LaunchError
+from sal.runtime.policy import PolicyFault
 
 if TYPE_CHECKING:
     from sal.runs.execute import Outcome
@@ -91,7 +92,7 @@ def search(settings: Settings, options: Options, began: float) -> int:
             experiment.run()
         except KeyboardInterrupt:
             return _interrupted(experiment.outcomes.get(path), options.resume_command(path))
-        except (ServersLost, LaunchError, EndpointError, OSError) as error:
+        except (ServersLost, LaunchError, EndpointError, PolicyFault, OSError) as error:
             error.add_note(f"resume with\n  {options.resume_command(path)}")
             raise
     return _show(experiment.outcomes[path], path, as_json=options.json)

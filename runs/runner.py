@@ -2,7 +2,7 @@
 
 Each problem is searched in a thread of its own and waits for no other. How many are searched at a
 time is `sal.runs.admission`'s to say. What one problem does never ends the run: a search that fails
-becomes a failed row with its reason.
+becomes a failed row with its reason. A fault of the policy's backend, which all would meet, does.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from sal.runs.admission import Admission
 from sal.runs.problems import Question
 from sal.runs.progress import Progress
 from sal.runs.results import ResultRow, failed_row
+from sal.runtime.policy import PolicyFault
 from sal.runtime.usage import Usage
 
 SAMPLE_SECONDS = 0.125
@@ -108,8 +109,9 @@ class Runner:
     def run(self, tick: Callable[[], Any] = lambda: None) -> None:
         """Search until nothing is owed, the time is over, or `interrupt()` was called.
 
-        `tick` is called four times a second. Raises `ServersLost` when the servers are gone, and
-        whatever a thread of ours raised that was not a search's own failure.
+        `tick` is called four times a second. Raises `ServersLost` when the servers are gone,
+        `PolicyFault` when the policy's replies are of no use, and whatever a thread of ours raised
+        that was not a search's own failure.
         """
         seen = self._progress.seconds
         looks = 0
@@ -180,6 +182,9 @@ class Runner:
         reason = ""
         try:
             result = self._search(question, trace)
+        except PolicyFault:  # every problem would meet it: none is recorded as failed for it
+            self._progress.drop(question.id)
+            raise
         except Exception as error:  # a bad problem is data, not a crash
             reason = f"{type(error).__name__}: {error}"
         if result is None or result.errors:

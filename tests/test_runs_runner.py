@@ -20,6 +20,7 @@ from sal.runs.progress import Progress
 from sal.runs.results import ResultRow, summarise
 from sal.runs.runner import Runner, TimeLimit, owed_problems
 from sal.runtime.endpoint_errors import Closed, Unreachable
+from sal.runtime.policy import IncompleteReply
 from sal.runtime.usage import Usage
 from sal.strategies.voting import elect
 
@@ -314,6 +315,17 @@ def test_the_eta_is_of_the_problems_in_flight_and_never_past_the_time_limit() ->
     assert not snapshot.limited
     now = 50.0
     assert (progress.snapshot().eta, progress.snapshot().limited) == (10.0, True)
+
+
+def test_a_fault_of_the_policys_backend_stops_the_run_and_fails_no_problem() -> None:
+    def search(question: Question, trace: Trace) -> SearchResult:
+        raise IncompleteReply("Theirs", "finish_reason", "it must tell how the text ended")
+
+    bench = Bench(50, search)
+    with pytest.raises(IncompleteReply, match="Theirs"):
+        bench.runner.run()
+    assert bench.rows == []
+    assert bench.progress.snapshot().failed == 0
 
 
 def test_what_the_search_chose_is_not_voted_again() -> None:

@@ -28,6 +28,7 @@ from sal.runs.settings import Settings
 from sal.runtime.endpoint_errors import EndpointError, LaunchError
 from sal.runtime.hardware import detect
 from sal.runtime.plan import Plan, Role
+from sal.runtime.policy import PolicyFault
 
 Runs = Sequence[PlannedRun]
 Urls = Mapping[Role, str]
@@ -106,7 +107,7 @@ def main(arguments: Sequence[str]) -> int:
         except KeyboardInterrupt:
             print("compare: interrupted; `just compare` goes on", file=sys.stderr)
             return EXIT_CODE
-        except (ServersLost, LaunchError, EndpointError, OSError) as error:
+        except (ServersLost, LaunchError, EndpointError, PolicyFault, OSError) as error:
             print(f"compare: {error}\n`just compare` goes on", file=sys.stderr)
             return 1
         except RunError as error:
