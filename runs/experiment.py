@@ -86,8 +86,8 @@ class Experiment:
         """Search until nothing is owed.
 
         Raises KeyboardInterrupt when asked to stop, after the run at work has written its results;
-        `ServersLost`, `LaunchError`, `EndpointError`, `PolicyFault`, or OSError when a folder cannot
-        be written.
+        `ServersLost`, `LaunchError`, `EndpointError`, `PolicyFault`, or OSError when a folder
+        cannot be written.
         """
         with ExitStack() as stack:
             shared: tuple[Servers, Grader] | None = None
