@@ -7,6 +7,7 @@ from typing import Any
 
 import orjson
 
+from sal.runtime.client import Engine
 from sal.runtime.connection import Connection
 
 MOST = 4096
@@ -18,8 +19,8 @@ LIMIT_S = 600.0
 class Batches:
     """One endpoint, asked for one list at a time."""
 
-    def __init__(self, url: str) -> None:
-        self._url = f"{url}/generate"
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
         self._connection = Connection()
 
     def generate(
@@ -29,14 +30,12 @@ class Batches:
 
         One request, or one after the other where there are more than `MOST`. Raises RuntimeError.
         """
+        url = f"{self.engine.url}/generate"
         replies: list[dict[str, Any]] = []
         for i in range(0, len(inputs), MOST):
             body = orjson.dumps({**asked, "input_ids": inputs[i : i + MOST]})
-            status, reply = self._connection.exchange(self._url, body, LIMIT_S)
+            status, reply = self._connection.exchange(url, body, LIMIT_S)
             if status != 200:
-                raise RuntimeError(f"{self._url}: HTTP {status}: {reply[:500].decode()}")
+                raise RuntimeError(f"{url}: HTTP {status}: {reply[:500].decode()}")
             replies += orjson.loads(reply)
         return replies
-
-    def close(self) -> None:
-        self._connection.close()

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
@@ -62,30 +61,27 @@ class Lockstep:
         *,
         newest_only: bool = False,
     ) -> None:
-        self.policy, self.prm = policy, prm
+        self.policy, self.prm = Batches(policy), Batches(prm)
         self.tokenizer, self.family = tokenizer, family
         self.newest_only = newest_only
+        self._reader = CausalVerifier(prm, family)
 
     def run(
         self, strategy: str, questions: Sequence[str], budget: int
     ) -> tuple[float, list[str | None]]:
         """Seconds, and the answer that the weighted vote chooses for each question."""
-        flush(self.policy, self.prm)
+        flush(self.policy.engine, self.prm.engine)
         batch = 1 if strategy == "beam" else PROBLEM_BATCH
         chosen: list[str | None] = []
-        with (
-            closing(Batches(self.policy.url)) as self._policy,
-            closing(Batches(self.prm.url)) as self._prm,
-        ):
-            began = time.monotonic()
-            for i in range(0, len(questions), batch):
-                beams = getattr(self, strategy.replace("-", "_"))(questions[i : i + batch], budget)
-                for number in range(len(questions[i : i + batch])):
-                    done = [b for b in beams if b.problem == number]
-                    keys = [last_boxed(b.text) for b in done]
-                    best = weighted(keys, [b.score for b in done])
-                    chosen.append(None if best is None else keys[best])
-            return time.monotonic() - began, chosen
+        began = time.monotonic()
+        for i in range(0, len(questions), batch):
+            beams = getattr(self, strategy.replace("-", "_"))(questions[i : i + batch], budget)
+            for number in range(len(questions[i : i + batch])):
+                done = [b for b in beams if b.problem == number]
+                keys = [last_boxed(b.text) for b in done]
+                best = weighted(keys, [b.score for b in done])
+                chosen.append(None if best is None else keys[best])
+        return time.monotonic() - began, chosen
 
     def best_of_n(self, questions: Sequence[str], budget: int) -> list[Beam]:
         beams = [beam for beam in self._begin(questions) for beam in [beam] * budget]
@@ -141,7 +137,7 @@ class Lockstep:
             }
         }
         made = []
-        replies = self._policy.generate([beam.ids for beam in beams], asked)
+        replies = self.policy.generate([beam.ids for beam in beams], asked)
         for beam, reply in zip(beams, replies, strict=True):
             matched = reply["meta_info"]["finish_reason"].get("matched")
             made.append(
@@ -172,7 +168,6 @@ class Lockstep:
                 for tag in rendered.tags[-1:] if self.newest_only else rendered.tags:
                     inputs.append(rendered.ids[: tag + 1])
                     owners.append(beam)
-        reader = CausalVerifier(self.prm, self.family)
-        for beam, reply in zip(owners, self._prm.generate(inputs, asked), strict=True):
+        for beam, reply in zip(owners, self.prm.generate(inputs, asked), strict=True):
             pairs = reply["meta_info"]["output_token_ids_logprobs"]
-            beam.scores += (reader.verdict(pairs[0]),)
+            beam.scores += (self._reader.verdict(pairs[0]),)
