@@ -79,7 +79,7 @@ class Bench:
         return ours.search(self.policy, self.prm, strategy, problems, budget, self.suite)
 
     def round(self, strategy: str) -> None:
-        """Ours, its replay, lockstep, and the stock frontend, one after the other."""
+        """Ours, its replay, both locksteps, and the stock frontend, one after the other."""
         size = self.size
         before = {role: ours.cpu(pid) for role, pid in self.pids.items()}
         searched = self.search(strategy, size.problems, size.budget)
@@ -102,11 +102,13 @@ class Bench:
         keep("client CPU, ms a request", 1000 * searched.cpu / searched.requests)
         keep("threads at the peak", searched.threads)
         keep("memory at the peak, MiB", searched.memory / 2**20)
-        schedule = lockstep.Lockstep(self.policy, self.prm, self.tokenizer, self.verifier.family)
         questions = [row["question"] for row in self.rows]
-        slow, chosen = schedule.run(strategy, questions, size.budget)
-        keep("against lockstep", slow / searched.seconds)
-        keep("accuracy in lockstep", self._accuracy(chosen))
+        endpoints = self.policy, self.prm, self.tokenizer, self.verifier.family
+        for scored in ("every", "newest"):
+            schedule = lockstep.Lockstep(*endpoints, newest_only=scored == "newest")
+            slow, chosen = schedule.run(strategy, questions, size.budget)
+            keep(f"against lockstep, {scored} step scored", slow / searched.seconds)
+            keep(f"accuracy in lockstep, {scored} step scored", self._accuracy(chosen))
         slow, chosen = stock.run(
             self.policy, self.prm, self.verifier, strategy, self.rows, size.budget
         )

@@ -1,8 +1,11 @@
-"""The first implementation's schedule, on the same two servers.
+"""The first implementation's schedule (huggingface/search-and-learn), on the same two servers.
 
-A batch of problems takes each step together (beam search: one problem), a barrier after every
-step; then every step of every beam is scored from scratch, in batches of 8, and the PRM reuses
-nothing. The decisions are those of `sal`, so that only the schedule differs.
+A batch of problems takes each step together (beam search: one problem at a time): one list request
+to the policy for the next step of all beams, then one to the PRM for their scores, and nothing
+else while either is answered. The decisions are those of `sal`, so that only the schedule differs.
+
+The first implementation has the PRM score every step of every beam anew, each time. `newest_only`
+leaves that out: the newest step's score is all that is asked for, and all that is used.
 """
 
 from __future__ import annotations
@@ -12,8 +15,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from bench.batch import Batches
 from bench.ours import flush
-from bench.senders import Senders
 from sal.runtime.client import Engine
 from sal.runtime.tokenizer import Tokenizer
 from sal.strategies.answers import last_boxed
@@ -22,7 +25,6 @@ from sal.strategies.steps import split_steps
 from sal.strategies.voting import weighted
 from sal.verifiers.causal import NOTHING_GENERATED, CausalVerifier
 
-PRM_BATCH = 8
 PROBLEM_BATCH = 25
 """Of the first implementation's recipes for DVTS and Best-of-N."""
 
@@ -34,39 +36,52 @@ SEPARATOR = "\n\n"
 
 @dataclass(slots=True)
 class Beam:
-    """A solution being written for one problem."""
+    """A solution being written for one problem; `scores` has one entry a step, or the newest's."""
 
     problem: int
     ids: tuple[int, ...]
     text: str = ""
-    score: float = 0.0
+    scores: tuple[float, ...] = ()
     open: bool = True
+
+    @property
+    def score(self) -> float:
+        return self.scores[-1] if self.scores else 0.0
 
 
 class Lockstep:
     """Both endpoints, used one step at a time."""
 
-    def __init__(self, policy: Engine, prm: Engine, tokenizer: Tokenizer, family: Any) -> None:
-        self.policy, self.prm = policy, prm
+    def __init__(
+        self,
+        policy: Engine,
+        prm: Engine,
+        tokenizer: Tokenizer,
+        family: Any,
+        *,
+        newest_only: bool = False,
+    ) -> None:
+        self.policy, self.prm = Batches(policy), Batches(prm)
         self.tokenizer, self.family = tokenizer, family
+        self.newest_only = newest_only
+        self._reader = CausalVerifier(prm, family)
 
     def run(
         self, strategy: str, questions: Sequence[str], budget: int
     ) -> tuple[float, list[str | None]]:
         """Seconds, and the answer that the weighted vote chooses for each question."""
-        flush(self.policy, self.prm)
+        flush(self.policy.engine, self.prm.engine)
         batch = 1 if strategy == "beam" else PROBLEM_BATCH
         chosen: list[str | None] = []
-        with Senders(self.policy, self.prm) as self._senders:
-            began = time.monotonic()
-            for i in range(0, len(questions), batch):
-                beams = getattr(self, strategy.replace("-", "_"))(questions[i : i + batch], budget)
-                for number in range(len(questions[i : i + batch])):
-                    done = [b for b in beams if b.problem == number]
-                    keys = [last_boxed(b.text) for b in done]
-                    best = weighted(keys, [b.score for b in done])
-                    chosen.append(None if best is None else keys[best])
-            return time.monotonic() - began, chosen
+        began = time.monotonic()
+        for i in range(0, len(questions), batch):
+            beams = getattr(self, strategy.replace("-", "_"))(questions[i : i + batch], budget)
+            for number in range(len(questions[i : i + batch])):
+                done = [b for b in beams if b.problem == number]
+                keys = [last_boxed(b.text) for b in done]
+                best = weighted(keys, [b.score for b in done])
+                chosen.append(None if best is None else keys[best])
+        return time.monotonic() - began, chosen
 
     def best_of_n(self, questions: Sequence[str], budget: int) -> list[Beam]:
         beams = [beam for beam in self._begin(questions) for beam in [beam] * budget]
@@ -113,24 +128,17 @@ class Lockstep:
 
     def _write(self, beams: Sequence[Beam], *, whole: bool) -> list[Beam]:
         """One step more for all; returns when the last of them has ended."""
-        asked = [
-            self._senders.send(
-                self.policy,
-                {
-                    "input_ids": beam.ids,
-                    "sampling_params": {
-                        "temperature": 0.8,
-                        "max_new_tokens": MOST_TOKENS,
-                        "stop": [] if whole else [SEPARATOR],
-                        "no_stop_trim": True,
-                    },
-                },
-            )
-            for beam in beams
-        ]
+        asked = {
+            "sampling_params": {
+                "temperature": 0.8,
+                "max_new_tokens": MOST_TOKENS,
+                "stop": [] if whole else [SEPARATOR],
+                "no_stop_trim": True,
+            }
+        }
         made = []
-        for beam, future in zip(beams, asked, strict=True):
-            reply = future.result()
+        replies = self.policy.generate([beam.ids for beam in beams], asked)
+        for beam, reply in zip(beams, replies, strict=True):
             matched = reply["meta_info"]["finish_reason"].get("matched")
             made.append(
                 Beam(
@@ -143,22 +151,23 @@ class Lockstep:
         return made
 
     def _score(self, questions: Sequence[str], beams: Sequence[Beam]) -> None:
-        """All steps of all beams, from scratch: the last one's score is kept."""
-        reader = CausalVerifier(self.prm, self.family)
-        for i in range(0, len(beams), PRM_BATCH):
-            asked = []
-            for beam in beams[i : i + PRM_BATCH]:
-                steps = split_steps(beam.text, SEPARATOR)
-                if steps:
-                    rendered = self.family.render(questions[beam.problem], steps)
-                    payload = {
-                        "input_ids": rendered.ids,
-                        "sampling_params": dict(NOTHING_GENERATED),
-                        "return_logprob": True,
-                        "logprob_start_len": 0,  # so the radix cache gives nothing
-                        "token_ids_logprob": [self.family.good, self.family.bad],
-                    }
-                    asked.append((beam, self._senders.send(self.prm, payload)))
-            for beam, future in asked:
-                pairs = future.result()["meta_info"]["output_token_ids_logprobs"]
-                beam.score = reader.verdict(pairs[0])
+        """Score all steps of all beams, or the newest step of each.
+
+        Every score is asked for behind an input that ends at its step, so that the radix cache
+        may serve the steps before.
+        """
+        asked = {
+            "sampling_params": dict(NOTHING_GENERATED),
+            "return_logprob": True,
+            "token_ids_logprob": [self.family.good, self.family.bad],
+        }
+        inputs, owners = [], []
+        for beam in beams:
+            if steps := split_steps(beam.text, SEPARATOR):
+                rendered = self.family.render(questions[beam.problem], steps)
+                for tag in rendered.tags[-1:] if self.newest_only else rendered.tags:
+                    inputs.append(rendered.ids[: tag + 1])
+                    owners.append(beam)
+        for beam, reply in zip(owners, self.prm.generate(inputs, asked), strict=True):
+            pairs = reply["meta_info"]["output_token_ids_logprobs"]
+            beam.scores += (self._reader.verdict(pairs[0]),)

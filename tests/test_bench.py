@@ -26,9 +26,11 @@ def test_a_round_measures_every_figure(policy: Engine, prm: Engine) -> None:
     bench.growth("dvts")
     bench.start()
     values = [v for figure in bench.rounds.values() for row in figure.values() for v in row]
-    assert len(values) == 3 * 14 + 3 + 3
+    assert len(values) == 3 * 16 + 3 + 3
     assert all(math.isfinite(value) and value >= 0 for value in values)
     assert bench.rounds["engine share"]["dvts"][0] > 0
+    for scored in ("every", "newest"):
+        assert bench.rounds[f"against lockstep, {scored} step scored"]["dvts"][0] > 0
     assert table(bench.rounds, "small", SMALL).row_count == len(bench.rounds)
 
 

@@ -203,7 +203,7 @@ def test_bench_gpu_runs_from_end_to_end_without_a_gpu(tmp_path: Path) -> None:
     written = saved["projection"]["best-of-n"]["written"] / setting.budget
     assert 0.3 < written / setting.shapes.lengths.tokens_a_solution < 3
     values = [v for figure in saved["rounds"].values() for row in figure.values() for v in row]
-    assert len(values) == 3 * 14 + 3 + 3  # the others' growth was there already
+    assert len(values) == 3 * 16 + 3 + 3  # the others' growth was there already
     assert all(math.isfinite(value) and value >= 0 for value in values)
     factors = [saved["rounds"][f"prefill factor, {role}"]["dvts"][0] for role in ("policy", "prm")]
     assert max(factors) < 1.5
