@@ -375,9 +375,9 @@ def test_replies_are_remembered_and_counted_as_from_a_cold_cache(
         return {"output_ids": [], "meta_info": {"cached_tokens": 99}}
 
     monkeypatch.setattr(Engine, "generate", generate)
-    said = {"input_ids": [1, 2, 3], "rid": "a"}
+    said = {"input_ids": [1, 2, 3]}
     large = {**said, "top_logprobs_num": 20}
-    payloads = [said, {**said, "rid": "b"}, {**said, "logprob_start_len": 1}, large, large]
+    payloads = [said, dict(said), {**said, "logprob_start_len": 1}, large, large]
     with SharedEngine("http://127.0.0.1:9", {}) as engine:
         cached = [engine.generate(p)["meta_info"]["cached_tokens"] for p in payloads]
     assert asked == [said, payloads[2], large, large]

@@ -88,7 +88,7 @@ class TestDeepConf:
         class Mute(ScriptedPolicy):
             def generate(self, s: Any, sampling_params: Any) -> Any:
                 text, meta = super().generate(s, sampling_params)
-                meta.pop("output_top_logprobs")
+                meta.pop("output_top_logprobs", None)
                 return text, meta
 
         with pytest.raises(IncompleteReply, match="Mute: its reply has no output_top_logprobs"):

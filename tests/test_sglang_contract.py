@@ -426,7 +426,7 @@ def test_tracing_before_a_batch_can_be_switched_off(monkeypatch: pytest.MonkeyPa
     from sglang.lang.api import function
     from sglang.lang.global_config import global_config
 
-    assert global_config.enable_precache_with_tracing is True
+    assert type(global_config)().enable_precache_with_tracing is True
     monkeypatch.setattr(global_config, "enable_precache_with_tracing", False)
     seen: list[str] = []
 
