@@ -30,7 +30,7 @@ demo *ARGS: setup
 test *ARGS: setup
     {{ bin }}/python -m pytest {{ ARGS }}
 
-# lint and strict types over all rooms
+# lint and strict types over all rooms, tests and examples
 check: setup
     {{ bin }}/ruff check .
     {{ bin }}/ruff format --check .

@@ -52,8 +52,8 @@ class Local(Policy):
         stop = next((stop for stop in request.stop if text.endswith(stop)), "")
         if stop:
             return Reply(text, "stop", stop, usage, tuple(made))
-        ended = "end" if made[-1] == self.tokenizer.eos_token_id else "length"
-        return Reply(text, ended, "", usage, tuple(made))
+        whole = made[-1] == self.tokenizer.eos_token_id
+        return Reply(text, "end" if whole else "length", "", usage, tuple(made))
 
 
 def main(folder: str, prm_url: str) -> SearchResult:
@@ -65,7 +65,8 @@ def main(folder: str, prm_url: str) -> SearchResult:
             verifier=load_verifier(prm),
             backend=Local(folder),
         )["result"]
-    print(f"{result.best.key} by the {result.rule} vote; {result.trace.policy}")
+    answer = result.best.key if result.best else "no answer"
+    print(f"{answer} by the {result.rule} vote; {result.trace.policy}")
     return result
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from sal import (
     BestOfNParams,
+    Candidate,
     Engine,
     PooledBackend,
     Search,
@@ -33,7 +34,8 @@ class FirstGoodParams(BestOfNParams):
 @strategy(FirstGoodParams)
 def first_good(search: Search, params: FirstGoodParams) -> Vote:
     """Fork the root, join, look; the best score decides."""
-    found, left = [], params.budget
+    found: list[Candidate] = []
+    left = params.budget
     while left and not any(c.value(params.aggregate) >= params.bar for c in found):
         width = min(params.batch, left)
         found += join(search.start(search.root, width, whole=True))
@@ -51,7 +53,8 @@ def main(policy_url: str, prm_url: str) -> SearchResult:
             verifier=load_verifier(prm),
             backend=PooledBackend(policy),
         )["result"]
-    print(f"{result.best.key} after {len(result.completions)} solutions")
+    answer = result.best.key if result.best else "no answer"
+    print(f"{answer} after {len(result.completions)} solutions")
     return result
 
 

@@ -23,7 +23,7 @@ def tutor(s, question, verifier):
     result: SearchResult = dvts(
         s, question, params=DvtsParams(budget=16, width=4), verifier=verifier
     )
-    s += "\n\nIn other words: " + result.best.key
+    s += "\n\nIn other words: " + (result.best.key if result.best else "no answer")
 
 
 def main(policy_url: str, prm_url: str) -> SearchResult:

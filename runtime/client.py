@@ -8,7 +8,7 @@ import threading
 import weakref
 from time import monotonic
 from types import TracebackType
-from typing import Any
+from typing import Any, Self
 
 import orjson
 
@@ -120,7 +120,7 @@ class Engine:
         for connection in idle:
             connection.close()
 
-    def __enter__(self) -> Engine:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(

@@ -26,6 +26,12 @@ several_cores = pytest.mark.skipif(
 CPU_ONLY = Hardware(gpus=(), cores=(0, 1), memory_bytes=16 << 30)
 
 
+def known(count: int | None) -> int:
+    """A count that the endpoint must have told."""
+    assert count is not None
+    return count
+
+
 def tiny_plan(*policy_args: str) -> Plan:
     """The tiny models on the CPU engine, whatever this machine has."""
     policy, prm = default_models(None, None)

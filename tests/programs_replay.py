@@ -31,17 +31,17 @@ class Replay(BaseBackend):
         self._current.node = node
         if node.error.startswith("policy: "):
             raise RuntimeError(node.error)
-        reason: dict[str, Any] = {
+        reasons: dict[str, dict[str, Any]] = {
             "separator": {"type": "stop", "matched": "\n\n"},
             "eot": {"type": "stop", "matched": 0},
             "error": {"type": "stop", "matched": 0},
             "length": {"type": "length"},
-        }[node.finish]
+        }
         meta = {
             "prompt_tokens": len(s.text_),
             "cached_tokens": 0,
             "completion_tokens": node.tokens,
-            "finish_reason": reason,
+            "finish_reason": reasons[node.finish],
             "output_ids": list(node.token_ids),
             "output_top_logprobs": [[[-c, 0, None]] for c in _confidences(node)],
         }

@@ -41,6 +41,9 @@ def end(text: str, **more: Any) -> Say:
 
 
 Script = Callable[[tuple[int, ...]], Say | Sequence[Say]]
+Tree = dict[tuple[int, ...], Say]
+Grown = tuple[Callable[[tuple[int, ...]], Say], Callable[[str], float]]
+"""What is said at any node, and how good each step is."""
 
 
 class ScriptedPolicy(BaseBackend):
@@ -148,7 +151,7 @@ class ScriptedPrm:
         return Scored(tuple(scores), Usage(prompt_tokens=10, cached_tokens=4, requests=1))
 
 
-def random_tree(seed: int) -> tuple[Script, Callable[[str], float]]:
+def random_tree(seed: int) -> Grown:
     """A script for any tree, and the scores of what it says."""
 
     def script(path: tuple[int, ...]) -> Say:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass, field
 
-from sal.programs.trace import Completion, Node, SearchResult, Trace
+from sal.programs.trace import Completion, Finish, Node, SearchResult, Trace
 from sal.runs.problems import Question
 from sal.runs.recipe import Recipe
 from sal.runs.results import CompletionRow, ResultRow
@@ -39,10 +39,10 @@ def questions(count: int) -> list[Question]:
     return [Question(f"q{i}", f"Compute {i}+0", str(i)) for i in range(count)]
 
 
-def completion(answer: str, score: float = 0.5, finish: str = "eot") -> Completion:
+def completion(answer: str, score: float = 0.5, finish: Finish = "eot") -> Completion:
     text = f"\\boxed{{{answer}}}" if answer else "no idea"
     weight = score if finish == "eot" else None
-    return Completion(text, (text,), (score,), 3, finish, answer, weight=weight)  # type: ignore[arg-type]
+    return Completion(text, (text,), (score,), 3, finish, answer, weight=weight)
 
 
 def found(trace: Trace, *completions: Completion, errors: tuple[str, ...] = ()) -> SearchResult:

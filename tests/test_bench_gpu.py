@@ -10,6 +10,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from conftest import CPU_ONLY
 from rich.console import Console
 
 from bench import gpu, parts, projection, record_lengths
@@ -21,7 +22,6 @@ from bench.vocabulary import TEMPERATURE, Rules, Vocabulary, vocabulary_for
 from sal.runtime.hardware import Gpu, Hardware
 from sal.runtime.tokenizer import Tokenizer
 from sal.verifiers.chat_turn import ChatTurn
-from tests.conftest import CPU_ONLY
 
 SHORT = Lengths({2: 1, 4: 2, 7: 1}, {1: 1, 2: 2, 5: 1}, {3: 1, 5: 1})
 H100 = Hardware(
@@ -32,7 +32,7 @@ H100 = Hardware(
 def sampled(rules: Rules, last: int, draw: random.Random) -> int:
     """What an engine samples behind `last`."""
     low = rules.low[last]
-    ids = sorted({*range(low, low + rules.width[last]), rules.also[last]})
+    ids: list[int] = sorted({*range(low, low + rules.width[last]), rules.also[last]})
     return draw.choices(ids, [math.exp(rules.bias[i] / TEMPERATURE) for i in ids])[0]
 
 

@@ -7,7 +7,7 @@ from importlib import import_module
 
 import pytest
 
-from bench.without import CLIENT, SERVER
+from bench.without import CLIENT, SERVER, Without
 from sal.runtime.hardware import Hardware
 from sal.runtime.plan import make_plan
 from sal.tiny.paths import POLICY, PRM
@@ -22,7 +22,7 @@ def test_a_technique_of_the_client_has_its_name(name: str) -> None:
 
 
 @pytest.mark.parametrize("lack", SERVER, ids=lambda lack: lack.what)
-def test_a_server_lacks_what_the_plan_gives_it(lack) -> None:
+def test_a_server_lacks_what_the_plan_gives_it(lack: Without) -> None:
     spec = make_plan(Hardware((), (0, 1), 1 << 34), str(POLICY), str(PRM)).servers[lack.role]
     other = lack.of(spec)
     assert set(lack.variables) <= set(spec.env)

@@ -9,7 +9,7 @@ import pytest
 
 from sal.cli.main import main
 
-ROWS = [
+ROWS: list[dict[str, object]] = [
     {"id": "a", "output": r"so $\boxed{\frac14}$", "gold": "0.25", "meta": {"seed": 3, "tags": ["é", None]}},
     {"id": "b", "output": r"so $\boxed{x+2}$", "gold": "x+3", "weight": 1.5},
     {"id": "c", "output": r"so we try \boxed{", "gold": "5"},

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from programs_scripted import Say, ScriptedPolicy, ScriptedPrm, end, search
+from programs_scripted import Grown, Say, ScriptedPolicy, ScriptedPrm, end, search
 
 from sal.programs.adaptive_best_of_n import AdaptiveBestOfNParams, adaptive_best_of_n
 from sal.programs.adaptive_dvts import AdaptiveDvtsParams, adaptive_dvts
@@ -107,10 +107,10 @@ def test_wrong_parameters_are_named(params: Any, wrong: dict[str, Any]) -> None:
         params(**wrong)
 
 
-def grown(seed: int) -> tuple[Any, Any]:
+def grown(seed: int) -> Grown:
     """A random tree and its scores."""
 
-    def script(path: tuple[int, ...]) -> Any:
+    def script(path: tuple[int, ...]) -> Say:
         chance = random.Random(repr((seed, path)))
         if len(path) < 3 and chance.random() < 0.5:
             return Say("".join(map(str, path)))

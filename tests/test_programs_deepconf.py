@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from programs_scripted import Say, ScriptedPolicy, ScriptedPrm, end, search
+from programs_scripted import Say, ScriptedPolicy, ScriptedPrm, Tree, end, search
 
 from sal.programs.caps import Caps
 from sal.programs.deepconf import DeepConfParams, deepconf
@@ -21,7 +21,7 @@ def boxed(answer: int, confidence: float, **more: Any) -> Say:
 
 
 # Warm-up traces of confidence 4, 3, 2, 1 and keep 2/3: the bar is their 33rd percentile, 2.
-WARM = {(i,): boxed(1 + i % 2, 4.0 - i) for i in range(4)}
+WARM: Tree = {(i,): boxed(1 + i % 2, 4.0 - i) for i in range(4)}
 PARAMS = DeepConfParams(budget=6, warmup=4, batch=2, keep=2 / 3, window=3)
 
 
@@ -40,7 +40,8 @@ class TestDeepConf:
             "length",
             False,
         )
-        assert (ended.finish, ended.weight) == ("eot", pytest.approx(2.5))
+        assert ended.finish == "eot"
+        assert ended.weight == pytest.approx(2.5)
         assert policy.stops == [["\n\n"]] * 8  # the third request of the first one was never made
         assert result.unspent == 0
 

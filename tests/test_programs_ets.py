@@ -47,9 +47,11 @@ def trees(draw: st.DrawFn) -> tuple[list[int], list[Path], list[int]]:
             sorted
         )
     )
-    many = {"min_size": len(paths), "max_size": len(paths)}
-    shares = draw(st.lists(st.integers(0, 6), **many).filter(any))
-    return shares, paths, draw(st.lists(st.integers(0, 3), **many))
+
+    def one_each(most: int) -> st.SearchStrategy[list[int]]:
+        return st.lists(st.integers(0, most), min_size=len(paths), max_size=len(paths))
+
+    return draw(one_each(6).filter(any)), paths, draw(one_each(3))
 
 
 class TestRetain:

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from programs_replay import Replay
-from programs_scripted import QUESTION, Say, ScriptedPolicy, ScriptedPrm, end, search
+from programs_scripted import QUESTION, Grown, Say, ScriptedPolicy, ScriptedPrm, end, search
 
 from sal.programs.best_of_n import BestOfNParams, best_of_n
 from sal.programs.caps import Caps
@@ -38,7 +38,7 @@ def numbered(path: tuple[int, ...]) -> Say:
     return end(f"s{path}\n\n\\boxed{{{len(path)}}}")
 
 
-def grown(seed: int) -> tuple[Any, Any]:
+def grown(seed: int) -> Grown:
     """A script of attempts for any path, some cut off or failed, and their scores."""
 
     def script(path: tuple[int, ...]) -> Say:

@@ -55,9 +55,11 @@ def test_a_policy_with_a_chat_template_gets_it(
 ) -> None:
     with Servers(Plan({}, {"policy": policy_server}), WarmServers(tmp_path)) as servers:
         endpoints = RunEndpoints(servers, recipe(prm=None, system_prompt=system_prompt))
-        assert QUESTION.text in endpoints.problem(QUESTION).prompt
-        assert "Think." not in endpoints.problem(QUESTION).prompt  # the tiny policy has none
-        assert endpoints.problem(QUESTION).revision == f"\n\n{QUESTION.text}\n\n"
+        plain = endpoints.problem(QUESTION)
+        assert plain.prompt is not None
+        assert QUESTION.text in plain.prompt
+        assert "Think." not in plain.prompt  # the tiny policy has none
+        assert plain.revision == f"\n\n{QUESTION.text}\n\n"
         endpoints.backend.tokenizer = with_template
         problem = endpoints.problem(QUESTION)
         assert problem.prompt == prompt

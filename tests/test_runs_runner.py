@@ -179,7 +179,9 @@ def test_the_runner_samples_what_is_in_flight() -> None:
     together = threading.Barrier(10)
     admission = Watched(expected=8, capacity=16)
     assert admission.problems == 2
-    bench = Bench(10, search, admission=admission, requests=lambda: bench.progress.running()[0])
+    bench: Bench = Bench(
+        10, search, admission=admission, requests=lambda: bench.progress.running()[0]
+    )
     bench.runner.run()
     assert [row.error for row in bench.rows] == [""] * 10
     assert (2, 2, 0) in seen

@@ -105,7 +105,7 @@ def backend(reply: str = "written") -> Any:
     """A backend that says `reply` to everything, and keeps in `asked` what it was asked."""
     from sglang.lang.backend.base_backend import BaseBackend
 
-    class Says(BaseBackend):  # type: ignore[misc]  # sglang is untyped
+    class Says(BaseBackend):
         def __init__(self) -> None:
             super().__init__()
             self.asked: list[Asked] = []
@@ -251,7 +251,7 @@ def test_run_can_do_without_a_thread() -> None:
     says, before = backend(), threading.active_count()
     counts = []
 
-    @function  # type: ignore[untyped-decorator]
+    @function
     def program(s: Any) -> None:
         s += "a"
         s += gen("step")
@@ -268,7 +268,7 @@ def test_what_a_program_raises_reaches_its_caller_and_ends_its_thread() -> None:
 
     states = []
 
-    @function  # type: ignore[untyped-decorator]
+    @function
     def program(s: Any) -> None:
         states.append(s)
         raise ZeroDivisionError("in the program")
@@ -284,7 +284,7 @@ def test_what_a_program_raises_reaches_its_caller_and_ends_its_thread() -> None:
 def test_what_a_program_returns_is_in_its_state() -> None:
     from sglang.lang.api import function
 
-    @function  # type: ignore[untyped-decorator]
+    @function
     def program(s: Any) -> Any:
         return META
 
@@ -330,7 +330,7 @@ def test_a_backend_needs_generate_alone() -> None:
 
     says = backend()
 
-    @function  # type: ignore[untyped-decorator]
+    @function
     def program(s: Any) -> None:
         s += "a"
         s.sync()
@@ -353,7 +353,7 @@ def test_generate_is_given_the_executor_with_the_states_variables() -> None:
 
     says = backend()
 
-    @function  # type: ignore[untyped-decorator]
+    @function
     def program(s: Any) -> None:
         s["sampling_seed"] = 7
         s += "a"
@@ -392,7 +392,7 @@ def test_arguments_by_name_reach_a_program() -> None:
 
     seen = []
 
-    @function  # type: ignore[untyped-decorator]
+    @function
     def program(s: Any, problem: str, *, params: int, seed: int = 0) -> None:
         seen.append((problem, params, seed))
 
@@ -430,7 +430,7 @@ def test_tracing_before_a_batch_can_be_switched_off(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(global_config, "enable_precache_with_tracing", False)
     seen: list[str] = []
 
-    @function  # type: ignore[untyped-decorator]
+    @function
     def program(s: Any, problem: str) -> None:
         seen.append(problem)
 
@@ -1153,7 +1153,7 @@ def test_the_stock_backend_trims_the_stop_and_tells_what_the_server_told(policy:
     prompt = fresh()
     whole = ask(policy, prompt, tokens=32, temperature=0.0, ignore_eos=True)["text"]
 
-    @function  # type: ignore[untyped-decorator]
+    @function
     def program(s: Any) -> None:
         s += prompt
         s += gen("step", max_tokens=32, temperature=0.0, ignore_eos=True, stop=[whole[3]])

@@ -77,7 +77,9 @@ class TestSelect:
         assert len(set(chosen)) == len(chosen) == min(most, len(scores))
 
     @given(st.permutations([((0,), 0.9), ((1,), 0.8), ((2,), 0.2), ((3,), 0.8)]), st.data())
-    def test_the_order_of_arrival_changes_nothing(self, born: list, data: st.DataObject) -> None:
+    def test_the_order_of_arrival_changes_nothing(
+        self, born: list[tuple[tuple[int, ...], float]], data: st.DataObject
+    ) -> None:
         ends = data.draw(st.permutations([((0, 0), 0.25), ((1, 0), 1.0), ((0, 1), 0.5)]))
         tree, other = tree_of(dict(sorted(born))), tree_of(dict(born))
         for node, worth in sorted(ends):

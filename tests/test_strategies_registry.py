@@ -33,7 +33,7 @@ def strategy(request: pytest.FixtureRequest) -> Strategy:
 class TestEveryStrategy:
     def test_its_parameters(self, strategy: Strategy) -> None:
         params = strategy.params({})
-        assert dataclasses.is_dataclass(params)
+        assert dataclasses.is_dataclass(type(params))
         assert params.__dataclass_params__.frozen
         with pytest.raises(dataclasses.FrozenInstanceError):
             params.max_tokens = 1

@@ -75,8 +75,12 @@ class TestTree:
         tree.back_up((0, 0, 0), 1, 0.4)
         tree.add((0, 1), 1.0)
         tree.back_up((0, 1, 0), 2, 0.9)
-        gen = {node: (arm.count, arm.total) for node, arm in tree._gen.items()}
-        through = {node: (arm.count, arm.total) for node, arm in tree._through.items()}
+        gen: dict[tuple[int, ...], tuple[int, object]] = {
+            node: (arm.count, arm.total) for node, arm in tree._gen.items()
+        }
+        through: dict[tuple[int, ...], tuple[int, object]] = {
+            node: (arm.count, arm.total) for node, arm in tree._through.items()
+        }
         assert gen == {
             (): (1, 0.4),
             (0,): (3, pytest.approx(0.8 + 0.4 + 0.9)),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from pathlib import Path
 
 import pytest
 import torch
@@ -15,7 +16,7 @@ from sal.tiny import paths
 from sal.tiny.evaluate import Bench, auc, vote
 from sal.tiny.oracle import step_labels
 from sal.tiny.sample import Judge, Sampler
-from sal.tiny.stream import batches, policy_examples, prm_examples, revision_examples
+from sal.tiny.stream import Examples, batches, policy_examples, prm_examples, revision_examples
 from sal.tiny.tokenizer import TAG, build_tokenizer, judged_text
 
 TOKENIZER = build_tokenizer()
@@ -45,7 +46,7 @@ def test_what_the_prm_reads_is_tokenised_alike_in_pieces_and_as_a_whole() -> Non
 
 
 @pytest.mark.parametrize("folder", [paths.POLICY, paths.PRM])
-def test_the_folders_load_and_speak_this_tokenizer(folder) -> None:
+def test_the_folders_load_and_speak_this_tokenizer(folder: Path) -> None:
     tokenizer = AutoTokenizer.from_pretrained(folder)
     model = AutoModelForCausalLM.from_pretrained(folder)
     assert tokenizer.get_vocab() == TOKENIZER.get_vocab()
@@ -101,7 +102,7 @@ def test_the_policy_mends_a_wrong_attempt_and_keeps_a_right_one() -> None:
 
 
 @pytest.mark.parametrize("examples", [policy_examples, prm_examples, revision_examples])
-def test_a_stream_goes_on_where_it_stopped(examples) -> None:
+def test_a_stream_goes_on_where_it_stopped(examples: Examples) -> None:
     whole = batches(examples, TOKENIZER, 0)
     for _ in range(17):
         next(whole)

@@ -179,7 +179,8 @@ class TestScores:
     def test_softmax_over_the_two_verdicts(self, family: Family) -> None:
         engine = Reply(reply(family, pair(family, math.log(0.3), math.log(0.1))))
         scored = CausalVerifier(engine, family).score("q", ["a"], ["b"])
-        assert scored.scores == (pytest.approx(0.75),)
+        (score,) = scored.scores
+        assert score == pytest.approx(0.75)
         assert (scored.usage.prompt_tokens, scored.usage.cached_tokens) == (9, 5)
         assert scored.usage.requests == 1
 
@@ -199,7 +200,7 @@ class TestScores:
 
     def test_several_new_steps_start_at_the_first_new_tag(self, family: Family) -> None:
         tags = family.render("q", ["a", "b", "c", "d"]).tags[1:]
-        before = [None] * (tags[-1] - tags[0] + 1)
+        before: list[Any] = [None] * (tags[-1] - tags[0] + 1)
         before[1] = pair(family, 0, -1e9)
         before[tags[1] - tags[0] + 1] = pair(family, -1e9, 0)
         engine = Reply(reply(family, pair(family, -2, -2), before))

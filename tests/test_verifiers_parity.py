@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 import tokenizers
+from conftest import known
 
 from sal.runtime.client import Engine
 from sal.runtime.tokenizer import Tokenizer
@@ -117,7 +118,8 @@ def test_scores_are_those_of_transformers(
     assert list(warm.scores) == reference
 
     prm.flush()
-    one_by_one, served = [], []
+    one_by_one: list[float] = []
+    served = []
     for k, step in enumerate(steps):
         scored = verifier.score(question, steps[:k], [step])
         one_by_one += scored.scores
@@ -125,7 +127,7 @@ def test_scores_are_those_of_transformers(
     assert one_by_one == reference
     for before, after in pairwise(served):
         # A step that was scored is never prefilled again.
-        assert after.cached_tokens >= before.prompt_tokens
+        assert known(after.cached_tokens) >= known(before.prompt_tokens)
 
     middle = verifier.score(question, steps[:1], steps[1:])
     assert list(middle.scores) == pytest.approx(one_by_one[1:], abs=1e-3)
