@@ -8,12 +8,9 @@ from __future__ import annotations
 from typing import Any
 
 from sal.runtime.client import Engine
-from sal.runtime.frontend.backend import Policy
+from sal.runtime.frontend.backend import OF_THE_REQUEST, Policy
 from sal.runtime.policy import KnownIds, Reply, Request, read_reply
 from sal.runtime.tokenizer import Tokenizer
-
-_OF_THE_REQUEST = ("return_logprob", "logprob_start_len", "return_text_in_logprobs")
-"""Options that SGLang takes beside the sampling parameters."""
 
 
 class PooledBackend(Policy):
@@ -36,8 +33,11 @@ class PooledBackend(Policy):
 
     def write(self, request: Request) -> Reply:
         """See `Policy`; raises `EndpointError`."""
-        payload: dict[str, Any] = {"sampling_params": _sampling(request)}
-        payload |= {k: request.options[k] for k in _OF_THE_REQUEST if k in request.options}
+        sampling = _sampling(request)
+        payload: dict[str, Any] = {"sampling_params": sampling}
+        for name in OF_THE_REQUEST:
+            if name in sampling:
+                payload[name] = sampling.pop(name)
         if request.top_logprobs:
             payload["top_logprobs_num"] = request.top_logprobs
         ids: tuple[int, ...] = ()
@@ -85,14 +85,12 @@ def _visible(output: list[int], told: dict[str, Any], tokenizer: Tokenizer) -> l
 
 def _sampling(request: Request) -> dict[str, Any]:
     """SGLang's sampling parameters: with the stop kept in the text, and lists of their own."""
-    options = {k: v for k, v in request.options.items() if k not in _OF_THE_REQUEST}
-    options |= {
-        "max_new_tokens": request.max_tokens,
-        "temperature": request.temperature,
-        "stop": list(request.stop),
-        "stop_token_ids": list(options.get("stop_token_ids") or ()),
-        "no_stop_trim": True,
-    }
+    options = dict(request.options)
+    options["max_new_tokens"] = request.max_tokens
+    options["temperature"] = request.temperature
+    options["stop"] = list(request.stop)
+    options["stop_token_ids"] = list(options.get("stop_token_ids") or ())
+    options["no_stop_trim"] = True
     if request.seed is not None:
         options["sampling_seed"] = request.seed
     return options

@@ -22,7 +22,8 @@ REPLY = "sal_reply"
 """Under this name a state's meta info holds the typed reply."""
 
 _FIELDS = ("max_new_tokens", "temperature", "stop", "n")
-_OF_THE_REQUEST = ("return_logprob", "logprob_start_len", "return_text_in_logprobs")
+OF_THE_REQUEST = ("return_logprob", "logprob_start_len", "return_text_in_logprobs")
+"""Options that SGLang takes beside the sampling parameters."""
 
 
 class Policy(BaseBackend, ABC):  # type: ignore[misc]  # sglang is untyped
@@ -61,12 +62,12 @@ def _request(s: StreamExecutor, params: SglSamplingParams) -> Request:
         raise ValueError("n samples are n forks of the state; gen takes n=1")
     if params.dtype is not None:
         raise ValueError("gen(dtype=...) is not supported here; pass regex=...")
-    options: dict[str, Any] = {
-        **{k: v for k, v in params.to_srt_kwargs().items() if k not in _FIELDS},
-        "skip_special_tokens": global_config.skip_special_tokens_in_output,
-        "spaces_between_special_tokens": global_config.spaces_between_special_tokens_in_out,
-    }
-    for name in _OF_THE_REQUEST:
+    options: dict[str, Any] = params.to_srt_kwargs()
+    for name in _FIELDS:
+        del options[name]
+    options["skip_special_tokens"] = global_config.skip_special_tokens_in_output
+    options["spaces_between_special_tokens"] = global_config.spaces_between_special_tokens_in_out
+    for name in OF_THE_REQUEST:
         if (value := getattr(params, name)) is not None:
             options[name] = value
     known = s.variables.get(KNOWN)

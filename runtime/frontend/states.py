@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from sglang import gen
 from sglang.lang.backend.base_backend import BaseBackend
+from sglang.lang.ir import SglSamplingParams
 
 from sal.runtime.frontend.backend import KNOWN, REPLY, SEED, Policy
 from sal.runtime.policy import KnownIds, PolicyFault, Reply, Request, read_reply
@@ -30,6 +31,28 @@ _BUGS = (
 """A backend that raises one of these does not work; an endpoint that fails raises others."""
 
 
+class _Defaults(SglSamplingParams):  # type: ignore[misc]  # sglang is untyped
+    """The sampling parameters of a program's `run`, which the interpreter copies for each `gen`.
+
+    A copy of what is copied: fields and lists, without looking for objects below. That is a tenth
+    of what a client does for a request.
+    """
+
+    @classmethod
+    def of(cls, params: SglSamplingParams) -> SglSamplingParams:
+        if isinstance(params, cls):
+            return params
+        made = cls()
+        made.__dict__.update(params.__dict__)
+        return made
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> SglSamplingParams:
+        made = object.__new__(SglSamplingParams)
+        for name, value in self.__dict__.items():
+            made.__dict__[name] = list(value) if isinstance(value, list) else value
+        return made
+
+
 class Place(NamedTuple):
     """A place in a state's text, counted in characters and in the token ids before it."""
 
@@ -41,12 +64,13 @@ def fork(state: Any, width: int) -> list[Any]:
     """`width` states that go on where `state` is: its `fork`, but without an OS thread for each."""
     parent = state.stream_executor
     parent.sync()
+    defaults = _Defaults.of(parent.default_sampling_para)
     forks = []
     for _ in range(width):
         executor = type(parent)(
             parent.backend,
             parent.arguments,
-            parent.default_sampling_para,
+            defaults,
             parent.chat_template,
             parent.stream,
             use_thread=False,
