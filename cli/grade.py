@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -11,6 +12,13 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from sal.grading.grader import Grader
 from sal.grading.jsonl import GradeFileError, GradeSummary, grade_file
+
+
+class Extraction(StrEnum):
+    """How the final answer of a completion is found."""
+
+    strict = "strict"
+    flexible = "flexible"
 
 
 def grade(
@@ -23,22 +31,31 @@ def grade(
     ],
     out: Annotated[Path, typer.Option(help="Where the rows go, with `correct` and `reason`.")],
     workers: Annotated[int, typer.Option(min=1, help="Worker processes for algebra.")] = 1,
+    extract: Annotated[
+        Extraction, typer.Option(help="flexible: the last number where no answer is stated.")
+    ] = Extraction.strict,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Add `explanation`: what was compared with what.")
+    ] = False,
 ) -> None:
     """Grade the answers in a file of completions.
 
     Every row comes back with `correct` and `reason`: match, mismatch, no_answer, guarded, timeout
     or error.
     """
+    flexible = extract is Extraction.flexible
     console = Console(stderr=True)
     try:
-        with Grader(workers) as grader, _progress(console) as progress:
+        with Grader(workers, flexible=flexible) as grader, _progress(console) as progress:
             size = _lines(file)
             task = progress.add_task("grading", total=size, accuracy=0.0)
 
             def show(summary: GradeSummary) -> None:
                 progress.update(task, completed=summary.total, accuracy=summary.accuracy)
 
-            summary = grade_file(file, out, prediction_field, answer_field, grader, show)
+            summary = grade_file(
+                file, out, prediction_field, answer_field, grader, show, explain=explain
+            )
     except GradeFileError as error:
         console.print(f"error: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
         raise typer.Exit(2) from error

@@ -10,47 +10,61 @@ from __future__ import annotations
 import logging
 import re
 from fractions import Fraction
-from functools import lru_cache
 from typing import Any
 
 import sympy
-from latex2sympy2_extended import NormalizationConfig
-from math_verify import LatexExtractionConfig, parse, verify
+from math_verify import verify
 
 from sal.grading.numbers import Number, read_number, stands_for
+from sal.grading.points import same_everywhere
+from sal.grading.reading import expression
 from sal.grading.regions import read_region, same_region
 
 logging.getLogger("math_verify").setLevel(logging.ERROR)
 
-# `units` off: units are compared by our own rules, and math-verify's list takes `5c` for 5.
-_CONFIG = [
-    LatexExtractionConfig(
-        boxed_match_priority=0,
-        normalization_config=NormalizationConfig(
-            basic_latex=True,
-            units=False,
-            malformed_operators=True,
-            nits=True,
-            boxed="last",
-            equations=False,
-        ),
-    )
-]
 _DIGITS = 110
+_LOG = re.compile(r"\\log(?![a-zA-Z])(?!\s*_)")
 _CHECK_POINTS = (sympy.Rational(7, 3), sympy.Rational(11, 13), sympy.Rational(29, 17))
-_DEGREES = re.compile(r"(\d+\.?\d*|\.\d+|[a-z])\s*\^\\circ")
 
 
 def same_value(gold: str, pred: str) -> bool:
     """Whether two single values or formulas are equal."""
-    left, right = expression(gold), expression(pred)
+    if _same_reading(gold, pred):
+        return True
+    if (r"\ln" in gold) != (r"\ln" in pred) and r"\log" in gold + pred:
+        # beside a natural logarithm, a logarithm without a base is natural
+        natural = _LOG.sub(r"\\ln", gold), _LOG.sub(r"\\ln", pred)
+        return natural != (gold, pred) and _same_reading(*natural)
+    return False
+
+
+def _same_reading(gold: str, pred: str) -> bool:
+    left, right = _unify(expression(gold), expression(pred))
     if left is None or right is None:
         return False
     constants = _numeric(left, right)
     if constants is not None:
         return _same_number(gold, pred, *constants)
-    verdict = bool(verify(left, right, timeout_seconds=None, allow_set_relation_comp=True))
-    return verdict and not _differs_somewhere(left, right)
+    if verify(left, right, timeout_seconds=None, allow_set_relation_comp=True):
+        return not _differs_somewhere(left, right)
+    return same_everywhere(left, right)
+
+
+def _unify(left: Any, right: Any) -> tuple[Any, Any]:
+    """Both with one symbol per name: one side may be read as complex, the other as real."""
+    names: dict[str, set[Any]] = {}
+    for side in (left, right):
+        for symbol in getattr(side, "free_symbols", ()):
+            names.setdefault(symbol.name, set()).add(symbol)
+    plain = {
+        symbol: sympy.Symbol(name)
+        for name, symbols in names.items()
+        if len(symbols) > 1
+        for symbol in symbols
+    }
+    if not plain:
+        return left, right
+    return left.subs(plain), right.subs(plain)
 
 
 def same_equation(gold: str, pred: str) -> bool:
@@ -84,18 +98,6 @@ def same_real_set(gold: str, pred: str) -> bool:
         names = {region.name for region in (left, right) if region.name}
         return len(names) < 2 and same_region(left, right)
     return _same_relation(expression(gold), expression(pred))
-
-
-@lru_cache(maxsize=512)
-def expression(text: str) -> Any:
-    """`text` as a SymPy object, or None where it does not parse as mathematics."""
-    if "^\\circ" in text:  # math-verify drops the sign: sin 30 degrees becomes sin of 30 radians
-        text = _DEGREES.sub(r"(\\frac{\1\\pi}{180})", text)
-    text = re.sub(
-        r"(?<![a-zA-Z\\])(\d[\d.]*)[eE]([+-]?\d{1,3})(?![\d.a-zA-Z])", r"\1\\cdot10^{\2}", text
-    )
-    found = parse(f"\\boxed{{{text}}}", _CONFIG, parsing_timeout=None)
-    return found[0] if found and not isinstance(found[0], str) else None
 
 
 def _numeric(left: Any, right: Any) -> tuple[Any, Any] | None:

@@ -26,10 +26,14 @@ class Grader:
     """Verdicts on completions. Safe to share by threads; close it, or use it as a context manager.
 
     In order: extraction, equal string keys, guards, plain numbers, and for all else the rules and
-    the algebra in a worker process (started when first needed).
+    the algebra in a worker process (started when first needed). `flexible` extraction takes the
+    last number of a completion that states no answer.
     """
 
-    def __init__(self, workers: int = 1, *, pool: GradingPool | None = None) -> None:
+    def __init__(
+        self, workers: int = 1, *, pool: GradingPool | None = None, flexible: bool = False
+    ) -> None:
+        self._flexible = flexible
         self._pool = pool if pool is not None else GradingPool(workers)
 
     def __enter__(self) -> Grader:
@@ -53,7 +57,7 @@ class Grader:
             yield from self._grade_block(block)
 
     def _grade_block(self, block: Sequence[tuple[str, str]]) -> Iterator[Verdict]:
-        settled = [_settle(text, gold) for text, gold in block]
+        settled = [_settle(text, gold, self._flexible) for text, gold in block]
         hard = [pair for pair in settled if not isinstance(pair, Verdict)]
         chunks = [self._pool.submit(hard[at : at + _CHUNK]) for at in range(0, len(hard), _CHUNK)]
         outcomes = (outcome for chunk in chunks for outcome in chunk())
@@ -62,14 +66,14 @@ class Grader:
                 yield verdict
             else:
                 outcome = next(outcomes)
-                yield Verdict(outcome == "match", outcome, verdict[1])
+                yield Verdict(outcome == "match", outcome, verdict[1], verdict[0])
 
     def equal(self, gold: str, pred: str) -> Verdict:
         """Whether the bare answer `pred` states the bare answer `gold`."""
         verdict = _settle_answers(gold, pred)
         if verdict is None:
             verdict = self._pool.compare([(gold, pred)])[0]
-        return Verdict(verdict == "match", verdict, pred)
+        return Verdict(verdict == "match", verdict, pred, gold)
 
     def cluster(self, answers: Sequence[str]) -> list[str]:
         """One key per answer; equal answers share it, and "" (no answer) stays "".
@@ -105,9 +109,9 @@ class Grader:
         return equal
 
 
-def _settle(text: str, gold: str) -> Verdict | tuple[str, str]:
+def _settle(text: str, gold: str, flexible: bool = False) -> Verdict | tuple[str, str]:
     """The verdict where no worker is needed, else the (gold, pred) to compare."""
-    pred = extract(text)
+    pred = extract(text, flexible=flexible)
     if pred is None:
         return Verdict(False, "no_answer", None)
     reference = extract_gold(gold)
@@ -116,7 +120,7 @@ def _settle(text: str, gold: str) -> Verdict | tuple[str, str]:
     outcome = _settle_answers(reference, pred)
     if outcome is None:
         return reference, pred
-    return Verdict(outcome == "match", outcome, pred)
+    return Verdict(outcome == "match", outcome, pred, reference)
 
 
 def _settle_answers(gold: str, pred: str) -> Outcome | None:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import re
 
+from sal.grading.normalize import normalize
+from sal.grading.towers import folded
+
 LONGEST = 512
 """Characters of an answer that is still read as mathematics."""
 _DEPTH = 32
@@ -18,6 +21,8 @@ def guard(answer: str) -> str | None:
     """Why `answer` will not be parsed, in a few words, or None when it may be."""
     if len(answer) > LONGEST:
         return f"longer than {LONGEST} characters"
+    if answer.count("^") > 1:
+        answer = folded(normalize(answer))
     if _LONG_NUMBER.search(answer):
         return "a number of 400 or more digits"
     if _LONG_EXPONENT.search(answer):

@@ -44,11 +44,14 @@ def grade_file(
     answer_field: str,
     grader: Grader,
     on_progress: Callable[[GradeSummary], None] | None = None,
+    *,
+    explain: bool = False,
 ) -> GradeSummary:
     """Grade every row of `path` into `out`: the row as it was, with `correct` and `reason`.
 
-    Both fields hold strings: a completion (its final answer is extracted), and a bare answer or a
-    full solution (a number is taken as its digits). Fields inside objects are named with dots.
+    The first field holds a completion (its final answer is extracted), the second a bare answer or
+    a full solution; a number is taken as its digits, a boolean as its word, a list as several
+    values. Fields inside objects are named with dots. `explain` adds `explanation` to each row.
     Streams; `out` appears only when all rows are graded. Raises `GradeFileError`, which names the
     line.
     """
@@ -75,6 +78,8 @@ def grade_file(
         with partial.open("w", encoding="utf-8", errors="backslashreplace") as sink:
             for verdict in grader.grade_many(pairs()):
                 row = rows.popleft() | {"correct": verdict.correct, "reason": verdict.reason}
+                if explain:
+                    row["explanation"] = verdict.explain()
                 sink.write(json.dumps(row, ensure_ascii=False) + "\n")
                 summary.add(verdict)
                 if on_progress is not None:
@@ -115,9 +120,23 @@ def _field(row: dict[str, Any], name: str, path: Path, number: int) -> str:
                 known = ", ".join(map(str, list(row)[:12]))
                 raise GradeFileError(f"{path}:{number}: no field {name!r} (it has {known})")
             value = value[part]
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        return repr(value)
-    if not isinstance(value, str):
+    text = answer_text(value)
+    if text is None:
         kind = type(value).__name__
         raise GradeFileError(f"{path}:{number}: field {name!r} is a {kind}, not a string")
-    return value
+    return text
+
+
+def answer_text(value: object) -> str | None:
+    """An answer of a data set as text: a string, number or boolean, or a list of these.
+
+    None for what is no answer.
+    """
+    if isinstance(value, str):
+        return value
+    if isinstance(value, bool | int | float):
+        return repr(value)
+    if isinstance(value, list) and value:
+        items = [None if isinstance(item, list) else answer_text(item) for item in value]
+        return ", ".join(filter(None, items)) if all(items) else None
+    return None

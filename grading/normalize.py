@@ -10,6 +10,14 @@ import re
 import unicodedata
 from functools import lru_cache
 
+from sal.grading.code_style import from_code
+from sal.grading.markup import plain
+from sal.grading.numerals import regrouped, spelled_number
+from sal.grading.phrases import signs, worded
+from sal.grading.repair import repaired
+from sal.grading.rewrites import REWRITES
+from sal.grading.towers import folded
+
 _SYMBOLS = {
     "−": "-", "–": "-", "—": "-", "‐": "-", "‑": "-", "×": r"\times ", "·": r"\cdot ",
     "⋅": r"\cdot ", "∙": r"\cdot ", "∗": "*", "÷": "/", "⁄": "/", "∕": "/", "π": r"\pi ",
@@ -35,74 +43,29 @@ _VULGAR = re.compile("[¼-¾⅐-⅞↉]")
 _ROOT_OF_GROUP = re.compile(r"\\sqrt(\[3\])?\s*\(([^()]*)\)")
 _ROOT_OF_NUMBER = re.compile(r"\\sqrt(\[3\])? ?(\d+(?:\.\d+)?)")
 
-_END = r"(?![a-zA-Z])"
-_REWRITES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
-    (re.compile(pattern), replacement)
-    for pattern, replacement in (
-        # `\!` closes gaps (`10,\! 000` is one number); the other spacing commands are spaces.
-        (r",\s*\\!\s*(?=\d)", "{,}"),
-        (r"\\!", ""),
-        (r"(?<!\\)\\[,;: ]|~|\\(?:quad|qquad|thinspace|enspace|hfill|newline)" + _END, " "),
-        (r"\\[hv]space\*?\{[^{}]*\}|\\phantom\{[^{}]*\}", " "),
-        (r"\\(?:left|right)\.", ""),
-        (r"\\(?:left|right|[bB]igg?[lrm]?|middle)(?![a-zA-Z])\s*", ""),
-        (r"\\(?:displaystyle|textstyle|scriptstyle|limits|nolimits|rm|it|bf|bold)" + _END, ""),
-        (r"\\[dtc]frac" + _END, r"\\frac"),
-        (r"\\[dt]binom" + _END, r"\\binom"),
-        (
-            r"\\(?:mathrm|mathit|mathsf|mathtt|textrm|textbf|textit|textnormal|textsf|mbox|hbox"
-            r"|operatorname\*?|mathop|emph|text)\s*\{",
-            r"\\text{",
-        ),
-        (r"\\(?:mathbf|boldsymbol|bm|mathcal|mathscr|mathfrak|vec)\s*\{([a-zA-Z])\}", r"\1"),
-        (r"\\(?:mathbf|boldsymbol|bm)\s*\{", r"\\text{"),
-        (
-            r"\\text\{\s*(sin|cos|tan|cot|sec|csc|log|ln|exp|arcsin|arccos|arctan|gcd|max|min)\}",
-            r"\\\1 ",
-        ),
-        (r"\\(?:leq|leqslant|leqq)" + _END, r"\\le "),
-        (r"\\(?:geq|geqslant|geqq)" + _END, r"\\ge "),
-        (r"\\neq" + _END + r"|\\not\s*=|(?<=\s)!=(?=\s)", r"\\ne "),
-        (r"\\lt" + _END, "<"),
-        (r"\\gt" + _END, ">"),
-        (r"<=", r"\\le "),
-        (r">=", r"\\ge "),
-        (r"\\vee" + _END, r"\\lor "),
-        (r"\\wedge" + _END, r"\\land "),
-        (r"\\(?:varnothing|empty)" + _END, r"\\emptyset "),
-        (r"\\(?:infin|infty)" + _END, r"\\infty "),
-        (r"\\(?:Reals|reals|R)" + _END, r"\\mathbb{R}"),
-        (r"\\mathbb\s*\{?\s*([A-Z])\s*\}?", r"\\mathbb{\1}"),
-        (r"\\(?:lvert|rvert|vert|mid)" + _END, "|"),
-        (r"\\(?:lbrace)" + _END, r"\\{"),
-        (r"\\(?:rbrace)" + _END, r"\\}"),
-        (r"\\(?:lbrack)" + _END, "["),
-        (r"\\(?:rbrack)" + _END, "]"),
-        (r"\\(?:backslash|smallsetminus)" + _END, r"\\setminus "),
-        (r"\\colon" + _END, ":"),
-        (r"\\degrees?" + _END, r"^\\circ "),
-        (r"\^\s*\{\s*\\circ\s*\}|\^\s*\\circ" + _END, r"^\\circ "),
-        (r"\\ast" + _END, "*"),
-        (r"\\textdollar" + _END, r"\\$"),
-        (r"\\(?:ldots|dots|cdots|dotsc)" + _END, r"\\ldots "),
-        (r"\\%", "%"),
-        (r"\\text\{\s*(\\\$|%)\s*\}", r"\1"),
-        (r"\{\s*,\s*\}", "{,}"),
-        (r"\\tag\{[^{}]*\}|\\label\{[^{}]*\}", ""),
-    )
+_ALIGNED = re.compile(
+    r"\\begin\{(aligned|align\*?|gathered|gather\*?|split|equation\*?|multline\*?|eqnarray\*?)\}"
+    r"(.*?)\\end\{\1\}",
+    re.DOTALL,
 )
-_DOUBLED = re.compile(r"\\\\(?=[a-zA-Z{}])")  # text that was escaped twice
+_SPELLED_NUMERAL = re.compile(r"(?:\\text\{\s*[0-9A-F]+\s*\}|[0-9A-F.])+\s*_(?:\{\s*\d+\s*\}|\d)")
+_TEXT_LETTERS = re.compile(r"\\text\{\s*([0-9A-F]+)\s*\}")
 _TEXT_EMPTY = re.compile(r"\\text\{\s*\}")
 _SPACES = re.compile(r"\s+")
 _OPERAND = r"\s*(\d|[a-zA-Z]|\\(?!frac|sqrt|binom|text)[a-zA-Z]+ ?)"
 _FRAC_BARE = re.compile(r"\\(frac|binom)(?![a-zA-Z])" + _OPERAND + _OPERAND)
 _FRAC_LEFT = re.compile(r"\\(frac|binom)(?![a-zA-Z])" + _OPERAND + r"\s*(?=\{)")
 _FRAC_RIGHT = re.compile(r"(\\(?:frac|binom)\s*\{[^{}]*\})\s*(\d|[a-zA-Z])")
-_SQRT_BARE = re.compile(r"\\sqrt(?![a-zA-Z])" + _OPERAND)
+_SQRT_BARE = re.compile(r"\\sqrt(?![a-zA-Z])\s*(\[[^\[\]]*\])?" + _OPERAND)
+_LEADING_SIGN = re.compile(
+    r"^\\(?:approx|sim|simeq|Rightarrow|implies|to|rightarrow|Longrightarrow|longrightarrow|iff|equiv)(?![a-zA-Z])\s*"
+)
+_PLAIN = re.compile(r"-?[1-9]\d{0,17}")
+_TEXT_BLOCK = re.compile(r"(\\text\{[^{}]*\})|[^\\]+(?:\\(?!text\{)[^\\]*)*|\\(?!text\{)[^\\]*")
 _BRACED = re.compile(r"(?<=\})\s+(?=\{)|(?<=\\frac)\s+(?=\{)|(?<=\\sqrt)\s+(?=[\{\[])")
 _LONE_SCRIPT = re.compile(r"([_^])\s*\{\s*([0-9a-zA-Z])\s*\}")
 _THOUSANDS = re.compile(
-    r"(?<![\d.,])(\d{1,3})((?:\{,\}\s?\d{3})+|(?:,\d{3})+|(?: \d{3})+)"
+    r"(?<![\d.,^_])(\d{1,3})((?:\{,\}\s?\d{3})+|(?:,\d{3})+|(?: \d{3})+)"
     r"(?![\d]|,\d|\{,\}|\s*/)"
 )
 _WORDED_PERCENT = re.compile(
@@ -207,43 +170,50 @@ def _inside_brackets(text: str, at: int) -> bool:
 def normalize(text: str, keep_commas: bool = False) -> str:
     """The one spelling. With `keep_commas`, `1,234` stays two list items."""
     text = text.strip()
+    if _PLAIN.fullmatch(text):
+        return text
+    text = repaired(text)
     if not text.isascii():
         text = _to_ascii(text)
-    text = _unwrap_math(text)
+    text = _unwrap_math(plain(text))
     text = _SPACES.sub(" ", text)
-    if "\\\\" in text and "\\begin" not in text:
-        text = _DOUBLED.sub(r"\\", text)
-    if "\\" in text or "<" in text or ">" in text or "!" in text or "{" in text or "~" in text:
-        for pattern, replacement in _REWRITES:
-            text = pattern.sub(replacement, text)
-        text = _TEXT_EMPTY.sub("", text)
-        if "\\frac" in text or "\\binom" in text:
-            text = _BRACED.sub("", text)
-            text = _FRAC_BARE.sub(r"\\\1{\2}{\3}", text)
-            text = _FRAC_LEFT.sub(r"\\\1{\2}", text)
-            text = _FRAC_RIGHT.sub(r"\1{\2}", text)
-        text = _SQRT_BARE.sub(r"\\sqrt{\1}", text)
-        text = _BRACED.sub("", text)
+    if any(char in text for char in "\\<>!{~") or "^o" in text or "..." in text:
+        text = _rewritten(text)
+    text = _TEXT_BLOCK.sub(lambda match: match[0] if match[1] else from_code(match[0]), text)
+    if "\\not" in text or "=" in text or "<>" in text:
+        text = signs(text)
+    if any(char in text for char in " :#R"):
+        text = worded(text)
+    text = folded(text)
     text = text.strip(_EDGE)
-    while text and (text[-1] in ".,;:" or text.endswith("\\\\")):
-        text = text[: -2 if text.endswith("\\\\") else -1].rstrip(_EDGE)
+    while text and text[-1] in ".,;:\\" and not text.endswith(r"\ldots"):
+        text = text[:-1].rstrip(_EDGE)
     text = text.lstrip("= ") if text[:1] == "=" else text
-    if text.startswith((r"\approx", r"\sim")):
-        text = text.partition(" ")[2].strip()
+    if text[:1] == "\\":
+        text = _LEADING_SIGN.sub("", text)
     if text[:1] == "{" and text.find("}") == len(text) - 1:
         text = rf"\{text[:-1]}\}}" if "," in text else text[1:-1].strip()
     whole = _WHOLE_TEXT.match(text)
     if whole is not None and re.search(r"[\d:]", whole[1]):
         text = whole[1].strip()  # \text{5 cm} says no more than 5 cm
         whole = None
-    phrase = (whole[1] if whole else text).strip().lower()
-    if len(phrase) < 48:
+    phrase = (whole[1] if whole else text).strip(" .!").lower()
+    if (len(phrase) < 64 and phrase[:1].isalpha()) or phrase[:1] in "\\{":
+        number = spelled_number(phrase.removesuffix("%").removesuffix(" percent"))
+        if number is not None:
+            return number + ("%" if phrase.endswith(("%", "percent")) else "")
+        amount, _, counted = phrase.rpartition(" ")
+        number = spelled_number(amount) if counted.isalpha() and amount else None
+        if number is not None:
+            return f"{number} {counted}"  # five dollars
         for symbol, pattern in _PHRASES.items():
             if pattern.fullmatch(phrase):
                 return symbol
     text = _WORDED_PERCENT.sub("%", text)
     if text[-1:] in "htd}" and _ORDINAL.search(text):
         text = _ORDINAL.sub("", text)
+    if not keep_commas or "{,}" in text:
+        text = regrouped(text)
     text = _merge_thousands(text, keep_commas)
     if "_" in text or "base" in text:
         text = _BASE_SUBSCRIPT.sub(_base_digits, text)
@@ -251,6 +221,33 @@ def normalize(text: str, keep_commas: bool = False) -> str:
         text = _BASE_PARENS.sub(r"\1_", text)
     text = _LONE_SCRIPT.sub(r"\1\2", text)
     return _SPACES.sub(" ", text).strip()
+
+
+def _rewritten(text: str) -> str:
+    """LaTeX commands and brackets in one spelling each."""
+    for pattern, replacement in REWRITES:
+        text = pattern.sub(replacement, text)
+    text = _TEXT_EMPTY.sub("", text)
+    if "\\begin" in text:
+        text = _ALIGNED.sub(_unaligned, text)
+    if "\\text" in text and "_" in text and _SPELLED_NUMERAL.fullmatch(text):
+        text = _TEXT_LETTERS.sub(r"\1", text)
+    if "\\frac" in text or "\\binom" in text:
+        text = _BRACED.sub("", text)
+        text = _FRAC_BARE.sub(r"\\\1{\2}{\3}", text)
+        text = _FRAC_LEFT.sub(r"\\\1{\2}", text)
+        text = _FRAC_RIGHT.sub(r"\1{\2}", text)
+    text = _SQRT_BARE.sub(r"\\sqrt\1{\2}", text)
+    return _BRACED.sub("", text)
+
+
+def _unaligned(match: re.Match[str]) -> str:
+    """An alignment of one row is its formula, one of several a list of formulas."""
+    rows = [row.replace("&", "").strip(" ,") for row in match[2].split(r"\\")]
+    rows = [row for row in rows if row]
+    if len(rows) == 1:
+        return rows[0]
+    return r"\begin{aligned}" + r"\\".join(rows) + r"\end{aligned}"
 
 
 def _base_digits(match: re.Match[str]) -> str:

@@ -43,6 +43,8 @@ def read_number(text: str) -> Number | None:
     """`text` (normalised) as a plain number; None for all else."""
     if len(text) > _MAX_DIGITS or not text or text[0] not in "+-.0123456789\\":
         return None
+    if text.isdigit() and text.isascii():
+        return Number(Fraction(int(text)), 0)
     match = _NUMBER.fullmatch(text)
     if match is None:
         return None

@@ -30,6 +30,12 @@ _AND = re.compile(
     r"(?<![a-zA-Z])(?:and|but)(?![a-zA-Z]))\s*"
 )
 _SPAN = re.compile(r"([\[(\]])(.*)([\])\[])", re.DOTALL)
+_JOINT = r"\\(?:cup|cap|setminus|in)(?![a-zA-Z])|\\text\{\s*(?:or|and)\s*\}"
+_OUTWARD = re.compile(rf"\[\s*(?:{_JOINT})|(?:{_JOINT})\s*\]")
+_OUTWARD_START = re.compile(
+    r"(?:(?<=^)|(?<=\\cup)|(?<=\\cap)|(?<=\\setminus)|(?<=\\in)|(?<=or\})|(?<=\())\s*\](?=[^\]])"
+)
+_OUTWARD_END = re.compile(rf"\[(?=\s*(?:$|{_JOINT}))")
 _FLIP = {"<": ">", ">": "<", r"\le": r"\ge", r"\ge": r"\le", "=": "=", r"\ne": r"\ne"}
 _NAMED = {
     r"\mathbb{R}": sympy.S.Reals, r"\mathbb{Z}": sympy.S.Integers, r"\mathbb{N}": sympy.S.Naturals,
@@ -78,6 +84,17 @@ def _region(text: str, parse: Parse) -> Region | None:
 
 
 def _set(text: str, parse: Parse) -> Any:
+    text = _inward(text)
+    parts = _OR.split(text)
+    if len(parts) == 1 and text[:1] in "([" and text[-1:] in ")]":
+        parts = _AND.split(text)
+    if len(parts) > 1:
+        intervals = [_interval(part.strip(), parse) for part in parts]
+        if any(interval is None for interval in intervals):
+            return None
+        # `(1,2) \text{ and } (3,4)` lists two intervals, where these share nothing
+        apart = sympy.Intersection(*intervals) is sympy.S.EmptySet
+        return sympy.Union(*intervals) if apart or _OR.search(text) else None
     for sign, combine in ((r"\cup", sympy.Union), (r"\cap", sympy.Intersection)):
         parts = split_pieces(text, sign)
         if len(parts) > 1:
@@ -95,9 +112,16 @@ def _set(text: str, parse: Parse) -> Any:
     if text.startswith(r"\{") and text.endswith(r"\}") and not re.search(r"[<>|:]|\\[lg]e", text):
         points = [parse(item) for item in split_pieces(text[2:-2].strip(), ",") if item]
         return None if any(not _real(point) for point in points) else sympy.FiniteSet(*points)
-    if text.startswith("(") and text.endswith(")") and len(split_pieces(text[1:-1], ",")) == 1:
+    if text.startswith("(") and text.endswith(")") and not re.search("[,;]", text):
         return _set(text[1:-1].strip(), parse)
     return _interval(text, parse)
+
+
+def _inward(text: str) -> str:
+    r"""`]1,2[` as `(1,2)`: brackets that turn their back on the interval leave out its ends."""
+    if not text.startswith("]") and not text.endswith("[") and not _OUTWARD.search(text):
+        return text
+    return _OUTWARD_END.sub(")", _OUTWARD_START.sub("(", text))
 
 
 def split_pieces(text: str, sign: str) -> list[str]:

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
+from sal.grading.brackets import closing
 from sal.grading.words import is_word
 
 Kind = Literal["list", "tuple", "closed", "set", "vector"]
@@ -22,19 +23,32 @@ _AND_OR = re.compile(
     r"\s*,?\s*(?:\\text\{\s*,?\s*(?:and|or)\s*\}|(?<![a-zA-Z\\])(?:and|or)(?![a-zA-Z]))\s*"
 )
 _ENV = re.compile(
-    r"\\begin\{([pbvBV]?(?:small)?matrix|array|cases|aligned)\}(?:\{[clr| ]*\})?(.*)\\end\{\1\}",
+    r"\\begin\{([pbB]?(?:small)?matrix\*?|array|cases"
+    r"|aligned)\}(?:\{[clr| ]*\}|\[[clr]\])?(.*)\\end\{\1\}",
     re.DOTALL,
 )
+_ROW_END = re.compile(r"\\\\(?:\[[^\[\]]*\])?")
 _NAME = re.compile(
-    r"(?:\\text\{[^{}]*\}|\\(?:angle|triangle|widehat|overline|overrightarrow|hat|bar|vec|m)(?![a-zA-Z])"
+    r"(?:\\text\{[^{}]*\}|\\(?:angle|triangle|widehat|overline"
+    r"|overrightarrow|hat|bar|vec|m)(?![a-zA-Z])"
     r"|[a-zA-Z]|\\(?:alpha|beta|gamma|delta|epsilon|theta|lambda|mu"
     r"|rho|sigma|tau|phi|varphi|psi|omega|Delta|ell)(?![a-zA-Z])|[\s{}|'_])+"
     r"(?:_(?:\w|\{[^{}]*\}))?'*(?:\^\{?-1\}?)?(?:\s*\([^()=<>]*\))?"
 )
+_PROBABILITY = re.compile(
+    r"(?:P|E|\\Pr|\\mathbb\{[PE]\}|\\text\{(?:P|E|Pr|Var)\})\s*([(\[].*[)\]])"
+)
+_CALLED = re.compile(
+    r"\[[A-Z]{3,}\]|\|\s*[A-Z](?:\s*\\(?:cup|cap|times|setminus)\s*[A-Z])+\s*\|"
+    r"|\\(?:det|dim|lim|int|gcd)(?![a-zA-Z])[^=]*"
+)
+"""An area, a size, or what an operator makes: `[ABC]`, `|A \\cup B|`, `\\det A`."""
 _RATIO = re.compile(r"\\frac\{([^{}]*)\}\{([^{}]*)\}|([^:/]+)[:/]([^:/]+)")
 _DESCRIPTION = re.compile(r"[A-Za-z][a-zA-Z ]*[a-zA-Z]")
 _CHOICE = re.compile(
-    r"(?:\\text\{)?\s*(?:\(([A-H])\)|([A-H])[).:])\s*\}?\s*(?=[^\s+\-*/^_=<>,)}(])(.+)", re.DOTALL
+    r"(?:\\text\{)?\s*(?:(?:[Oo]ption|[Cc]hoice|[Aa]nswer)\s*:?\s*)?"
+    r"(?:\(([A-J])\)\s*[:.]?|([A-J])(?:[).:]| -(?= )))\s*\}?\s*(?=[^\s+\-*/^_=<>,)}(])(.+)",
+    re.DOTALL,
 )
 _RELATION = re.compile(r"\\(?:le|ge|ne|in|approx|equiv|sim|cong)(?![a-zA-Z])|[=<>]")
 
@@ -104,7 +118,7 @@ def as_matrix(text: str) -> list[list[str]] | None:
         return None
     if "matrix" not in match[1] and not (match[1] == "array" and bracketed):
         return None
-    rows = [row for row in match[2].split(r"\\") if row.strip()]
+    rows = [row for row in _ROW_END.split(match[2]) if row.strip()]
     return [[cell.strip() for cell in row.split("&")] for row in rows]
 
 
@@ -131,6 +145,11 @@ def is_name(side: str) -> bool:
         and _DESCRIPTION.fullmatch(side)
         and any(is_word(run) for run in side.split())
     ):
+        return True
+    probability = _PROBABILITY.fullmatch(side)
+    if probability is not None and closing(side, probability.start(1)) == len(side):
+        return True
+    if _CALLED.fullmatch(side):
         return True
     ratio = _RATIO.fullmatch(side)
     if ratio is not None:

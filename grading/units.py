@@ -32,7 +32,8 @@ _ALIASES = {
 _KNOWN = {name: unit for unit, names in _ALIASES.items() for name in names.split()}
 _COMPOUND = {
     "mph": ("mi", "h"), "kph": ("km", "h"), "kmph": ("km", "h"), "kmh": ("km", "h"),
-    "fps": ("ft", "s"), "mpg": ("mi", "gal"), "rpm": ("revolution", "min"), "bpm": ("beat", "min"),
+    "fps": ("ft", "s"), "mpg": ("mi", "gal"), "mps": ("m", "s"),
+    "rpm": ("revolution", "min"), "bpm": ("beat", "min"),
 }  # fmt: skip
 _GLUED = frozenset(
     ("cm", "mm", "km", "kg", "mg", "ml", "mL", "ft", "lb", "lbs", "oz", "hr", "hrs", "sec", "mph",
@@ -48,10 +49,18 @@ _FILLER = frozenset(
 _NOT_UNITS = frozenset(
     ("or", "and", "mod", "pi", "base", "choose", "if", "where", "for", "when", "but", "not")
 )
+_CURRENCIES = frozenset(("usd", "eur", "gbp", "inr", "jpy", "cent"))
 _MONEY = {r"\$": "usd", r"\euro": "eur", r"\pounds": "gbp", r"\yen": "jpy", r"\rupee": "inr"}
+_MONEY_CODES = {"USD": r"\$", "US": r"\$", "EUR": r"\euro ", "GBP": r"\pounds ",
+                "JPY": r"\yen ", "INR": r"\rupee ", "RS": r"\rupee "}  # fmt: skip
+_MONEY_CODE = re.compile(
+    r"(?:\\text\{\s*)?(USD|US(?=\s*\}?\s*\\\$)|EUR|GBP|JPY|INR|Rs\.?)\s*\}?\s*(?:\\\$)?\s*(?=[\d.\\])"
+)
 _MONEY_SIGN = re.compile(r"([+-]?)\s*(\\\$|\\euro|\\pounds|\\yen|\\rupee)(?![a-zA-Z])\s*")
 _MONEY_TAIL = re.compile(r"\s*(\\\$|\\euro|\\pounds|\\yen|\\rupee|\\cents)\s*$")
 _TRIGONOMETRY = re.compile(r"\\(?:sin|cos|tan|cot|sec|csc)(?![a-zA-Z])")
+_WORDS_ALONE = re.compile(r"(?:\\text\{[^{}\d]*\}|[A-Za-z]{3,})")
+"""A name is no amount: what follows it is no unit."""
 _TOKEN = re.compile(
     r"(?P<text>\\text\{[^{}]*\})|(?P<deg>\^\\circ)|(?P<cmd>\\[a-zA-Z]+|\\.)"
     r"|(?P<word>[^\W\d_]+)|(?P<pow>\^\s*(?:\{\s*-?\d\s*\}|-?\d))|(?P<num>\d+\.?\d*|\.\d+)"
@@ -75,12 +84,24 @@ class Unit:
         if not self or not other:
             return True
         if self.powers and other.powers:
+            if self._price(other) or other._price(self):
+                return True
             return self.powers == other.powers and not (
                 {"celsius", "fahrenheit"} <= (self.words | other.words)
             )
         if not self.powers and not other.powers:
             return self.words <= other.words or other.words <= self.words
         return False
+
+    def _price(self, other: Unit) -> bool:
+        r"""Money beside the same money for each hour, or each of something: `\$5`, `\$5/hour`."""
+        rest = other.powers - self.powers
+        return (
+            len(self.powers) == 1
+            and self.powers < other.powers
+            and next(iter(self.powers))[0] in _CURRENCIES
+            and all(power < 0 for _, power in rest)
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +116,9 @@ class Quantity:
 def split_unit(text: str) -> Quantity:
     """The value and unit of `text` (normalised); the text itself where there is no unit."""
     money = ""
+    code = _MONEY_CODE.match(text)
+    if code is not None:
+        text = rf"{_MONEY_CODES[code[1].upper().rstrip('.')]}{text[code.end() :]}"
     sign = _MONEY_SIGN.match(text)
     if sign is not None:
         money, text = _MONEY[sign[2]], sign[1] + text[sign.end() :]
@@ -147,7 +171,7 @@ def _cut(text: str) -> tuple[str, list[tuple[str, str]]]:
         return text, []
     at = tokens[begin][2]
     head = text[:at].rstrip().removesuffix(r"\cdot").removesuffix("/").rstrip()
-    if not head or not re.search(r"[\da-zA-Z})\]|!]$", head):
+    if not head or not re.search(r"[\da-zA-Z})\]|!]$", head) or _WORDS_ALONE.fullmatch(head):
         return text, []
     per = text[:at].rstrip().endswith("/")
     tail = [(kind, token) for kind, token, _ in tokens[begin:]]
@@ -244,6 +268,8 @@ def _read(tokens: list[tuple[str, str]]) -> tuple[Fraction, Counter[str], frozen
                 else:
                     words.add(name)
                 last, direction, pending = "", 1, 1
+    if powers == {"ms": -1}:  # `m s^{-1}` without its space, rather than one per millisecond
+        powers = Counter({"m": 1, "s": -1})
     return scale, powers, frozenset(words)
 
 

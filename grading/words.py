@@ -17,6 +17,7 @@ _FUNCTIONS = frozenset(
 )  # fmt: skip
 _SHORT = frozenset(("no", "on", "up", "us", "he", "me", "we", "so", "of", "to", "go", "do", "ok"))
 _VARIABLE_FAMILIES = ("abcdef", "xyzwuvt", "pqrst", "mnkl", "ijk", "xyzabc", "abcxyn")
+_VERDICTS = frozenset(("yes", "true", "false", "none"))
 _ARTICLES = frozenset(("a", "an", "the"))
 
 
@@ -29,6 +30,8 @@ def is_word(run: str) -> bool:
         return False
     if len(run) < 3:
         return low in _SHORT and not run.isupper()
+    if low in _VERDICTS:
+        return True
     if any(set(low) <= set(family) for family in _VARIABLE_FAMILIES):
         return False
     if run.isupper() and len(run) < 5:
@@ -59,4 +62,28 @@ def as_phrase(text: str) -> str | None:
         if any(not is_word(run) and run.lower() not in _ARTICLES for run in outside):
             return None
     kept = [run.lower() for run in runs if run.lower() not in _ARTICLES or len(runs) == 1]
+    if kept[:2] == ["it", "is"] or (len(kept) == 2 and kept[0] in ("on", "in", "at")):
+        kept = kept[2:] if kept[0] == "it" else kept[1:]
     return " ".join(kept or [run.lower() for run in runs])
+
+
+_ANSWERING = re.compile(
+    r"\w+(?: (?:is|was|has|had|will|can|did|does|won|ran|got|made|gets|wins|runs))(?: .*)?"
+)
+_DENYING = re.compile(
+    r"\b(?:not|no|never|neither|nor|or|and|but|than|except|none|if|unless)\b|n't|,"
+)
+
+
+def answers_with(name: str, phrase: str) -> bool:
+    """Whether `phrase` is a sentence whose subject is the one word `name`, and denies nothing."""
+    subject = _TEXT.sub(r"\1", name).strip()
+    sentence = _TEXT.sub(r"\1", phrase).strip().rstrip(".")
+    if not re.fullmatch(r"[A-Z][a-z]+", subject) or not sentence.startswith(subject + " "):
+        return False
+    rest = sentence[len(subject) :]
+    return (
+        _ANSWERING.fullmatch(sentence) is not None
+        and _DENYING.search(sentence) is None
+        and not re.search(r"[A-Z\d\\]", rest)
+    )

@@ -40,8 +40,11 @@ def read(path: Path) -> list[dict[str, object]]:
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
-def grade(file: Path, out: Path, *, prediction: str = "output", answer: str = "gold") -> int:
+def grade(
+    file: Path, out: Path, *more: str, prediction: str = "output", answer: str = "gold"
+) -> int:
     arguments = ["grade", str(file), "--prediction-field", prediction, "--answer-field", answer]
+    arguments += more
     with pytest.raises(SystemExit) as end:
         main([*arguments, "--out", str(out)])
     return int(str(end.value.code))
@@ -65,6 +68,43 @@ def test_rows_come_back_in_order_with_a_verdict_and_all_else_untouched(
     assert said.out == ""
     assert "accuracy 50.00% (4 of 8)" in said.err
     assert "match 4" in said.err
+
+
+def test_explained_rows_say_what_was_compared_with_what(file: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out.jsonl"
+    assert grade(file, out, "--explain") == 0
+    explained = {str(row["id"]): row["explanation"] for row in read(out)}
+    assert explained["a"] == r"'\\frac14' against the reference '0.25': the same answer"
+    assert explained["b"] == "'x+2' against the reference 'x+3': different answers"
+    assert explained["c"] == "the completion states no final answer"
+    assert "too large to be parsed safely" in str(explained["d"])
+    assert explained["e"] == "the completion answers '5', and the reference holds no answer"
+
+
+def test_flexible_extraction_falls_back_to_the_last_number(tmp_path: Path) -> None:
+    rows: list[dict[str, object]] = [
+        {"output": "so 3 boxes and then 12 apples in all", "gold": "12"},
+        {"output": r"\boxed{7} of the 12", "gold": "7"},
+        {"output": "no number at all", "gold": "12"},
+    ]
+    file = write(tmp_path / "in.jsonl", rows)
+    for mode, expected in (
+        ("strict", ["no_answer", "match", "no_answer"]),
+        ("flexible", ["match", "match", "no_answer"]),
+    ):
+        assert grade(file, tmp_path / "out.jsonl", "--extract", mode) == 0
+        assert [row["reason"] for row in read(tmp_path / "out.jsonl")] == expected
+
+
+def test_references_that_are_no_strings(tmp_path: Path) -> None:
+    rows: list[dict[str, object]] = [
+        {"output": r"\boxed{true}", "gold": True},
+        {"output": r"\boxed{2, 1}", "gold": [1, 2]},
+        {"output": r"\boxed{1}", "gold": ["1", "2"]},
+        {"output": r"\boxed{0.5}", "gold": 0.5},
+    ]
+    assert grade(write(tmp_path / "in.jsonl", rows), tmp_path / "out.jsonl") == 0
+    assert [row["correct"] for row in read(tmp_path / "out.jsonl")] == [True, True, False, True]
 
 
 def test_a_thousand_rows_keep_their_order(tmp_path: Path) -> None:

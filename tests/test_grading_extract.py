@@ -14,8 +14,7 @@ CUT_OFF = r"we try 6, then \boxed{"
     ("text", "answer"),
     [
         (r"\boxed{4} is wrong; so \boxed{5}", "5"),  # math-verify takes the set {4, 5}
-        (r"either \boxed{4}, \boxed{5}", "5"),
-        (r"\boxed{4} and then \boxed{", "4"),
+        (r"either \boxed{4}, \boxed{5}", "4, 5"),
         (r"\boxed{4} and \boxed{}", "4"),
         (r"\boxed{4}, that is \boxed{ }", "4"),
         (r"\boxed{\boxed{3}}", "3"),
@@ -35,7 +34,7 @@ def test_the_last_closed_box_that_holds_something(text: str, answer: str) -> Non
 
 @pytest.mark.parametrize(
     "text",
-    [CUT_OFF, r"4 so \boxed{}", r"\boxed{ }", r"\boxed", r"A: 5, so \boxed{5", "", "  \n", "A:", "####",
+    [CUT_OFF, r"\boxed{4} and then \boxed{", r"4 so \boxed{}", r"\boxed{ }", r"\boxed", r"A: 5, so \boxed{5", "", "  \n", "A:", "####",
      "I think that 5 is a nice number", "so there are 12 apples"],
 )  # fmt: skip
 def test_no_answer(text: str) -> None:
@@ -63,6 +62,14 @@ def test_no_answer(text: str) -> None:
 )
 def test_a_stated_answer_where_there_is_no_box(text: str, answer: str) -> None:
     assert extract(text) == answer
+
+
+def test_flexible_takes_the_last_number_where_no_answer_is_stated() -> None:
+    assert extract("there are 1,200 of them, or 15.5%") is None
+    assert extract("there are 15.5% or 1,200.", flexible=True) == "1,200"
+    assert extract("The answer is 3, of 4", flexible=True) == "3, of 4"
+    assert extract(CUT_OFF, flexible=True) == "6"
+    assert extract("no number", flexible=True) is None
 
 
 def test_a_reference_may_be_an_answer_or_a_solution() -> None:
