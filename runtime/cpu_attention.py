@@ -3,17 +3,21 @@
 `torch_native`, the backend that SGLang has for a CPU without AMX, attends one request after the
 other, in Python, and computes a whole prompt again to extend it by a few tokens. With a small
 model that is half of the engine's time. Here requests of like lengths share one call, and only new
-tokens are queries. SGLang loads it through the entry point "sglang.srt.plugins"; it changes
-nothing in a server that `SWITCH` does not ask.
+tokens are queries. What a token finds depends on its request's text alone, to the last bit: not on
+the requests beside it, nor on how much of the text was cached (`cpu_matmul.py`). SGLang loads it
+through the entry point "sglang.srt.plugins"; it changes nothing in a server that `SWITCH` does not
+ask.
 """
 
 from __future__ import annotations
 
 import os
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
+
+from sal.runtime.cpu_matmul import rows_to_compute
 
 SWITCH = "SAL_CPU_ATTENTION"
 """The environment variable that asks for it: "1"."""
@@ -22,6 +26,10 @@ BACKEND = "sglang.srt.layers.attention.torch_native_backend"
 
 MOST_KEYS = 2_048
 """Keys that are gathered at a time: about 1 MB for a small model, which stays in a core's cache."""
+
+BLOCK = 64
+"""A query sees keys up to the next multiple of this, the later ones masked. So the order in which
+floats are added follows from the query's position, and from nothing else."""
 
 
 def register() -> None:
@@ -33,13 +41,25 @@ def register() -> None:
     HookRegistry.register(f"{BACKEND}.TorchNativeAttnBackend", batched(), HookType.REPLACE)
 
 
+class Piece(NamedTuple):
+    """`count` new tokens of `request`, from position `start` on; all see the same block of keys.
+
+    `row` is the first one's row in the batch's queries.
+    """
+
+    request: int
+    row: int
+    start: int
+    count: int
+
+
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Some requests of a batch, padded to the longest of them.
+    """Some pieces of a batch, padded to the longest of them.
 
-    `queries` (requests, new tokens) are rows of the batch's queries and `keys` (requests, tokens)
-    slots of the cache; `seen` (requests, 1, new tokens, tokens) says which key a query attends to,
-    `real` (requests, new tokens) which query is no padding.
+    `queries` (pieces, new tokens) are rows of the batch's queries and `keys` (pieces, tokens)
+    slots of the cache; `seen` (pieces, 1, new tokens, tokens) says which key a query attends to,
+    `real` (pieces, new tokens) which query is no padding.
     """
 
     queries: Any
@@ -48,15 +68,26 @@ class Group:
     real: Any
 
 
-def grouped(new: list[int], total: list[int]) -> Iterator[list[int]]:
-    """Numbers of requests that go together: their counts of new tokens and of all tokens differ by
-    less than a factor of two, and they have no more than `MOST_KEYS` keys where they are several.
+def pieces(new: list[int], total: list[int]) -> Iterator[Piece]:
+    """The last `new[i]` of the `total[i]` tokens of request i, cut at the multiples of `BLOCK`."""
+    row = 0
+    for request, (fresh, length) in enumerate(zip(new, total, strict=True)):
+        start = length - fresh
+        while start < length:
+            count = min(BLOCK - start % BLOCK, length - start)
+            yield Piece(request, row, start, count)
+            start, row = start + count, row + count
+
+
+def grouped(cut: Iterable[Piece]) -> Iterator[list[Piece]]:
+    """Pieces that go together: they see as many keys, their counts of queries differ by less than a
+    factor of two, and they have no more than `MOST_KEYS` keys where they are several.
     """
-    alike: dict[tuple[int, int], list[int]] = defaultdict(list)
-    for i, (fresh, length) in enumerate(zip(new, total, strict=True)):
-        alike[fresh.bit_length(), length.bit_length()].append(i)
-    for (_, bits), members in alike.items():
-        most = max(1, MOST_KEYS >> bits)
+    alike: dict[tuple[int, int], list[Piece]] = defaultdict(list)
+    for piece in cut:
+        alike[piece.start // BLOCK, piece.count.bit_length()].append(piece)
+    for (block, _), members in alike.items():
+        most = max(1, MOST_KEYS // ((block + 1) * BLOCK))
         for start in range(0, len(members), most):
             yield members[start : start + most]
 
@@ -64,25 +95,24 @@ def grouped(new: list[int], total: list[int]) -> Iterator[list[int]]:
 def padded(slots: Any, new: list[int], total: list[int]) -> list[Group]:
     """A batch as groups: request i has `total[i]` tokens, the last `new[i]` of them new.
 
-    `slots` (requests, any length) are the cache's slots of each request's tokens, in order.
+    `slots` (requests, any length) are the cache's slots of each request's tokens, in order, and
+    behind them any slots, up to a multiple of `BLOCK` or to the longest request that can be.
     """
     import torch
 
-    fresh, length = torch.tensor(new), torch.tensor(total)
-    first = fresh.cumsum(0) - fresh
     made = []
-    for members in grouped(new, total):
-        rows = torch.tensor(members)
-        count, size = fresh[rows].unsqueeze(1), length[rows].unsqueeze(1)
-        query = torch.arange(int(count.max())).unsqueeze(0)
-        key = torch.arange(int(size.max()))
-        position = size - count + query
+    for members in grouped(pieces(new, total)):
+        request, row, start, count = torch.tensor(members).T.unsqueeze(-1)
+        most = rows_to_compute(int(count.max()))
+        query = torch.arange(most).minimum(count - 1)
+        keys = slots[request.flatten(), : (members[0].start // BLOCK + 1) * BLOCK]
+        seen = torch.arange(keys.shape[1]) <= (start + query).unsqueeze(2)
         made.append(
             Group(
-                queries=first[rows].unsqueeze(1) + query.minimum(count - 1),
-                keys=slots[rows, : len(key)],
-                seen=(key <= position.unsqueeze(2)).unsqueeze(1),
-                real=query < count,
+                queries=row + query,
+                keys=keys,
+                seen=seen.unsqueeze(1),
+                real=torch.arange(most) < count,
             )
         )
     return made
@@ -119,9 +149,8 @@ def batched() -> type:
             total = forward_batch.seq_lens.tolist()
             extends = forward_batch.forward_mode.is_extend()
             new = forward_batch.extend_seq_lens.tolist() if extends else [1] * len(total)
-            slots = self.req_to_token_pool.req_to_token[
-                forward_batch.req_pool_indices, : max(total, default=0)
-            ]
+            most = -(-max(total, default=0) // BLOCK) * BLOCK
+            slots = self.req_to_token_pool.req_to_token[forward_batch.req_pool_indices, :most]
             self.forward_metadata = padded(slots, new, total)
 
         def _run_sdpa_forward_decode(self, *tensors: Any, **how: Any) -> Any:

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import psutil
 
@@ -27,11 +28,15 @@ class Gpu:
 
 @dataclass(frozen=True, slots=True)
 class Hardware:
-    """The GPUs this process may use, its cores' numbers, and the machine's memory in bytes."""
+    """The GPUs this process may use, its cores' numbers, and the machine's memory in bytes.
+
+    `fast_bfloat16` says whether the cores multiply bfloat16 in hardware.
+    """
 
     gpus: tuple[Gpu, ...]
     cores: tuple[int, ...]
     memory_bytes: int
+    fast_bfloat16: bool = False
 
 
 def detect() -> Hardware:
@@ -40,7 +45,17 @@ def detect() -> Hardware:
         visible(parse_gpus(_nvidia_smi()), os.environ.get("CUDA_VISIBLE_DEVICES")),
         usable_cores(),
         int(psutil.virtual_memory().total),
+        multiplies_bfloat16(_cpu_info()),
     )
+
+
+def multiplies_bfloat16(cpu_info: str) -> bool:
+    """Whether every core of `cpu_info`, Linux's /proc/cpuinfo, has AVX512-BF16 or AMX-BF16.
+
+    Without them bfloat16 is computed through float32, and slower than float32 is.
+    """
+    flags = [set(line.split()) for line in cpu_info.splitlines() if line.startswith("flags")]
+    return bool(flags) and all(here & {"avx512_bf16", "amx_bf16"} for here in flags)
 
 
 def parse_gpus(table: str) -> list[tuple[str, Gpu]]:
@@ -85,6 +100,13 @@ def _nvidia_smi() -> str:
     except (OSError, subprocess.TimeoutExpired):
         return ""
     return done.stdout if done.returncode == 0 else ""
+
+
+def _cpu_info() -> str:
+    try:
+        return Path("/proc/cpuinfo").read_text()
+    except OSError:  # no Linux
+        return ""
 
 
 def usable_cores() -> tuple[int, ...]:
