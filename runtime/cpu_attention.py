@@ -42,7 +42,7 @@ def register() -> None:
 
 
 class Piece(NamedTuple):
-    """`count` new tokens of `request`, from position `start` on; all see the same block of keys.
+    """`tokens` new ones of `request`, from position `start` on; all see the same block of keys.
 
     `row` is the first one's row in the batch's queries.
     """
@@ -50,7 +50,7 @@ class Piece(NamedTuple):
     request: int
     row: int
     start: int
-    count: int
+    tokens: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +85,7 @@ def grouped(cut: Iterable[Piece]) -> Iterator[list[Piece]]:
     """
     alike: dict[tuple[int, int], list[Piece]] = defaultdict(list)
     for piece in cut:
-        alike[piece.start // BLOCK, piece.count.bit_length()].append(piece)
+        alike[piece.start // BLOCK, piece.tokens.bit_length()].append(piece)
     for (block, _), members in alike.items():
         most = max(1, MOST_KEYS // ((block + 1) * BLOCK))
         for start in range(0, len(members), most):

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
 import sys
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from servers_python import server_python
 
-from sal.runtime.cpu_attention import MOST_KEYS, SWITCH, grouped, register
+from sal.runtime.cpu_attention import BLOCK, MOST_KEYS, SWITCH, grouped, pieces, register
 
 lengths = st.lists(
     st.tuples(st.integers(1, 300), st.integers(0, 3000)).map(lambda x: (x[0], x[0] + x[1])),
@@ -19,15 +18,25 @@ lengths = st.lists(
 
 
 @given(lengths)
-def test_every_request_is_in_one_group_of_its_like(pairs: list[tuple[int, int]]) -> None:
+def test_every_new_token_is_in_one_piece_that_sees_one_block(pairs: list[tuple[int, int]]) -> None:
     new, total = [p[0] for p in pairs], [p[1] for p in pairs]
-    groups = list(grouped(new, total))
-    assert sorted(i for group in groups for i in group) == list(range(len(pairs)))
+    cut = list(pieces(new, total))
+    rows = [row for piece in cut for row in range(piece.row, piece.row + piece.tokens)]
+    assert rows == list(range(sum(new)))
+    positions = [at for piece in cut for at in range(piece.start, piece.start + piece.tokens)]
+    assert positions == [at for n, t in pairs for at in range(t - n, t)]
+    assert all(piece.start // BLOCK == (piece.start + piece.tokens - 1) // BLOCK for piece in cut)
+
+
+@given(lengths)
+def test_every_piece_is_in_one_group_of_its_like(pairs: list[tuple[int, int]]) -> None:
+    cut = list(pieces([p[0] for p in pairs], [p[1] for p in pairs]))
+    groups = list(grouped(cut))
+    assert sorted(piece for group in groups for piece in group) == sorted(cut)
     for group in groups:
-        for counts in (new, total):
-            found = [counts[i] for i in group]
-            assert max(found) < 2 * min(found)
-        assert len(group) == 1 or len(group) * max(total[i] for i in group) <= MOST_KEYS
+        (block,) = {piece.start // BLOCK for piece in group}
+        assert max(p.tokens for p in group) < 2 * min(p.tokens for p in group)
+        assert len(group) == 1 or len(group) * (block + 1) * BLOCK <= MOST_KEYS
 
 
 COMPARE = """
@@ -76,7 +85,7 @@ for extends in (False, True):
 
 @pytest.mark.parametrize("shape", ["4,4,32", "6,2,16"])
 def test_it_finds_what_sglang_finds(shape: str) -> None:
-    worst = _server_python(COMPARE, shape).split()
+    worst = server_python(COMPARE, shape).split()
     assert len(worst) == 2
     assert all(float(difference) < 1e-5 for difference in worst)
 
@@ -85,22 +94,3 @@ def test_a_server_that_does_not_ask_for_it_keeps_its_own(monkeypatch: pytest.Mon
     monkeypatch.delenv(SWITCH, raising=False)
     monkeypatch.setitem(sys.modules, "sglang.srt.plugins.hook_registry", None)  # its import fails
     register()
-
-
-def _server_python(script: str, *arguments: str) -> str:
-    """What a script prints in the environment of a CPU server."""
-    from sal.runtime.hardware import Hardware
-    from sal.runtime.plan import make_plan
-    from sal.tiny.paths import POLICY
-
-    spec = make_plan(Hardware(gpus=(), cores=(0, 1), memory_bytes=1 << 34), str(POLICY), None)
-    env = {**os.environ, **spec.servers["policy"].env}
-    done = subprocess.run(
-        [sys.executable, "-c", script, *arguments],
-        env=env,
-        capture_output=True,
-        text=True,
-        timeout=600,
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout

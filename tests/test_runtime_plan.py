@@ -10,10 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from sal.runtime.hardware import Gpu, Hardware, parse_gpus, visible
+from sal.runtime.default_models import default_models
+from sal.runtime.hardware import Gpu, Hardware, multiplies_bfloat16, parse_gpus, visible
 from sal.runtime.model_size import GIB, ModelSize, model_size
 from sal.runtime.plan import STAND_IN, Plan, PlanError, ServerSpec, make_plan, parse_flags
 
+TINY = default_models(None, None)
 POLICY = "meta-llama/Llama-3.2-1B-Instruct"
 PRM = "RLHFlow/Llama3.1-8B-PRM-Deepseek-Data"
 
@@ -35,8 +37,9 @@ def sized(model: str) -> ModelSize:
 
 
 def test_without_a_gpu_both_run_on_the_cpu_engine() -> None:
-    plan = make_plan(Hardware((), (0, 1), 16 << 30), POLICY, PRM)
+    plan = make_plan(Hardware((), (0, 1), 64 << 30), *TINY)
     assert list(plan.servers) == ["policy", "prm"]
+    assert plan.seeded
     for spec in plan.servers.values():
         assert spec.device == "cpu"
         assert spec.env["SGLANG_USE_CPU_ENGINE"] == "1"
@@ -50,6 +53,100 @@ def test_without_a_gpu_both_run_on_the_cpu_engine() -> None:
         assert "--sleep-on-idle" in spec.argv
         assert spec.command(4321)[-2:] == ["--port", "4321"]
         assert spec.after is None
+        assert spec.seeded
+
+
+def test_a_small_model_on_a_cpu_has_one_thread_and_float32_whatever_the_machine() -> None:
+    for fast in (False, True):
+        for spec in make_plan(
+            Hardware((), tuple(range(8)), 64 << 30, fast), *TINY
+        ).servers.values():
+            assert (flag(spec, "--dtype"), spec.env["OMP_NUM_THREADS"]) == ("float32", "1")
+
+
+def test_a_larger_model_on_a_cpu_has_all_its_cores_and_bfloat16_where_that_is_fast() -> None:
+    slow = make_plan(Hardware((), (0, 1, 2), 64 << 30, False), POLICY, PRM, size_of=sized)
+    fast = make_plan(Hardware((), (0, 1, 2), 64 << 30, True), POLICY, PRM, size_of=sized)
+    assert [flag(spec, "--dtype") for spec in slow.servers.values()] == ["float32"] * 2
+    assert [flag(spec, "--dtype") for spec in fast.servers.values()] == ["bfloat16"] * 2
+    for plan in (slow, fast):
+        threads = {role: spec.env["OMP_NUM_THREADS"] for role, spec in plan.servers.items()}
+        assert threads == {"policy": "3", "prm": "2"}
+        assert plan.servers["policy"].env["MKL_NUM_THREADS"] == "3"
+    assert any("bfloat16 and 3 torch threads" in line for line in fast.lines())
+
+
+def test_on_a_cpu_the_users_type_and_threads_win() -> None:
+    here = Hardware((), (0, 1, 2), 64 << 30, True)
+    given = ["--dtype float16", "--cpu-threads 7"]
+    spec = make_plan(here, POLICY, None, policy_args=given, size_of=sized).servers["policy"]
+    assert flag(spec, "--dtype") == "float16"
+    assert spec.env["OMP_NUM_THREADS"] == spec.env["MKL_NUM_THREADS"] == "7"
+    assert "--cpu-threads" not in spec.argv
+    assert spec.digest != make_plan(here, POLICY, None, size_of=sized).servers["policy"].digest
+    for wrong in ("--cpu-threads many", "--cpu-threads 0", "--cpu-threads"):
+        with pytest.raises(PlanError, match="takes a number from 1"):
+            make_plan(here, POLICY, None, policy_args=[wrong], size_of=sized)
+    with pytest.raises(PlanError, match="is for models on a CPU"):
+        make_plan(gpus(1), POLICY, None, policy_args=["--cpu-threads 2"], size_of=sized)
+
+
+def test_on_a_cpu_the_cache_takes_no_more_than_a_quarter_of_the_memory() -> None:
+    spec = make_plan(Hardware((), (0,), 8 << 30), POLICY, None, size_of=sized).servers["policy"]
+    assert int(flag(spec, "--max-total-tokens")) * 2 * 32 * 1024 == 2 << 30
+
+
+@pytest.mark.parametrize(
+    ("info", "fast"),
+    [
+        ("flags\t\t: fpu avx512f avx512_bf16\nflags\t\t: fpu avx512_bf16\n", True),
+        ("flags\t\t: fpu amx_bf16 amx_tile\n", True),
+        ("flags\t\t: fpu avx512f\nmodel name\t: avx512_bf16\n", False),
+        ("flags\t\t: avx512_bf16\nflags\t\t: avx512f\n", False),
+        ("", False),
+    ],
+)
+def test_a_cpu_that_multiplies_bfloat16_says_so(info: str, fast: bool) -> None:
+    assert multiplies_bfloat16(info) is fast
+
+
+@pytest.mark.parametrize(
+    ("name", "backend"),
+    [
+        ("NVIDIA H100 80GB HBM3", "fa3"),
+        ("NVIDIA H200", "fa3"),
+        ("NVIDIA GH200 480GB", "fa3"),
+        ("NVIDIA A100-SXM4-80GB", "triton"),
+        ("NVIDIA B200", "triton"),
+        ("NVIDIA GeForce RTX 4090", "triton"),
+    ],
+)
+def test_deterministic_on_a_gpu_keeps_the_radix_cache(name: str, backend: str) -> None:
+    here = Hardware((Gpu(0, name, int(80 * GIB), int(80 * GIB)),), (0, 1), 64 << 30)
+    plan = make_plan(here, POLICY, PRM, deterministic=True, size_of=sized)
+    for spec in plan.servers.values():
+        assert "--enable-deterministic-inference" in spec.argv
+        assert flag(spec, "--attention-backend") == backend
+        assert spec.argv.count("--attention-backend") == 1
+    assert plan.seeded
+    assert sum("deterministic: keeps the radix cache" in line for line in plan.lines()) == 2
+    stock = make_plan(here, POLICY, PRM, size_of=sized)
+    assert stock.seeded is False
+    assert not any("deterministic" in line for line in stock.lines())
+    # A warm server without the mode does not stand in for one with it.
+    assert stock.servers["policy"].digest != plan.servers["policy"].digest
+
+
+def test_a_deterministic_backend_that_loses_the_radix_cache_is_the_users_and_says_so() -> None:
+    given = ["--enable-deterministic-inference", "--attention-backend flashinfer"]
+    plan = make_plan(gpus(1), POLICY, PRM, policy_args=given, size_of=sized)
+    assert plan.seeded
+    assert any("deterministic: loses the radix cache" in line for line in plan.lines())
+    assert not plan.servers["prm"].seeded
+
+
+def test_whether_anothers_server_samples_by_seeds_is_not_known() -> None:
+    assert make_plan(gpus(1), "http://host:30000", PRM, size_of=sized).seeded is None
 
 
 def test_on_the_cpu_the_policy_has_a_core_that_the_prm_leaves_alone() -> None:
