@@ -27,7 +27,7 @@ BACKEND = "sglang.srt.layers.attention.torch_native_backend"
 MOST_KEYS = 2_048
 """Keys that are gathered at a time: about 1 MB for a small model, which stays in a core's cache."""
 
-BLOCK = 64
+BLOCK = 32
 """A query sees keys up to the next multiple of this, the later ones masked. So the order in which
 floats are added follows from the query's position, and from nothing else."""
 
