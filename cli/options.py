@@ -152,6 +152,16 @@ PrmArg = Annotated[
         rich_help_panel=MODELS,
     ),
 ]
+Deterministic = Annotated[
+    bool,
+    typer.Option(
+        "--deterministic",
+        help="Servers that repeat themselves to the last bit; the plan says what it costs "
+        "(docs/seeds.md).",
+        envvar="SAL_DETERMINISTIC",
+        rich_help_panel=MODELS,
+    ),
+]
 Dataset = Annotated[
     str | None,
     typer.Option(

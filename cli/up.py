@@ -23,6 +23,7 @@ def up(
     prm: options.Prm = None,
     policy_arg: options.PolicyArg = None,
     prm_arg: options.PrmArg = None,
+    deterministic: options.Deterministic = False,
 ) -> None:
     """Start the policy and the PRM, and keep them for the runs to come (`sal down` ends them).
 
@@ -33,7 +34,12 @@ def up(
     policy, prm = default_models(policy, prm)
     try:
         plan = make_plan(
-            detect(), policy, prm, policy_args=policy_arg or (), prm_args=prm_arg or ()
+            detect(),
+            policy,
+            prm,
+            policy_args=policy_arg or (),
+            prm_args=prm_arg or (),
+            deterministic=deterministic,
         )
     except PlanError as error:
         console.print(str(error), style="red", highlight=False)

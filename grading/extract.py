@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 import re
+from functools import lru_cache
 
 from sal.grading.boxes import boxed, has_box
 from sal.grading.repair import repaired
@@ -34,6 +35,7 @@ _RUN_ON = re.compile(
 """A base model that goes on with a question of its own."""
 
 
+@lru_cache(maxsize=512)  # of a search's solutions, for the vote and for the verdict
 def extract(text: str, *, flexible: bool = False) -> str | None:
     r"""The final answer of `text` as written there, or None.
 

@@ -17,8 +17,12 @@ MOST_PROBLEMS = 500
 LEAST_PROBLEMS = 2
 """One works while the other waits for its last steps."""
 
-MEMORY_SECONDS = 2.0
-"""Longer than the pauses of a search between its steps, in which it only seems to want little."""
+MEMORY_SECONDS = 10.0
+"""How long a demand counts that was seen: longer than the pauses of a search between its steps, in
+which it only seems to want little, and than the last steps of its longest solutions."""
+
+GUESS_SECONDS = 2.0
+"""How long a demand counts that was expected, and never seen."""
 
 
 class Admission:
@@ -35,6 +39,7 @@ class Admission:
         self._room = min(capacity or MOST_REQUESTS, MOST_REQUESTS)
         self._expected = max(1, expected)
         self._demand = float(self._expected)
+        self._most_seen = 0.0
 
     @property
     def problems(self) -> int:
@@ -51,5 +56,8 @@ class Admission:
         if not problems:
             return
         seen = max(requests, silent * self._expected) / problems
-        kept = exp(-seconds / MEMORY_SECONDS)
+        if not silent:
+            self._most_seen = max(self._most_seen, seen)
+        guessed = self._demand > self._most_seen and not silent
+        kept = exp(-seconds / (GUESS_SECONDS if guessed else MEMORY_SECONDS))
         self._demand = max(seen, kept * self._demand + (1.0 - kept) * seen)

@@ -10,7 +10,7 @@ from sal.runs.recipe import Recipe
 from sal.runtime.hardware import Hardware
 from sal.runtime.plan import Plan, PlanError, make_plan
 
-SHARED = ("policy", "prm", "policy_args", "prm_args")
+SHARED = ("policy", "prm", "policy_args", "prm_args", "deterministic")
 
 
 def plan_servers(recipes: Sequence[Recipe], hardware: Hardware) -> Plan:
@@ -37,6 +37,7 @@ def plan_servers(recipes: Sequence[Recipe], hardware: Hardware) -> Plan:
             model_location(whole.prm, "prm"),
             policy_args=whole.policy_args,
             prm_args=whole.prm_args,
+            deterministic=whole.deterministic,
         )
     except PlanError as error:
         raise RunError(str(error)) from error

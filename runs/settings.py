@@ -11,6 +11,7 @@ from sal.runs.errors import RunError
 from sal.runs.problems import TINY, ProblemSet, load_problems
 from sal.runs.recipe import Recipe, installed_versions
 from sal.runs.registry import Strategy, find_strategy
+from sal.runtime.model_files import is_url
 
 HUB_POLICY = "meta-llama/Llama-3.2-1B-Instruct"
 HUB_PRM = "RLHFlow/Llama3.1-8B-PRM-Deepseek-Data"
@@ -56,6 +57,7 @@ class Settings:
     system_prompt: str | None = None
     policy_args: tuple[str, ...] = ()
     prm_args: tuple[str, ...] = ()
+    deterministic: bool = False
     dataset: str | None = None
     split: str | None = None
     limit: int | None = None
@@ -132,6 +134,8 @@ def prepare(settings: Settings, *, gpu: bool) -> Prepared:
         max_problem_seconds=settings.max_problem_seconds,
         policy_args=settings.policy_args,
         prm_args=settings.prm_args,
+        deterministic=settings.deterministic,
+        sampling=_sampling(settings, gpu=gpu),
         versions=installed_versions(),
     )
     prepared = Prepared(recipe, strategy, params, problems)
@@ -140,3 +144,12 @@ def prepare(settings: Settings, *, gpu: bool) -> Prepared:
     except ValueError as error:
         raise RunError(str(error)) from error
     return prepared
+
+
+def _sampling(settings: Settings, *, gpu: bool) -> str:
+    """Whether the seeds of requests decide what the policy samples (docs/seeds.md)."""
+    if settings.policy is not None and is_url(settings.policy):
+        return "as the endpoint was started"
+    if settings.deterministic:
+        return "seeded, to the last bit"
+    return "not seeded" if gpu else "seeded"

@@ -11,12 +11,12 @@ from __future__ import annotations
 
 import os
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 SWITCH = "SAL_CPU_ATTENTION"
-"""The environment variable that asks for it: "1"."""
+"""The environment variable that asks for it: "1", or "exact" (`cpu_attention_exact.py`)."""
 
 BACKEND = "sglang.srt.layers.attention.torch_native_backend"
 
@@ -26,11 +26,18 @@ MOST_KEYS = 2_048
 
 def register() -> None:
     """Replace `torch_native` where this server asks for it."""
-    if os.environ.get(SWITCH) != "1":
+    asked = os.environ.get(SWITCH)
+    if asked not in ("1", "exact"):
         return
     from sglang.srt.plugins.hook_registry import HookRegistry, HookType
 
-    HookRegistry.register(f"{BACKEND}.TorchNativeAttnBackend", batched(), HookType.REPLACE)
+    if asked == "exact":
+        from sal.runtime import cpu_attention_exact
+
+        made = batched(cpu_attention_exact.padded, cpu_attention_exact.BLOCK)
+    else:
+        made = batched(padded)
+    HookRegistry.register(f"{BACKEND}.TorchNativeAttnBackend", made, HookType.REPLACE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,8 +114,11 @@ def attend(group: Group, query: Any, output: Any, k_cache: Any, v_cache: Any, **
     output[group.queries[group.real]] = found[group.real]
 
 
-def batched() -> type:
-    """The backend's class; made here, because SGLang is imported in its servers alone."""
+def batched(pad: Callable[[Any, list[int], list[int]], list[Group]], block: int = 1) -> type:
+    """The backend's class; made here, because SGLang is imported in its servers alone.
+
+    `pad` makes groups of a batch; it is given slots up to a multiple of `block`.
+    """
     from sglang.srt.layers.attention.torch_native_backend import TorchNativeAttnBackend
 
     class BatchedAttention(TorchNativeAttnBackend):  # type: ignore[misc]  # sglang has no types
@@ -119,10 +129,9 @@ def batched() -> type:
             total = forward_batch.seq_lens.tolist()
             extends = forward_batch.forward_mode.is_extend()
             new = forward_batch.extend_seq_lens.tolist() if extends else [1] * len(total)
-            slots = self.req_to_token_pool.req_to_token[
-                forward_batch.req_pool_indices, : max(total, default=0)
-            ]
-            self.forward_metadata = padded(slots, new, total)
+            most = -(-max(total, default=0) // block) * block
+            slots = self.req_to_token_pool.req_to_token[forward_batch.req_pool_indices, :most]
+            self.forward_metadata = pad(slots, new, total)
 
         def _run_sdpa_forward_decode(self, *tensors: Any, **how: Any) -> Any:
             if not self._run(*tensors, **how):

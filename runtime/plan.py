@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import shlex
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from importlib.metadata import distribution
 from pathlib import Path
 from typing import Literal
 
-from sal.runtime.cpu_attention import SWITCH
+from sal.runtime import cpu_attention, cpu_matmul, cpu_sampling
 from sal.runtime.hardware import Gpu, Hardware, all_but_one
 from sal.runtime.model_files import canonical, is_url
 from sal.runtime.model_size import GIB, ModelSize, model_size
@@ -28,6 +29,9 @@ STAND_IN = Path(__file__).resolve().parent / "stand_in"
 
 _CPU_TOKENS = "131072"  # more makes the KV allocation itself take tens of seconds
 _CPU_REQUESTS = "256"
+_CPU_THREADS = "--cpu-threads"  # no flag of SGLang's, which takes torch's own variable
+_DETERMINISTIC = "--enable-deterministic-inference"
+_KEEP_RADIX_CACHE = ("fa3", "fa4", "triton")  # attention of that mode (SGLang 0.5.23)
 _RESERVE = int(3 * GIB)  # per server: CUDA context, graphs, activations
 
 
@@ -65,6 +69,11 @@ class ServerSpec:
         text = json.dumps([self.model, self.device, list(self.overrides)])
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
+    @property
+    def seeded(self) -> bool:
+        """Whether a request's "sampling_seed" decides what is sampled, whatever runs beside it."""
+        return self.env.get(cpu_sampling.SWITCH) == "1" or _DETERMINISTIC in self.argv
+
 
 @dataclass(frozen=True, slots=True)
 class Plan:
@@ -73,6 +82,12 @@ class Plan:
     servers: dict[Role, ServerSpec] = field(default_factory=dict)
     urls: dict[Role, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+
+    @property
+    def seeded(self) -> bool | None:
+        """Whether the policy samples by seeds; None for an endpoint that is not ours."""
+        policy = self.servers.get("policy")
+        return policy.seeded if policy else None
 
     def lines(self) -> list[str]:
         """The plan as short lines for people."""
@@ -92,11 +107,14 @@ def make_plan(
     *,
     policy_args: Sequence[str] = (),
     prm_args: Sequence[str] = (),
+    deterministic: bool = False,
     size_of: Callable[[str], ModelSize] = model_size,
 ) -> Plan:
     """Decide how to serve `policy` and `prm`: each a folder, a Hub name, a URL, or None.
 
-    `policy_args` and `prm_args` hold SGLang flags ("--flag value") that win over the plan's own.
+    `policy_args` and `prm_args` hold SGLang flags ("--flag value") that win over the plan's own;
+    on a CPU "--cpu-threads N" is one of them. `deterministic`: on a GPU, SGLang's own mode; on a
+    CPU texts repeat without it, and with it their probabilities do too, to the last bit.
     Raises `PlanError` when the models cannot fit or an override is not a flag.
     """
     asked: list[tuple[Role, str | None, Sequence[str]]] = [
@@ -114,14 +132,20 @@ def make_plan(
         else:
             models[role] = _checked(canonical(model))
             overrides[role] = parse_flags(args)
+            if hardware.gpus and _CPU_THREADS in overrides[role]:
+                raise PlanError(f"{_CPU_THREADS} is for models on a CPU, and there is a GPU here")
+            if deterministic or _DETERMINISTIC in overrides[role]:
+                overrides[role] = {**_deterministic(hardware.gpus), **overrides[role]}
     if not models:
         return Plan({}, urls)
     if not hardware.gpus:
+        cores: dict[Role, tuple[int, ...]] = dict.fromkeys(models, hardware.cores)
+        if len(models) == 2:
+            cores["prm"] = all_but_one(hardware.cores)
         servers = {
-            role: _on_cpu(role, models[role], overrides[role], hardware.cores) for role in models
+            role: _on_cpu(role, models[role], overrides[role], hardware, cores[role])
+            for role in models
         }
-        if len(servers) == 2:
-            servers["prm"] = _beside_policy(servers["prm"])
         return Plan(servers, urls)
 
     shares = _assign(hardware.gpus, overrides)
@@ -161,7 +185,15 @@ def parse_flags(args: Sequence[str]) -> Flags:
     return flags
 
 
-def _on_cpu(role: Role, model: str, overrides: Flags, cores: tuple[int, ...]) -> ServerSpec:
+def _on_cpu(
+    role: Role,
+    model: str,
+    overrides: Flags,
+    hardware: Hardware,
+    cores: tuple[int, ...],
+) -> ServerSpec:
+    threads = _cpu_threads(overrides)
+    exact = _DETERMINISTIC in overrides
     flags: Flags = {
         "--device": ("cpu",),
         "--dtype": ("float32",),
@@ -176,28 +208,53 @@ def _on_cpu(role: Role, model: str, overrides: Flags, cores: tuple[int, ...]) ->
     }
     env = {
         "SGLANG_USE_CPU_ENGINE": "1",
-        SWITCH: "1",
+        cpu_sampling.SWITCH: "1",
+        **(
+            {cpu_attention.SWITCH: "exact", cpu_matmul.SWITCH: "1"}
+            if exact
+            else {cpu_attention.SWITCH: "1"}
+        ),
         "PYTHONPATH": str(STAND_IN),
         # Memory that a forward pass gives back is used by the next one, not faulted in again.
         "MALLOC_MMAP_THRESHOLD_": str(32 << 20),
         "MALLOC_TRIM_THRESHOLD_": str(256 << 20),
-        "OMP_NUM_THREADS": "1",  # both servers and the client share the cores
-        "MKL_NUM_THREADS": "1",
+        "OMP_NUM_THREADS": str(threads),
+        "MKL_NUM_THREADS": str(threads),
         "TOKENIZERS_PARALLELISM": "false",
         # HTTP, tokens and text in threads of the scheduler's: two processes less on the cores.
         **({"SGLANG_RUST_SERVER": "1"} if _brings_rust_server() else {}),
     }
+    seeded = (
+        "deterministic: a seed's text and its probabilities are the same to the last bit, whatever "
+        "runs beside it; up to 8% slower"
+        if exact
+        else "sampling is seeded: a seed's text is the same, whatever runs beside it"
+    )
     reasons = [
-        "no GPU: SGLang's CPU engine, float32, one torch thread",
+        f"no GPU: SGLang's CPU engine, float32, {threads} torch thread{'s' if threads > 1 else ''}",
         f"KV cache of {_CPU_TOKENS} tokens, longest shared prefix first",
+        seeded,
     ]
+    if len(cores) < len(hardware.cores):
+        reasons.append("leaves one core to the policy")
     return _spec(role, model, "cpu", flags, env, reasons, overrides, cores=cores)
 
 
-def _beside_policy(prm: ServerSpec) -> ServerSpec:
-    """The PRM's server, off the core that is the policy's (`runtime/placement.py`)."""
-    reasons = (*prm.reasons, "leaves one core to the policy") if len(prm.cores) > 1 else prm.reasons
-    return replace(prm, cores=all_but_one(prm.cores), reasons=reasons)
+def _cpu_threads(overrides: Flags) -> int:
+    """torch's threads: one, unless the user says; both servers and the client share the cores."""
+    given = overrides.get(_CPU_THREADS, ("1",))
+    if len(given) != 1 or not given[0].isdigit() or int(given[0]) < 1:
+        raise PlanError(f"{_CPU_THREADS} takes a number from 1, not {' '.join(given)!r}")
+    return int(given[0])
+
+
+def _deterministic(gpus: tuple[Gpu, ...]) -> Flags:
+    """SGLang's deterministic mode, with an attention that keeps the radix cache (FlashAttention 3
+    on Hopper, Triton elsewhere; flashinfer's would switch it off). On a CPU it is our plugins'."""
+    if not gpus:
+        return {_DETERMINISTIC: ()}
+    hopper = all(re.search(r"\bGH?\d|\bH\d", gpu.name) for gpu in gpus)
+    return {_DETERMINISTIC: (), "--attention-backend": ("fa3" if hopper else "triton",)}
 
 
 def _brings_rust_server() -> bool:
@@ -222,7 +279,14 @@ def _on_gpus(
     }
     devices = ",".join(str(gpu.index) for gpu in gpus)
     where = " and ".join(f"GPU {gpu.index} ({gpu.name})" for gpu in gpus)
-    reasons = [f"on {where}", *reasons, "flashinfer attention, longest shared prefix first"]
+    backend = " ".join(overrides.get("--attention-backend", flags["--attention-backend"]))
+    reasons = [f"on {where}", *reasons, f"{backend} attention, longest shared prefix first"]
+    if _DETERMINISTIC in overrides:
+        cache = "keeps" if backend in _KEEP_RADIX_CACHE else "loses"
+        reasons.append(
+            f"deterministic: {cache} the radix cache; takes about 34% longer (SGLang's figure); "
+            "requests without a seed share one"
+        )
     return _spec(
         role, model, "cuda", flags, {"CUDA_VISIBLE_DEVICES": devices}, reasons, overrides, after
     )
@@ -244,6 +308,9 @@ def _spec(
     port = merged.pop("--port", ("0",))
     if len(port) != 1 or not port[0].isdigit():
         raise PlanError(f"--port takes a number, not {' '.join(port)!r}")
+    merged.pop(_CPU_THREADS, None)
+    if device == "cpu":
+        merged.pop(_DETERMINISTIC, None)
     merged.pop("--host", None)  # servers of ours listen on this machine only
     words = tuple(word for name, values in merged.items() for word in (name, *values))
     given = tuple(word for name, values in overrides.items() for word in (name, *values))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 from grading_written import ANSWERS, COMPLETIONS
@@ -40,7 +41,7 @@ def test_what_the_model_said_last_counts(grader: Grader, text: str, gold: str, r
     assert grader.grade(text, gold).correct is right
 
 
-def wrong_verdicts(file: Path, grader: Grader) -> tuple[list[tuple[str, ...]], int]:
+def wrong_verdicts(file: Path, grader: Grader) -> tuple[list[tuple[Any, ...]], int]:
     """(prediction, answer, reason, kind) of each row whose verdict is not the expected one."""
     rows = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
     verdicts = grader.grade_many((row["prediction"], row["answer"]) for row in rows)

@@ -56,6 +56,7 @@ def test_problems_that_ask_for_more_than_expected_leave_room_for_fewer() -> None
 
 def test_a_pause_between_two_steps_admits_little_more() -> None:
     admission = Admission(64, 256)
+    run(admission, 64, TICK)
     for _ in range(50):
         run(admission, 0, MEMORY_SECONDS / 4)
         assert admission.problems <= 5

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
 import sys
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from servers_python import server_python
 
 from sal.runtime.cpu_attention import MOST_KEYS, SWITCH, grouped, register
 
@@ -76,7 +75,7 @@ for extends in (False, True):
 
 @pytest.mark.parametrize("shape", ["4,4,32", "6,2,16"])
 def test_it_finds_what_sglang_finds(shape: str) -> None:
-    worst = _server_python(COMPARE, shape).split()
+    worst = server_python(COMPARE, shape).split()
     assert len(worst) == 2
     assert all(float(difference) < 1e-5 for difference in worst)
 
@@ -85,22 +84,3 @@ def test_a_server_that_does_not_ask_for_it_keeps_its_own(monkeypatch: pytest.Mon
     monkeypatch.delenv(SWITCH, raising=False)
     monkeypatch.setitem(sys.modules, "sglang.srt.plugins.hook_registry", None)  # its import fails
     register()
-
-
-def _server_python(script: str, *arguments: str) -> str:
-    """What a script prints in the environment of a CPU server."""
-    from sal.runtime.hardware import Hardware
-    from sal.runtime.plan import make_plan
-    from sal.tiny.paths import POLICY
-
-    spec = make_plan(Hardware(gpus=(), cores=(0, 1), memory_bytes=1 << 34), str(POLICY), None)
-    env = {**os.environ, **spec.servers["policy"].env}
-    done = subprocess.run(
-        [sys.executable, "-c", script, *arguments],
-        env=env,
-        capture_output=True,
-        text=True,
-        timeout=600,
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout

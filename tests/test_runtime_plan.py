@@ -10,10 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from sal.runtime.default_models import default_models
 from sal.runtime.hardware import Gpu, Hardware, parse_gpus, visible
 from sal.runtime.model_size import GIB, ModelSize, model_size
 from sal.runtime.plan import STAND_IN, Plan, PlanError, ServerSpec, make_plan, parse_flags
 
+TINY = default_models(None, None)
 POLICY = "meta-llama/Llama-3.2-1B-Instruct"
 PRM = "RLHFlow/Llama3.1-8B-PRM-Deepseek-Data"
 
@@ -35,8 +37,9 @@ def sized(model: str) -> ModelSize:
 
 
 def test_without_a_gpu_both_run_on_the_cpu_engine() -> None:
-    plan = make_plan(Hardware((), (0, 1), 16 << 30), POLICY, PRM)
+    plan = make_plan(Hardware((), (0, 1), 64 << 30), *TINY)
     assert list(plan.servers) == ["policy", "prm"]
+    assert plan.seeded
     for spec in plan.servers.values():
         assert spec.device == "cpu"
         assert spec.env["SGLANG_USE_CPU_ENGINE"] == "1"
@@ -50,6 +53,75 @@ def test_without_a_gpu_both_run_on_the_cpu_engine() -> None:
         assert "--sleep-on-idle" in spec.argv
         assert spec.command(4321)[-2:] == ["--port", "4321"]
         assert spec.after is None
+        assert spec.seeded
+
+
+def test_deterministic_on_a_cpu_is_its_plugins_own() -> None:
+    here = Hardware((), (0, 1), 64 << 30)
+    stock = make_plan(here, *TINY).servers["policy"]
+    spec = make_plan(here, *TINY, deterministic=True).servers["policy"]
+    assert (stock.env["SAL_CPU_SAMPLING"], spec.env["SAL_CPU_SAMPLING"]) == ("1", "1")
+    assert (stock.env["SAL_CPU_ATTENTION"], spec.env["SAL_CPU_ATTENTION"]) == ("1", "exact")
+    assert ("SAL_CPU_MATMUL" in stock.env, "SAL_CPU_MATMUL" in spec.env) == (False, True)
+    assert stock.argv == spec.argv
+    assert stock.digest != spec.digest
+    by_flag = make_plan(here, *TINY, policy_args=["--enable-deterministic-inference"])
+    assert by_flag.servers["policy"].env == spec.env
+    assert by_flag.servers["prm"].env["SAL_CPU_ATTENTION"] == "1"
+
+
+def test_on_a_cpu_the_users_type_and_threads_win() -> None:
+    here = Hardware((), (0, 1, 2), 64 << 30)
+    given = ["--dtype float16", "--cpu-threads 7"]
+    spec = make_plan(here, POLICY, None, policy_args=given, size_of=sized).servers["policy"]
+    assert flag(spec, "--dtype") == "float16"
+    assert spec.env["OMP_NUM_THREADS"] == spec.env["MKL_NUM_THREADS"] == "7"
+    assert "--cpu-threads" not in spec.argv
+    assert spec.digest != make_plan(here, POLICY, None, size_of=sized).servers["policy"].digest
+    for wrong in ("--cpu-threads many", "--cpu-threads 0", "--cpu-threads"):
+        with pytest.raises(PlanError, match="takes a number from 1"):
+            make_plan(here, POLICY, None, policy_args=[wrong], size_of=sized)
+    with pytest.raises(PlanError, match="is for models on a CPU"):
+        make_plan(gpus(1), POLICY, None, policy_args=["--cpu-threads 2"], size_of=sized)
+
+
+@pytest.mark.parametrize(
+    ("name", "backend"),
+    [
+        ("NVIDIA H100 80GB HBM3", "fa3"),
+        ("NVIDIA H200", "fa3"),
+        ("NVIDIA GH200 480GB", "fa3"),
+        ("NVIDIA A100-SXM4-80GB", "triton"),
+        ("NVIDIA B200", "triton"),
+        ("NVIDIA GeForce RTX 4090", "triton"),
+    ],
+)
+def test_deterministic_on_a_gpu_keeps_the_radix_cache(name: str, backend: str) -> None:
+    here = Hardware((Gpu(0, name, int(80 * GIB), int(80 * GIB)),), (0, 1), 64 << 30)
+    plan = make_plan(here, POLICY, PRM, deterministic=True, size_of=sized)
+    for spec in plan.servers.values():
+        assert "--enable-deterministic-inference" in spec.argv
+        assert flag(spec, "--attention-backend") == backend
+        assert spec.argv.count("--attention-backend") == 1
+    assert plan.seeded
+    assert sum("deterministic: keeps the radix cache" in line for line in plan.lines()) == 2
+    stock = make_plan(here, POLICY, PRM, size_of=sized)
+    assert stock.seeded is False
+    assert not any("deterministic" in line for line in stock.lines())
+    # A warm server without the mode does not stand in for one with it.
+    assert stock.servers["policy"].digest != plan.servers["policy"].digest
+
+
+def test_a_deterministic_backend_that_loses_the_radix_cache_is_the_users_and_says_so() -> None:
+    given = ["--enable-deterministic-inference", "--attention-backend flashinfer"]
+    plan = make_plan(gpus(1), POLICY, PRM, policy_args=given, size_of=sized)
+    assert plan.seeded
+    assert any("deterministic: loses the radix cache" in line for line in plan.lines())
+    assert not plan.servers["prm"].seeded
+
+
+def test_whether_anothers_server_samples_by_seeds_is_not_known() -> None:
+    assert make_plan(gpus(1), "http://host:30000", PRM, size_of=sized).seeded is None
 
 
 def test_on_the_cpu_the_policy_has_a_core_that_the_prm_leaves_alone() -> None:

@@ -680,6 +680,41 @@ def test_a_hook_replaces_a_class(server_python: ServerPython) -> None:
     assert server_python.run(code) is True
 
 
+@contract
+def test_the_sampler_is_given_probabilities_and_positions(server_python: ServerPython) -> None:
+    code = """
+    import inspect
+    from sglang.srt.layers.sampler import Sampler
+    found = list(inspect.signature(Sampler._sample_from_probs).parameters)
+    """
+    parameters = server_python.run(code)
+    assert parameters == ["self", "probs", "sampling_info", "positions", "simple_sampling_case"]
+
+
+@contract
+def test_a_batch_says_what_its_requests_sample_by(server_python: ServerPython) -> None:
+    code = """
+    from dataclasses import fields
+    from sglang.srt.sampling.sampling_batch_info import SamplingBatchInfo
+    has_maker = callable(SamplingBatchInfo.from_schedule_batch)
+    found = [has_maker, *sorted(field.name for field in fields(SamplingBatchInfo))]
+    """
+    maker, *names = server_python.run(code)
+    wanted = {"sampling_seed", "is_all_greedy", "sampling_mask_batch_indices", "top_ks", "top_ps"}
+    assert maker is True
+    assert wanted | {"min_ps"} <= set(names)
+
+
+@contract
+def test_logits_are_made_by_one_method_of_hidden_states(server_python: ServerPython) -> None:
+    code = """
+    import inspect
+    from sglang.srt.layers.logits_processor import LogitsProcessor
+    found = list(inspect.signature(LogitsProcessor._compute_lm_head).parameters)[:3]
+    """
+    assert server_python.run(code) == ["self", "hidden_states", "lm_head"]
+
+
 NATIVE = """
 from types import SimpleNamespace
 from sglang.srt.plugins import load_plugins
