@@ -232,6 +232,26 @@ def test_a_gen_leaves_text_variable_and_meta_info() -> None:
 
 
 @contract
+def test_a_gen_takes_the_default_parameters_by_deepcopy() -> None:
+    from sglang.lang.api import gen
+    from sglang.lang.ir import SglSamplingParams
+
+    class Defaults(SglSamplingParams):
+        def __deepcopy__(self, memo: dict[int, Any]) -> Any:
+            return SglSamplingParams(top_k=7)
+
+    says = backend()
+    made = executor(says)
+    made.default_sampling_para = Defaults()
+    made.submit(gen("step", temperature=0.5))
+    asked = says.asked[0].params
+    assert (asked.top_k, asked.temperature) == (7, 0.5)
+    # All of them are attributes of the instance: plain values and lists.
+    values = vars(SglSamplingParams(stop=["a"], stop_token_ids=[1])).values()
+    assert {type(value) for value in values} <= {int, float, bool, list, tuple, type(None)}
+
+
+@contract
 def test_text_that_was_cut_is_what_a_gen_goes_on_from() -> None:
     from sglang.lang.api import gen
 
