@@ -259,8 +259,10 @@ class Kept:
 
     def __init__(self, text: str, covered: int | None) -> None:
         from sglang.lang.interpreter import ProgramState, StreamExecutor
+        from sglang.lang.ir import SglSamplingParams
 
-        executor = StreamExecutor(ScriptedPolicy({}), {}, {}, None, False, use_thread=False)
+        policy, params = ScriptedPolicy({}), SglSamplingParams()
+        executor = StreamExecutor(policy, {}, params, None, False, use_thread=False)
         executor.text_ = text
         if covered is not None:
             executor.variables["token_ids"] = (tuple(map(ord, text[:covered])), covered)
