@@ -226,7 +226,7 @@ def _on_cpu(
     }
     seeded = (
         "deterministic: a seed's text and its probabilities are the same to the last bit, whatever "
-        "runs beside it; up to 8% slower"
+        "runs beside it; 10 to 16% slower"
         if exact
         else "sampling is seeded: a seed's text is the same, whatever runs beside it"
     )

@@ -116,7 +116,7 @@ def test_sglangs_own_openai_backend_is_told_apart_at_once(
     policy_server: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It passes no finish reason on: an empty result and a list of KeyErrors before."""
-    openai = pytest.importorskip("sglang.lang.backend.openai")
+    from sglang.lang.backend import openai
 
     class Tokens:
         """Stands in for tiktoken, which would load its vocabulary from the network."""

@@ -34,8 +34,7 @@ _BUGS = (
 class _Defaults(SglSamplingParams):  # type: ignore[misc]  # sglang is untyped
     """The sampling parameters of a program's `run`, which the interpreter copies for each `gen`.
 
-    A copy of what is copied: fields and lists, without looking for objects below. That is a tenth
-    of what a client does for a request.
+    Here a copy is one of fields and lists, without looking for objects below.
     """
 
     @classmethod
