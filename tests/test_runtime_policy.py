@@ -116,6 +116,9 @@ class TestOwnBackend:
     def test_steps_without_end_end_even_where_no_tokens_are_told(self) -> None:
         class Endless(Own):
             def write(self, request: Request) -> Reply:
+                self.asked.append(request)
+                if len(self.asked) > 20:
+                    raise RuntimeError("asked without end")
                 return Reply("", "stop", "\n\n")
 
         result = search(beam, Endless(), ScriptedPrm(), BeamParams(budget=1, max_tokens=5))
