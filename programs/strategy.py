@@ -71,8 +71,8 @@ class Program(Generic[P]):
 
         The state holds "result" (a `SearchResult`), "completions", "chosen" and "trace"; its text
         is the prompt and the chosen solution. `params` default to the strategy's own; an aggregate
-        that they leave open is the verifier's. `verifier` is the PRM; `answer_keys` tells which answers are equal. `trace` grows while the search
-        runs; `caps` are ends beside the budget.
+        that they leave open is the verifier's. `verifier` is the PRM; `answer_keys` tells which
+        answers are equal. `trace` grows while the search runs; `caps` are ends beside the budget.
 
         Raises TypeError without a verifier that the strategy needs, and PolicyFault when the
         backend itself is at fault. What goes wrong with single candidates is in the result.

@@ -41,8 +41,9 @@ class Recipe:
     """A fully resolved run. `params` are the strategy's own, defaults included.
 
     `problems_digest` is of the questions themselves, so that a changed file is another recipe.
-    `aggregate` says which one `params` has, and why (docs/numbers.md). `extract` is how answers are
-    found: strict, or flexible. `sampling` says whether seeds decide what the policy writes, as far as it is known at the start.
+    `aggregate` says which one `params` has, and why. `extract` is how answers are found: strict or
+    flexible. `sampling` says whether seeds decide what the policy writes, as far as it is known at
+    the start.
     `max_problem_tokens` and `max_problem_seconds` are the caps on each problem's search.
     """
 

@@ -52,7 +52,7 @@ def _best_of_subsets(total: int, n: int) -> Array:
 
 @dataclass(frozen=True, eq=False)
 class Subsets:
-    """Subsets of n of the numbers below N, a row each, ascending; `all` tells that none is missing."""
+    """Subsets of n of the numbers below N, a row each, ascending; `all` if none is missing."""
 
     rows: Array
     all: bool

@@ -142,8 +142,8 @@ def load_verifier(
     """A verifier on the PRM behind `engine`.
 
     `model` is a folder or a Hub name that holds its tokenizer and config.json; None asks the
-    endpoint which model it serves. Raises UnservedFamily, UnknownFamily, ValueError when there is no tokenizer
-    or it does not fit the family, EndpointError.
+    endpoint which model it serves. Raises UnservedFamily, UnknownFamily, ValueError when there is
+    no tokenizer or it does not fit the family, EndpointError.
     """
     if model is None:
         model = served_model(engine.info())

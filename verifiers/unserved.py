@@ -59,4 +59,4 @@ def _labels(config: Mapping[str, Any]) -> str:
     labels = config.get("id2label")
     if not isinstance(labels, Mapping) or not labels:
         return ""
-    return f" with {len(labels)} label{'s' * (len(labels) > 1)}: {', '.join(map(str, labels.values()))}"
+    return f", labels {', '.join(map(str, labels.values()))}"
