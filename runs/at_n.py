@@ -27,7 +27,7 @@ def numbers_at(
             f"{strategy} does not sample its completions independently of each other, so some of "
             "them do not show what a smaller N would have found"
             if not independent
-            else f"a cap ended the search of {capped} of {len(rows)} problems before all N samples"
+            else f"a cap ended the search of {capped} of {len(rows)} problems"
         )
         ones = [_share(row) for row in rows]
         return AtN({"pass": {1: Estimate.of(ones)}}, f"@1 only: {why}")

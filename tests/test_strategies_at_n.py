@@ -38,11 +38,10 @@ def by_enumeration(rule: str, made: list[Sample], n: int) -> float:
     hits = 0
     for subset in subsets_of_it:
         keys, weights = [k for k, _, _ in subset], [w for _, w, _ in subset]
-        chosen = {
-            "naive": lambda k, w: naive(k, w),
-            "weighted": lambda k, w: weighted(k, w),
-            "majority": lambda k, _: majority(k),
-        }[rule](keys, weights)
+        if rule == "majority":
+            chosen = majority(keys)
+        else:
+            chosen = (naive if rule == "naive" else weighted)(keys, weights)
         hits += chosen is not None and subset[chosen][2]
     return hits / len(subsets_of_it)
 
