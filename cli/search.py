@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -16,7 +16,7 @@ import yaml
 from sal.cli.display.choose import choose_display
 from sal.cli.display.names import DisplayName
 from sal.cli.interrupt import EXIT_CODE, Interrupt
-from sal.cli.table import summary_table
+from sal.cli.table import at_n_table, summary_table
 from sal.runs.errors import ServersLost
 from sal.runs.folder import check_folder
 from sal.runs.problems import TINY
@@ -67,15 +67,18 @@ def search(settings: Settings, options: Options, began: float) -> int:
 
     with Interrupt() as interrupt:
         prepared = prepare(settings, gpu=bool(hardware.gpus))
+        plan = plan_servers([prepared.recipe], hardware)
+        if not options.dry_run:  # before the folder: what a PRM's server tells is in the recipe
+            check_urls(plan.urls)
         path = options.resume or options.out or _new_folder(prepared)
         check_folder(path, prepared.recipe, resume=options.resume is not None)
-        plan = plan_servers([prepared.recipe], hardware)
         if options.dry_run:
             _show_plan(plan, prepared, path, as_json=options.json)
             return 0
-        check_urls(plan.urls)
         timed = _is_default_tiny(settings, prepared)
-        display.header(f"sal {settings.strategy}", settings.given())
+        aggregate = prepared.recipe.aggregate
+        shown = {"aggregate": aggregate} if aggregate else {}
+        display.header(f"sal {settings.strategy}", settings.given() | shown)
         if TINY in (prepared.recipe.policy, prepared.recipe.dataset) and not hardware.gpus:
             until = ": as many of its problems as finish in 5 minutes" if timed else ""
             display.note(f"No GPU: the embedded tiny suite{until}.")
@@ -95,7 +98,7 @@ def search(settings: Settings, options: Options, began: float) -> int:
         except (ServersLost, LaunchError, EndpointError, PolicyFault, OSError) as error:
             error.add_note(f"resume with\n  {options.resume_command(path)}")
             raise
-    return _show(experiment.outcomes[path], path, as_json=options.json)
+    return _show(experiment.outcomes[path], path, settings.ns, as_json=options.json)
 
 
 def _interrupted(outcome: Outcome | None, command: str) -> int:
@@ -139,7 +142,7 @@ def _show_plan(plan: Plan, prepared: Prepared, path: Path, *, as_json: bool) -> 
     print(prepared.recipe.dump(), end="")
 
 
-def _show(outcome: Outcome, path: Path, *, as_json: bool) -> int:
+def _show(outcome: Outcome, path: Path, ns: Sequence[int], *, as_json: bool) -> int:
     summary = outcome.summary
     if outcome.timed_out:
         rest = f"{summary.owed} more would take longer; --limit chooses how many"
@@ -148,6 +151,8 @@ def _show(outcome: Outcome, path: Path, *, as_json: bool) -> int:
         print(json.dumps(summary.as_json(), indent=2))
     else:
         print(summary_table(summary, path))
+        if ns:
+            print(f"\n{at_n_table(summary, ns)}")
     if summary.failed:
         print(f"sal: {summary.failed} of {summary.problems} problems failed", file=sys.stderr)
         return 1
