@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterable
 from functools import partial
@@ -55,6 +56,14 @@ def _parameters(given: Iterable[str]) -> dict[str, Any]:
     return params
 
 
+_ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "\\": "\\"}
+
+
+def _typed(text: str) -> str:
+    r"""Text from a command line, where `\n`, `\t`, `\r` and `\\` stand for one character each."""
+    return re.sub(r"\\([ntr\\])", lambda found: _ESCAPES[found[1]], text)
+
+
 def run(
     context: typer.Context,
     strategy: Annotated[
@@ -67,7 +76,13 @@ def run(
     width: options.Width = None,
     max_steps: options.MaxSteps = None,
     temperature: options.Temperature = None,
+    top_p: options.TopP = None,
+    top_k: options.TopK = None,
+    min_p: options.MinP = None,
     max_tokens: options.MaxTokens = None,
+    max_step_tokens: options.MaxStepTokens = None,
+    stop: options.Stop = None,
+    separator: options.Separator = None,
     max_problem_tokens: options.MaxProblemTokens = None,
     max_problem_seconds: options.MaxProblemSeconds = None,
     aggregate: options.Aggregate = None,
@@ -103,7 +118,13 @@ def run(
         "width": width,
         "max_steps": max_steps,
         "temperature": temperature,
+        "top_p": top_p,
+        "top_k": top_k,
+        "min_p": min_p,
         "max_tokens": max_tokens,
+        "max_step_tokens": max_step_tokens,
+        "stop_strings": tuple(map(_typed, stop)) if stop else None,
+        "separator": None if separator is None else _typed(separator),
         "aggregate": aggregate,
     }
     from sal.cli.resume import resume_command
