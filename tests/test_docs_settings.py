@@ -61,7 +61,7 @@ def test_every_strategy_that_has_published_settings_is_there() -> None:
 @pytest.mark.parametrize("row", rows(), ids=lambda row: row.command[8:60])
 def test_the_command_says_what_was_published(
     row: Row,
-    sal: Callable[..., tuple[int, str, str]],  # noqa: F811
+    sal: Callable[..., tuple[int, str, str]],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
