@@ -129,6 +129,7 @@ class Extension:
             if room <= 0:
                 return "length"
             limit = room if most is None else min(room, self._limits.max_step_tokens or room)
+            begins = len(written.state.text())
             reply = write(
                 written.state,
                 max_tokens=limit,
@@ -138,7 +139,7 @@ class Extension:
                 top_logprobs=watch.top_logprobs if watch else 0,
                 limits=self._limits.said(),
             )
-            written.add(reply, watch)
+            written.add(begins, reply, watch)
             self._count(reply, written.state)
             tokens = reply.usage.completion_tokens
             if written.end_at(ends) or reply.ended == "end":
@@ -222,23 +223,19 @@ class _Written:
         shorten(self.state, chars, places[-1])
         return True
 
-    def add(self, reply: Reply, watch: Watch | None) -> None:
-        """Count one reply."""
+    def add(self, begins: int, reply: Reply, watch: Watch | None) -> None:
+        """Count one reply, whose text begins at `begins`."""
         tokens = reply.usage.completion_tokens
-        self._before.append(self._begin_of(reply))
+        place = None
+        if reply.known is not None and reply.token_ids:
+            place = Place(begins, len(reply.known.ids) - len(reply.token_ids))
+        self._before.append((begins, place))
         self.least += 1 if tokens is None else tokens
         self.tokens = None if tokens is None or self.tokens is None else self.tokens + tokens
         self.usage += reply.usage
         self.token_ids += reply.token_ids
         if watch is not None:
             self.data = watch.see(self.data, reply)
-
-    def _begin_of(self, reply: Reply) -> tuple[int, Place | None]:
-        kept = reply.text.removesuffix(reply.matched) + reply.matched
-        chars = len(self.state.text()) - len(kept)
-        if reply.known is None or not reply.token_ids:
-            return chars, None
-        return chars, Place(chars, len(reply.known.ids) - len(reply.token_ids))
 
 
 def _between(text: str, before: Finish, after: Finish) -> str:
