@@ -201,7 +201,7 @@ class TestStopStrings:
         assert policy.asked[-1].text == f"{PROMPT}ab \n\n{PROMPT}ab \n\n{PROMPT}"
 
 
-LIMITS = {"top_p": 0.9, "top_k": 20, "min_p": 0.1}
+LIMITS: dict[str, Any] = {"top_p": 0.9, "top_k": 20, "min_p": 0.1}
 
 
 class TestWhatIsAsked:
@@ -215,8 +215,8 @@ class TestWhatIsAsked:
 
     def test_what_was_said_in_every_request(self) -> None:
         policy = Author("a\n\nb")
-        written(policy, **LIMITS)
-        params = LookaheadParams(budget=2, width=2, **LIMITS)  # type: ignore[arg-type]
+        search(beam, policy, ScriptedPrm(), replace(BeamParams(budget=1, width=1), **LIMITS))
+        params = replace(LookaheadParams(budget=2, width=2), **LIMITS)
         search(lookahead, policy, ScriptedPrm(), params)
         assert [request.limits() for request in policy.asked] == [LIMITS] * len(policy.asked)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -160,36 +159,54 @@ class TestThePlan:
 
 
 @pytest.mark.servers
+def test_sglang_by_itself_does_not_look_at_the_models_file(tmp_path: Path) -> None:
+    spec = planned(own_model(tmp_path / "m", top_k=1), FLAG + " '{}'")
+    server = Server(spec, tmp_path)
+    start_all([server])
+    try:
+        with Engine(server.url) as engine:
+            assert len(texts(engine, PooledBackend)) > 1
+    finally:
+        stop_all([server])
+
+
+def texts(engine: Engine, backend: Callable[[Engine], Any], **said: Any) -> set[str]:
+    """The different ones of 32 samples at temperature 0.8."""
+    params = MajorityParams(budget=32, max_tokens=200, **said)
+    result = majority.run(PROBLEM, params=params, backend=backend(engine))["result"]
+    assert result.errors == ()
+    assert len(result.completions) == 32
+    return {completion.text for completion in result.completions}
+
+
+@pytest.fixture(scope="module")
+def greedy_by_default(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+    """A server of a model whose authors want the likeliest token alone."""
+    folder = tmp_path_factory.mktemp("greedy")
+    spec = planned(own_model(folder / "model", top_k=1))
+    server = Server(spec, folder)
+    start_all([server])
+    try:
+        with Engine(server.url) as engine:
+            yield engine
+    finally:
+        stop_all([server])
+
+
+@pytest.mark.servers
 class TestAServer:
-    @pytest.fixture(scope="class")
-    def greedy_by_default(self, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
-        """A server of a model whose authors want the likeliest token alone."""
-        folder = tmp_path_factory.mktemp("greedy")
-        spec = planned(own_model(folder / "model", top_k=1))
-        server = Server(replace(spec, reasons=()), folder)
-        start_all([server])
-        try:
-            with Engine(server.url) as engine:
-                yield engine
-        finally:
-            stop_all([server])
-
-    def texts(self, engine: Engine, **said: Any) -> set[str]:
-        params = MajorityParams(budget=32, max_tokens=200, **said)
-        result = majority.run(PROBLEM, params=params, backend=PooledBackend(engine))["result"]
-        assert result.errors == ()
-        assert len(result.completions) == 32
-        return {completion.text for completion in result.completions}
-
     def test_the_models_default_holds_where_nothing_is_said(
         self, greedy_by_default: Engine
     ) -> None:
         state = greedy.run(PROBLEM, backend=PooledBackend(greedy_by_default))
         (likeliest,) = state["result"].completions
-        assert self.texts(greedy_by_default) == {likeliest.text}
+        assert texts(greedy_by_default, PooledBackend) == {likeliest.text}
 
     def test_and_not_where_it_is(self, greedy_by_default: Engine) -> None:
-        assert len(self.texts(greedy_by_default, top_k=-1)) > 1
+        assert len(texts(greedy_by_default, PooledBackend, top_k=-1)) > 1
+
+    def test_sglangs_own_completions_do_not_look_at_it(self, greedy_by_default: Engine) -> None:
+        assert len(texts(greedy_by_default, OpenAIBackend)) > 1
 
     def test_a_search_with_everything_said(self, greedy_by_default: Engine) -> None:
         params = BeamParams(
@@ -202,8 +219,9 @@ class TestAServer:
         assert result.errors == ()
         cut = [node for node in result.trace.nodes if node.finish == "cut"]
         assert cut
-        assert {node.tokens for node in cut} == {4}
-        assert all(len(node.token_ids) == 4 for node in cut)
+        # A separator that stands before a step is no part of it.
+        assert {node.tokens for node in cut} <= {4, 5}
+        assert [node.tokens for node in cut] == [len(node.token_ids) for node in cut]
         for completion in result.completions:
             assert completion.tokens is not None
             assert completion.tokens <= 150
