@@ -19,6 +19,8 @@ sal run dvts --budget 128
 
 sal run beam --budget 16 --width 4 --limit 20 --seed 1
 
+sal run rebase --budget 16 --temperature 1 --top-p 0.95 --max-step-tokens 256 --stop '</answer>'
+
 sal run adaptive-dvts --budget 64 --set stop=margin --set confidence=0.9
 
 sal run best-of-n --budget 32 --aggregate min --out runs-out/bon32

@@ -33,7 +33,7 @@ class SamplingParams:
     """`budget` is N, the completions that may be sampled; `max_tokens` bounds each as a whole.
 
     Temperature 0.8 is that of "Scaling test-time compute with open models" (Beeching et al.,
-    2024). A step ends with the `separator`. The others are those of `Limits`.
+    2024); it is always sent. A step ends with the `separator`. The others are those of `Limits`.
     """
 
     budget: int = 16
