@@ -25,8 +25,9 @@ def with_model_defaults(spec: ServerSpec, *, download: bool) -> ServerSpec:
 
     What the user's flags say of defaults stands.
     """
-    openai = "--sampling-defaults openai" in " ".join(spec.overrides)
-    if spec.role != "policy" or FLAG in spec.argv or openai:
+    if spec.role != "policy" or "sglang.launch_server" not in spec.argv or FLAG in spec.argv:
+        return spec
+    if "--sampling-defaults openai" in " ".join(spec.overrides):
         return spec
     find = model_file if download else local_file
     path = find(spec.model, "generation_config.json")
