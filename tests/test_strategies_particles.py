@@ -167,8 +167,8 @@ class TestResample:
         # weights (3, 1, 1, 1) / 6: an effective size of 3 of 4
         logs = [math.log(3), 0, 0, 0]
         for how in ("systematic", "stratified"):
-            kept = resample(logs, how, generator(0, "q", 1), below=0.74)  # type: ignore[arg-type]
-            drawn = resample(logs, how, generator(0, "q", 1), below=0.76)  # type: ignore[arg-type]
+            kept = resample(logs, how, generator(0, "q", 1), below=0.74)
+            drawn = resample(logs, how, generator(0, "q", 1), below=0.76)
             assert (kept[1], drawn[1]) == (logs, [0.0] * 4)
 
     @given(st.lists(log_weight, min_size=1, max_size=64), resamplings, st.integers(0, 99))
