@@ -16,6 +16,18 @@ def whole_number(name: str, value: object, least: int = 1) -> None:
         raise ValueError(f"{name} must be a whole number of at least {least}, not {value!r}")
 
 
+def flag(name: str, value: object) -> None:
+    """Raises ValueError, naming the field, unless `value` is true or false."""
+    if not isinstance(value, bool):
+        raise ValueError(f"{name} must be true or false, not {value!r}")
+
+
+def number(name: str, value: object) -> None:
+    """Raises ValueError, naming the field, unless `value` is a finite number."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise ValueError(f"{name} must be a number, not {value!r}")
+
+
 def positive(name: str, value: object) -> None:
     """Raises ValueError, naming the field, unless `value` is a finite number above 0."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < math.inf:
