@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from sal.grading.extract import extract
 from sal.grading.grader import Grader
+from sal.programs.kv_held import kv_peak
 from sal.programs.trace import SearchResult
 from sal.programs.vote import AnswerKeys
 from sal.runs.problems import Question
@@ -68,4 +69,5 @@ def judge(
         errors=result.errors,
         unspent=result.unspent,
         capped=result.capped,
+        kv_peak=kv_peak(result.trace.nodes),
     )

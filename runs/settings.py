@@ -136,6 +136,7 @@ def prepare(settings: Settings, *, gpu: bool) -> Prepared:
         prm_args=settings.prm_args,
         deterministic=settings.deterministic,
         sampling=_sampling(settings, gpu=gpu),
+        cache="warm" if any(is_url(m) for m in (settings.policy, settings.prm) if m) else "cold",
         versions=installed_versions(),
     )
     prepared = Prepared(recipe, strategy, params, problems)

@@ -295,4 +295,5 @@ def test_usage_is_the_sum_of_the_replies_from_many_threads(stub: Stub, engine: E
         thread.start()
     for thread in threads:
         thread.join()
-    assert engine.usage == Usage(800, 560, 80, 80)
+    # Each: 3 prompt tokens and 1 generated behind 7 that were cached: 8 + 9 + 10 + 11.
+    assert engine.usage == Usage(800, 560, 80, 80, attended_tokens=80 * 38)
