@@ -208,7 +208,10 @@ class TestFiles:
         assert model_cost(folder) is None
 
     def test_bin_files_by_their_index_and_without_their_weights(self, folder: Path) -> None:
-        parts = {"pytorch_model-1.bin": TIED, "pytorch_model-2.bin": DENSE}
+        parts: dict[str, Mapping[str, tuple[int, ...]]] = {
+            "pytorch_model-1.bin": TIED,
+            "pytorch_model-2.bin": DENSE,
+        }
         for name, shapes in parts.items():
             state = {key: torch.zeros(shape, dtype=torch.float16) for key, shape in shapes.items()}
             torch.save(state, folder / name)
@@ -236,8 +239,8 @@ class TestFiles:
         writer.add_embedding_length(32)
         writer.add_expert_count(6)
         writer.add_expert_used_count(2)
-        shapes = {"token_embd.weight": (10, 32), "blk.0.attn_q.weight": (32, 32)}
-        shapes |= {"blk.1.ffn_up_exps.weight": (6, 4, 32)}
+        shapes: dict[str, tuple[int, ...]] = {"token_embd.weight": (10, 32)}
+        shapes |= {"blk.0.attn_q.weight": (32, 32), "blk.1.ffn_up_exps.weight": (6, 4, 32)}
         for name, shape in shapes.items():
             packed = gguf.quants.quantize(
                 np.zeros(shape, np.float32), gguf.GGMLQuantizationType.Q8_0
