@@ -38,4 +38,5 @@ def _unit_rows(bags: Sequence[Counter[str]]) -> npt.NDArray[np.float64]:
     for row, bag in zip(counts, bags, strict=True):
         for item, count in bag.items():
             row[places[item]] = count
-    return counts / np.linalg.norm(counts, axis=1, keepdims=True)
+    lengths: npt.NDArray[np.float64] = np.linalg.norm(counts, axis=1, keepdims=True)
+    return counts / lengths

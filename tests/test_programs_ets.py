@@ -110,7 +110,7 @@ class TestClusters:
 
         The third joins the pair at 0.2; the fourth is then (1 + 1 + 0.4) / 3 = 0.8 away.
         """
-        rows = [[1, 0], [1, 0], [0.8, 0.6], [0, 1]]
+        rows = [[1.0, 0.0], [1.0, 0.0], [0.8, 0.6], [0.0, 1.0]]
         assert clusters_of(rows, 0.1) == [0, 0, 1, 2]
         assert clusters_of(rows, 0.21) == [0, 0, 0, 1]
         assert clusters_of(rows, 0.79) == [0, 0, 0, 1]
@@ -160,6 +160,7 @@ class TestStepVectors:
         assert self.kinds(substitute, "There are 3 cases.") == [0, 1]
 
     @given(st.lists(st.text("ab +1", min_size=1).filter(str.strip), max_size=8), st.floats(0, 2))
+    @settings(deadline=None)
     def test_equal_texts_are_of_a_kind(self, texts: list[str], distance: float) -> None:
         found = clusters_of(step_vectors(texts), distance)
         assert len(found) == len(texts)
