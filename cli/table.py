@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from sal.cli.display.words import cached, duration, known
@@ -25,6 +25,8 @@ def summary_table(summary: Summary, folder: Path) -> str:
     rows += [
         ("policy", _tokens(summary.policy)),
         ("PRM", _tokens(summary.prm)),
+        ("compute", _compute(summary)),
+        ("KV held", _kv(summary.kv_peak)),
         ("time", duration(summary.seconds)),
         ("folder", f"{folder}"),
     ]
@@ -73,6 +75,30 @@ def _markdown(rows: Sequence[Sequence[str]]) -> str:
 def _percent(estimate: Estimate) -> str:
     mean, error = (f"{100 * value:.1f}" for value in (estimate.mean, estimate.stderr))
     return f"{mean} ± {error} %" if error != "nan" else f"{mean} %"
+
+
+def _compute(summary: Summary) -> str:
+    """FLOPs of the policy and of the PRM, apart."""
+    used = [("policy", summary.policy), ("prm", summary.prm)]
+    told = {role: summary.flops[role] for role, usage in used if usage.requests}
+    names = {"policy": "policy", "prm": "PRM"}
+    return ", ".join(f"{names[role]} {_flops(value)}" for role, value in told.items()) or "none"
+
+
+def _flops(value: float | None) -> str:
+    """`812 MFLOPs`, `8.1 TFLOPs`."""
+    if value is None:
+        return "unknown"
+    for power, unit in ((18, "E"), (15, "P"), (12, "T"), (9, "G")):
+        if value >= 10**power:
+            return f"{value / 10**power:.3g} {unit}FLOPs"
+    return f"{value / 1e6:.3g} MFLOPs"
+
+
+def _kv(peak: Mapping[str, float | None]) -> str:
+    if peak["mean"] is None:
+        return "unknown"
+    return f"{known(peak['mean'])} tokens at a search's peak, {known(peak['max'])} at most"
 
 
 def _tokens(usage: Usage) -> str:

@@ -36,11 +36,12 @@ class Watch:
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What is asked for: up to `most` steps as one node, or all (None)."""
+    """What is asked for: up to `most` steps as one node, or all (None); `begun` is the node's."""
 
     seed: int
     most: int | None
     temperature: float
+    begun: int
     watch: Watch | None = None
 
 
@@ -97,6 +98,7 @@ class Extension:
             error=error,
             token_ids=written.token_ids,
             data=written.data,
+            begun=order.begun,
         )
         self._trace.add(node, written.usage, scored.usage)
         grown = Candidate(

@@ -98,11 +98,13 @@ class Search:
         *,
         whole: bool = False,
         watch: Watch | None = None,
+        begun: int | None = None,
     ) -> list[Future[Candidate]]:
         """Fork `parent` into `width` continuations, by one step each, or to their ends if `whole`.
 
         Children get the ids `parent.id + (0,)` and on; those of a parent that is continued once
-        more go on from there. None is begun when a cap is reached.
+        more go on from there. None is begun when a cap is reached. `begun` is how many nodes the
+        trace had when this was decided, if that was before now.
         """
         if self._extension.stopped.is_set():
             raise RuntimeError("the search was stopped")
@@ -113,8 +115,10 @@ class Search:
             self._read_prompt()
         first = self._children.get(parent.id, 0)
         self._children[parent.id] = first + width
+        begun = len(self.trace.nodes) if begun is None else begun
+        most = None if whole else 1
         return [
-            self._extend(parent, i, state, None if whole else 1, self._temperature, watch)
+            self._extend(parent, i, state, most, self._temperature, begun, watch)
             for i, state in enumerate(fork(parent.state, width), first)
         ]
 
@@ -122,10 +126,11 @@ class Search:
         self, parents: Sequence[Candidate], widths: Sequence[int], *, whole: bool = False
     ) -> list[Candidate]:
         """`widths[i]` continuations of `parents[i]`, all at once; returns when all have ended."""
+        begun = len(self.trace.nodes)
         return join(
             future
             for parent, width in zip(parents, widths, strict=True)
-            for future in self.start(parent, width, whole=whole)
+            for future in self.start(parent, width, whole=whole, begun=begun)
         )
 
     def roll_out(
@@ -138,7 +143,7 @@ class Search:
         if self._meter.reached():
             return None
         (aside,) = fork(candidate.state, 1)
-        return self._extend(candidate, ROLLOUT, aside, most, temperature)
+        return self._extend(candidate, ROLLOUT, aside, most, temperature, len(self.trace.nodes))
 
     def concurrently(
         self,
@@ -175,10 +180,11 @@ class Search:
         state: Any,
         most: int | None,
         temperature: float,
+        begun: int,
         watch: Watch | None = None,
     ) -> Future[Candidate]:
         path = (*parent.id, child)
-        order = Order(derive(self._seed, self.problem.name, path), most, temperature, watch)
+        order = Order(derive(self._seed, self.problem.name, path), most, temperature, begun, watch)
         return self._threads.submit(self._extension.extend, parent, path, state, order)
 
     def _read_prompt(self) -> None:

@@ -32,6 +32,7 @@ class Node:
     `text` has no trailing separator. `scores` holds one PRM score per step in the text: one for a
     step-wise search, one per step for a completion sampled whole or a rollout. `error` says why a
     node failed. `tokens` is None where the policy does not tell. `data` is the algorithm's own.
+    `begun` is how many nodes were recorded when it was asked for; None where nobody counted.
     """
 
     id: tuple[int, ...]
@@ -42,6 +43,7 @@ class Node:
     error: str = ""
     token_ids: tuple[int, ...] = ()
     data: Any = None
+    begun: int | None = field(default=None, compare=False)
 
     @property
     def parent(self) -> tuple[int, ...]:

@@ -20,8 +20,8 @@ class Arm:
     """One method at one budget. `correct` is by problem id; all else are means over problems.
 
     `generated` are the policy's new tokens, `prefilled` those it read without its cache, `judged`
-    those that went through the PRM. `flops` is 2 x parameters x uncached tokens of both models,
-    None where a parameter count is unknown. `unspent` counts completions.
+    those that went through the PRM. `flops` are those of both models (docs/costs.md), None
+    where they are unknown. `unspent` counts completions.
     """
 
     method: str

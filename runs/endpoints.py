@@ -9,13 +9,13 @@ from typing import Any
 
 from sal.programs.problem import Problem
 from sal.runs.errors import RunError, ServersLost
-from sal.runs.parameters import count_parameters
 from sal.runs.problems import TINY, Question
 from sal.runs.recipe import Recipe
 from sal.runtime.backend import PooledBackend
 from sal.runtime.client import Engine
 from sal.runtime.endpoint_errors import EndpointError
-from sal.runtime.model_files import is_url, local_folder
+from sal.runtime.model_cost import ModelCost, model_cost
+from sal.runtime.model_files import is_url, local_files, local_folder
 from sal.runtime.plan import Role
 from sal.runtime.session import Servers, reachable
 from sal.verifiers.family import (
@@ -115,11 +115,9 @@ class RunEndpoints:
         self.backend = PooledBackend(servers.policy)
         self.capacity = servers.policy.capacity()
         self.verifier: Any = None
-        self.parameters: dict[str, int | None] = {
-            "policy": _parameters(self.backend.get_model_name())
-        }
+        self.models: dict[str, ModelCost | None] = {"policy": _cost(self.backend.get_model_name())}
         if servers.prm is not None:
-            self.parameters["prm"] = _parameters(str(servers.prm.info().get("model_path", "")))
+            self.models["prm"] = _cost(str(servers.prm.info().get("model_path", "")))
             try:
                 self.verifier = load_verifier(servers.prm, family=recipe.prm_family)
             except (ValueError, OSError) as error:
@@ -152,5 +150,5 @@ class RunEndpoints:
             engine.close()
 
 
-def _parameters(model: str) -> int | None:
-    return count_parameters(local_folder(model)) if model else None
+def _cost(model: str) -> ModelCost | None:
+    return model_cost(local_files(model)) if model else None

@@ -22,6 +22,7 @@ from sal.runs.progress import Progress, Snapshot
 from sal.runs.results import ResultRow, Summary, by_name, summarise
 from sal.runs.runner import Abortable, Runner, TimeLimit, owed_problems
 from sal.runs.settings import Prepared
+from sal.runtime.model_cost import ModelCost
 
 
 class SearchEndpoints(Abortable, Protocol):
@@ -38,8 +39,8 @@ class SearchEndpoints(Abortable, Protocol):
         ...
 
     @property
-    def parameters(self) -> Mapping[str, int | None]:
-        """Parameter counts by endpoint ("policy", "prm"), where known."""
+    def models(self) -> Mapping[str, ModelCost | None]:
+        """What the models compute, by endpoint ("policy", "prm"), where known."""
         ...
 
     @property
@@ -83,13 +84,13 @@ def execute(
     before = seconds_spent(folder.journal.records)
     until = time_limit.admit_until if time_limit is not None else None
     progress = Progress(len(questions), rows.values(), until=until)
-    parameters = dict(endpoints.parameters)
+    models = dict(endpoints.models)
     keys = answer_keys(grader)
     folder.journal.append(
         {
             "type": "session",
             "versions": dict(prepared.recipe.versions),
-            "parameters": parameters,
+            "models": {role: model and asdict(model) for role, model in models.items()},
         }
     )
 
@@ -135,7 +136,7 @@ def execute(
     try:
         runner.run(look)
     finally:
-        summary = write_results(prepared, folder, rows, before + progress.seconds, parameters)
+        summary = write_results(prepared, folder, rows, before + progress.seconds, models)
     return Outcome(summary, interrupted=interrupted(), timed_out=runner.timed_out)
 
 
@@ -147,10 +148,11 @@ def finished(prepared: Prepared, folder: RunFolder) -> Summary | None:
     rows = {row.id: row for row in finished_rows(folder.journal.records)}
     if any(question.id not in rows for question in prepared.problems.questions):
         return None
-    parameters: dict[str, int | None] = {}
+    models: dict[str, ModelCost | None] = {}
     for record in folder.journal.records:
-        parameters.update(record.get("parameters", {}))
-    return write_results(prepared, folder, rows, seconds_spent(folder.journal.records), parameters)
+        for role, model in record.get("models", {}).items():
+            models[role] = model and ModelCost(**model)
+    return write_results(prepared, folder, rows, seconds_spent(folder.journal.records), models)
 
 
 def write_results(
@@ -158,7 +160,7 @@ def write_results(
     folder: RunFolder,
     rows: Mapping[str, ResultRow],
     seconds: float,
-    parameters: Mapping[str, int | None],
+    models: Mapping[str, ModelCost | None],
 ) -> Summary:
     """Write results.jsonl and summary.json from the rows that are there, by problem id."""
     questions = prepared.problems.questions
@@ -171,7 +173,7 @@ def write_results(
         seconds=seconds,
         versions=prepared.recipe.versions,
         recipe=prepared.recipe.digest,
-        parameters=parameters,
+        models=models,
         at_n=numbers_at(
             done,
             prepared.recipe.strategy,

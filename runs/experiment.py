@@ -120,6 +120,8 @@ class Experiment:
         servers.connect(needed)
         if servers.failed:  # between two runs
             raise ServersLost(servers.failed)
+        if not servers.empty_caches():
+            folder.note_warm()
         endpoints = RunEndpoints(servers, recipe)
         with self._interruption.deferred(), beside(servers.policy):
             outcome = execute(

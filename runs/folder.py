@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -43,6 +44,11 @@ class RunFolder:
         except BaseException:
             self.journal.close()
             raise
+
+    def note_warm(self) -> None:
+        """Have the recipe say that a cache was not empty when the run began or went on."""
+        recipe = replace(read_recipe(self.recipe_path), cache="warm")
+        write_atomically(self.recipe_path, recipe.dump().encode())
 
     def write_trace(self, number: int, problem_id: str, trace: dict[str, Any]) -> None:
         """One compact JSON file; `number` is the problem's place in its dataset."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from sal.grading.grader import Grader
+from sal.programs.kv_held import kv_peak
 from sal.programs.trace import SearchResult
 from sal.programs.vote import AnswerKeys
 from sal.runs.problems import Question
@@ -67,4 +68,5 @@ def judge(
         errors=result.errors,
         unspent=result.unspent,
         capped=result.capped,
+        kv_peak=kv_peak(result.trace.nodes),
     )

@@ -16,7 +16,7 @@ import yaml
 from sal import __version__
 from sal.runs.errors import FolderError
 
-NOT_RESULTS = frozenset({"versions", "sampling", "aggregate"})
+NOT_RESULTS = frozenset({"versions", "sampling", "aggregate", "cache"})
 """Recorded, but not compared: a run may be resumed after an upgrade."""
 
 
@@ -43,7 +43,8 @@ class Recipe:
     `problems_digest` is of the questions themselves, so that a changed file is another recipe.
     `aggregate` says which one `params` has, and why. `extract` is how answers are found: strict or
     flexible. `sampling` says whether seeds decide what the policy writes, as far as it is known at
-    the start.
+    the start. `cache` says whether the servers' caches were empty then, "cold", or may not have
+    been, "warm".
     `max_problem_tokens` and `max_problem_seconds` are the caps on each problem's search.
     """
 
@@ -68,6 +69,7 @@ class Recipe:
     extract: str = "strict"
     aggregate: str = ""
     sampling: str = ""
+    cache: str = ""
     versions: Mapping[str, str] = field(default_factory=dict)
 
     def flat(self) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from sal.grading.extract import extract
+from sal.runtime.model_cost import ModelCost
 from sal.runtime.usage import Usage
 
 RULES = ("naive", "weighted", "majority", "pass")
@@ -69,7 +70,8 @@ class ResultRow:
     `rule` is the one by which the strategy chose; "" where it left no result.
     `errors` are the reasons of failed candidates; `error` says why the whole problem failed (then
     there are no completions and nothing is correct). `unspent` is the part of the budget that was
-    saved; `capped` tells that a cap on tokens or seconds ended the search.
+    saved; `capped` tells that a cap on tokens or seconds ended the search. `kv_peak` are the tokens
+    of KV cache that the search held at most (`sal.programs.kv_held`), None where unknown.
     """
 
     id: str
@@ -86,6 +88,7 @@ class ResultRow:
     errors: tuple[str, ...] = ()
     unspent: int = 0
     capped: bool = False
+    kv_peak: int | None = None
 
     @property
     def right(self) -> bool:
@@ -118,6 +121,7 @@ class ResultRow:
             errors=tuple(content["errors"]),
             unspent=content["unspent"],
             capped=content.get("capped", False),
+            kv_peak=content.get("kv_peak"),
         )
 
 
@@ -133,6 +137,7 @@ def failed_row(
     errors: Sequence[str] = (),
     unspent: int = 0,
     capped: bool = False,
+    kv_peak: int | None = None,
 ) -> ResultRow:
     """A problem without a completion: its reason, and what it cost."""
     return ResultRow(
@@ -150,6 +155,7 @@ def failed_row(
         errors=tuple(errors),
         unspent=unspent,
         capped=capped,
+        kv_peak=kv_peak,
     )
 
 
@@ -202,12 +208,13 @@ class Summary:
     """`summary.json`. Accuracy is over `problems`, in which failed ones count as wrong.
 
     `rule` is the one by which the strategy chose; `accuracy` has all that were looked at.
-    `owed` problems of the recipe are not in it: the run was cut short. `flops` is 2 x parameters
-    x uncached tokens per endpoint, None where a count is unknown. `unspent` counts
-    completions that were not begun, `truncated` those that a limit cut, `capped` the problems whose
-    search a cap on tokens or seconds ended, `verdicts` the grader's reasons over all completions.
-    `no_answer` completions ended without stating one, and `readable` of these hold a number that
-    flexible extraction would read. `at_n` is what fewer samples come to.
+    `owed` problems of the recipe are not in it: the run was cut short. `flops` are those of
+    `models` for the usage of their endpoints, None where a count is unknown. `kv_peak` has the mean
+    and the largest of the rows'. `unspent` counts completions that were not begun, `truncated`
+    those that a limit cut, `capped` the problems whose search a cap on tokens or seconds ended,
+    `verdicts` the grader's reasons over all completions. `no_answer` completions ended without
+    stating one, and `readable` of these hold a number that flexible extraction would read. `at_n`
+    is what fewer samples come to.
     """
 
     strategy: str
@@ -219,7 +226,9 @@ class Summary:
     accuracy: dict[str, Estimate]
     policy: Usage
     prm: Usage
+    models: dict[str, ModelCost | None]
     flops: dict[str, float | None]
+    kv_peak: dict[str, float | None]
     completions: int
     unspent: int
     truncated: int
@@ -249,10 +258,10 @@ def summarise(
     seconds: float,
     versions: Mapping[str, str],
     recipe: str,
-    parameters: Mapping[str, int | None],
+    models: Mapping[str, ModelCost | None],
     at_n: AtN = AtN({}),
 ) -> Summary:
-    """Add up `rows`; `parameters` are the models' parameter counts by endpoint, where known."""
+    """Add up `rows`; `models` are what the models compute, by endpoint, where known."""
     rows = list(rows)
     completions = [c for row in rows for c in row.completions]
     silent = [c for c in completions if c.finish == "eot" and c.verdict == "no_answer"]
@@ -260,8 +269,8 @@ def summarise(
     prm = sum((row.prm for row in rows), Usage())
 
     def flops(endpoint: str, usage: Usage) -> float | None:
-        size, tokens = parameters.get(endpoint), usage.uncached_tokens
-        return None if size is None or tokens is None else 2.0 * size * tokens
+        model = models.get(endpoint)
+        return None if model is None else model.flops(usage)
 
     rules = dict.fromkeys([*RULES, *(rule for row in rows for rule in row.correct)])
     return Summary(
@@ -277,7 +286,9 @@ def summarise(
         },
         policy=policy,
         prm=prm,
+        models={endpoint: models.get(endpoint) for endpoint in ("policy", "prm")},
         flops={"policy": flops("policy", policy), "prm": flops("prm", prm)},
+        kv_peak=_mean_and_max([row.kv_peak for row in rows]),
         completions=len(completions),
         unspent=sum(row.unspent for row in rows),
         truncated=sum(c.finish == "length" for c in completions),
@@ -290,3 +301,11 @@ def summarise(
         readable=sum(extract(c.text, flexible=True) is not None for c in silent),
         at_n=at_n,
     )
+
+
+def _mean_and_max(values: Sequence[int | None]) -> dict[str, float | None]:
+    """Unknown when one of them is, or when there are none."""
+    known = [value for value in values if value is not None]
+    if not known or len(known) < len(values):
+        return {"mean": None, "max": None}
+    return {"mean": sum(known) / len(known), "max": float(max(known))}

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from sal.programs.kv_held import kv_peak
 from sal.programs.trace import SearchResult, Trace
 from sal.runs.admission import Admission
 from sal.runs.problems import Question
@@ -212,6 +213,7 @@ class Runner:
                 errors=errors,
                 unspent=result.unspent if result is not None else 0,
                 capped=capped,
+                kv_peak=kv_peak(trace.nodes),
             )
         self._record(number, row, trace)
         self._progress.finish(row)

@@ -157,6 +157,7 @@ def prepare(settings: Settings, *, gpu: bool) -> Prepared:
         extract=settings.extract,
         aggregate=aggregate,
         sampling=_sampling(settings, gpu=gpu),
+        cache="warm" if any(is_url(m) for m in (settings.policy, settings.prm) if m) else "cold",
         versions=installed_versions(),
     )
     prepared = Prepared(recipe, strategy, params, problems, settings.ns)

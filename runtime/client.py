@@ -30,6 +30,7 @@ _FIRST_WAIT_S = 0.1
 _LONGEST_WAIT_S = 5.0
 _SERVER_ERRORS = 3  # a request that breaks the server this often will go on doing so
 _INFO_LIMIT_S = 15.0
+_FLUSH_LIMIT_S = 10.0
 
 
 class Engine:
@@ -98,6 +99,17 @@ class Engine:
             raise
         except EndpointError:
             return {}
+
+    def flush_cache(self) -> bool:
+        """Empty the server's cache, once it has nothing to do; False when it refuses, being busy.
+
+        Raises an `EndpointError` when nothing answers.
+        """
+        try:
+            self._ask(f"/flush_cache?timeout={_FLUSH_LIMIT_S:g}", {}, 2 * _FLUSH_LIMIT_S)
+        except Rejected:
+            return False
+        return True
 
     def capacity(self) -> int | None:
         """How many requests the server runs at a time; None where it does not say (a router)."""

@@ -25,6 +25,12 @@ def local_folder(model: str) -> Path | None:
     return config.parent if config else None
 
 
+def local_files(model: str) -> Path | None:
+    """`local_folder`, or the one file that a model is (a GGUF)."""
+    file = Path(model).expanduser()
+    return file if file.is_file() else local_folder(model)
+
+
 def cached_file(model: str, name: str) -> Path | None:
     """A Hub model's file from the local cache, or None."""
     from huggingface_hub import try_to_load_from_cache

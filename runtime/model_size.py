@@ -7,7 +7,8 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from sal.runtime.model_files import local_folder
+from sal.runtime.model_files import local_files
+from sal.runtime.weight_files import weight_files
 
 GIB = float(1 << 30)
 _GUESS_B = 8.0  # billions of parameters where even the name is silent
@@ -23,9 +24,12 @@ class ModelSize:
 
 
 def model_size(model: str) -> ModelSize:
-    """Size `model`, a folder or a Hub name. Never touches the network."""
-    folder = local_folder(model)
-    weights = sum(file.stat().st_size for file in folder.glob("*.safetensors")) if folder else 0
+    """Size `model`, a folder, a GGUF or a Hub name. Never touches the network."""
+    folder = local_files(model)
+    try:
+        weights = sum(file.stat().st_size for file in weight_files(folder)) if folder else 0
+    except (OSError, ValueError, KeyError, TypeError):  # an index that is none
+        weights = 0
     if folder is None or weights == 0:
         return _from_name(model)
     kv = _kv_from_config(folder / "config.json")

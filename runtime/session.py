@@ -98,6 +98,17 @@ class Servers:
         self._close()
         self._engines = {role: self._client(self._urls[role]) for role in roles}
 
+    def empty_caches(self) -> bool:
+        """Empty the caches of the connected servers; False if one may hold something.
+
+        Those that were given by URL are left alone, for others may use them.
+        """
+        emptied = [
+            role in self.plan.servers and engine.flush_cache()
+            for role, engine in self._engines.items()
+        ]
+        return all(emptied)
+
     def __exit__(
         self,
         kind: type[BaseException] | None,

@@ -7,19 +7,15 @@ when first needed.
 
 from __future__ import annotations
 
-import re
-from collections import Counter
 from collections.abc import Sequence
-from itertools import pairwise
 
 import numpy as np
+import numpy.typing as npt
 
 Path = tuple[int, ...]
 
 ROUNDING = 1e-12
-"""A cosine distance below this is that of equal counts."""
-
-_TOKEN = re.compile(r"\w+|[^\w\s]")
+"""A cosine distance below this is that of equal directions."""
 
 
 def retain(
@@ -86,31 +82,33 @@ def retain(
     return [i for i in range(leaves) if solved.x[i] > 0.5]
 
 
-def clusters_of(texts: Sequence[str], distance: float) -> list[int]:
-    """A cluster number for every text: average linkage, cut at a cosine `distance`.
+def clusters_of(vectors: npt.ArrayLike, distance: float) -> list[int]:
+    """A cluster number for every row of `vectors`: average linkage, cut at a cosine `distance`.
 
-    Of the counts of words, signs and pairs of them: the authors use the embeddings of a BERT for
-    mathematics. So a paraphrase is another cluster here, and one changed sign in a long text is
-    none. Numbers are given in order of first appearance. Texts must not be blank.
+    Numbers are given in order of first appearance. Raises ValueError for a row of zeros.
     """
-    if len(set(texts)) < 2:
-        return [0] * len(texts)
+    rows = np.asarray(vectors, float)
+    if len(rows) < 2:
+        return [0] * len(rows)
+    if not np.linalg.norm(rows, axis=1).all():
+        raise ValueError("a step was embedded as zeros, which have no direction")
     from scipy.cluster.hierarchy import fcluster, linkage
     from scipy.spatial.distance import pdist
 
-    bags = [_bag(text) for text in texts]
-    places = {gram: i for i, gram in enumerate(sorted(set().union(*bags)))}
-    counts = np.zeros((len(texts), len(places)))
-    for row, bag in zip(counts, bags, strict=True):
-        for gram, count in bag.items():
-            row[places[gram]] = count
-    apart = pdist(counts, "cosine")
+    apart = pdist(rows, "cosine")
     apart[apart < ROUNDING] = 0.0
     labels = fcluster(linkage(apart, "average"), distance, criterion="distance").tolist()
     numbers = {label: i for i, label in enumerate(dict.fromkeys(labels))}
     return [numbers[label] for label in labels]
 
 
-def _bag(text: str) -> Counter[tuple[str, ...]]:
-    words = _TOKEN.findall(text)
-    return Counter([*((word,) for word in words), *pairwise(words)])
+LAMBDA_S = {16: 1.5, 64: 1.4, 256: 1.45}
+"""By width, in the settings of the authors' code for MATH-500."""
+
+
+def lambda_s_at(width: int) -> float:
+    """Of the authors' width that is nearest to this one, by its logarithm; the smaller if two are.
+
+    They chose it by hand for three widths.
+    """
+    return LAMBDA_S[min(LAMBDA_S, key=lambda known: abs(np.log2(known / width)))]

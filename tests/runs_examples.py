@@ -12,7 +12,9 @@ from sal.runs.results import CompletionRow, ResultRow
 from sal.runtime.usage import Usage
 from sal.strategies.voting import elect
 
-COST = Usage(prompt_tokens=100, cached_tokens=60, completion_tokens=10, requests=2)
+COST = Usage(
+    prompt_tokens=100, cached_tokens=60, completion_tokens=10, requests=2, attended_tokens=4000
+)
 
 
 def recipe(**changes: object) -> Recipe:

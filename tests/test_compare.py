@@ -271,7 +271,7 @@ def test_particles_are_judged_by_their_own_rule_beside_the_weighted_vote() -> No
             seconds=1.0,
             versions={},
             recipe="",
-            parameters={},
+            models={},
         )
         return run, summary
 

@@ -112,7 +112,7 @@ def summary(rows: list[ResultRow], at_n: AtN = AtN({})) -> Summary:
         seconds=9.0,
         versions={},
         recipe=recipe().digest,
-        parameters={},
+        models={},
         at_n=at_n,
     )
 

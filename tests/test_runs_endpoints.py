@@ -11,6 +11,7 @@ from runs_examples import recipe
 
 from sal.runs.endpoints import REVISE, RunEndpoints
 from sal.runs.problems import Question
+from sal.runtime.model_cost import model_cost
 from sal.runtime.plan import Plan
 from sal.runtime.session import Servers
 from sal.runtime.tokenizer import Tokenizer
@@ -73,4 +74,4 @@ def test_the_policys_server_says_how_much_it_runs_at_a_time(
         endpoints = RunEndpoints(servers, recipe(prm=None))
         assert endpoints.capacity is not None
         assert endpoints.capacity >= 64
-        assert endpoints.parameters == {"policy": pytest.approx(7e5, rel=0.5)}
+        assert endpoints.models == {"policy": model_cost(POLICY)}

@@ -9,6 +9,7 @@ from runs_examples import recipe
 from sal.runs.errors import FolderError
 from sal.runs.folder import RunFolder
 from sal.runs.recipe import differences, read_recipe
+from sal.runs.settings import Settings, prepare
 
 
 def test_it_comes_back_from_yaml_as_it_was(tmp_path: Path) -> None:
@@ -91,3 +92,24 @@ def test_a_trace_has_a_file_name_whatever_the_problem_is_called(tmp_path: Path) 
         assert [p.name for p in (folder.path / "traces").iterdir()] == [
             "00007-test-algebra-1-2.json.json"
         ]
+
+
+def test_a_cache_that_was_warm_is_told_and_not_compared(tmp_path: Path) -> None:
+    cold = recipe(cache="cold")
+    assert cold.digest == recipe(cache="warm").digest == recipe().digest
+    with RunFolder(tmp_path / "run", cold, resume=False) as folder:
+        assert read_recipe(folder.recipe_path).cache == "cold"
+        folder.note_warm()
+        folder.journal.append({"type": "session"})
+        assert read_recipe(folder.recipe_path) == recipe(cache="warm")
+    with RunFolder(tmp_path / "run", cold, resume=True) as folder:
+        assert read_recipe(folder.recipe_path).cache == "warm"  # the first part of it was
+
+
+@pytest.mark.parametrize(
+    ("models", "cache"),
+    [({}, "cold"), ({"policy": "http://x:1"}, "warm"), ({"prm": "http://x:1"}, "warm")],
+)
+def test_a_users_own_endpoint_may_hold_something(models: dict[str, str], cache: str) -> None:
+    settings = Settings(strategy="beam", params={}, dataset="tiny", limit=1, **models)  # type: ignore[arg-type]
+    assert prepare(settings, gpu=False).recipe.cache == cache

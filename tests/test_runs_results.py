@@ -8,6 +8,7 @@ import pytest
 from runs_examples import COST, recipe, row
 
 from sal.runs.results import Estimate, ResultRow, failed_row, summarise
+from sal.runtime.model_cost import ModelCost
 
 
 def summary(rows: list[ResultRow]) -> dict[str, object]:
@@ -19,7 +20,7 @@ def summary(rows: list[ResultRow]) -> dict[str, object]:
         seconds=9.0,
         versions={"sal": "0.1.0"},
         recipe=recipe().digest,
-        parameters={"policy": 1000, "prm": None},
+        models={"policy": ModelCost(1000, 32), "prm": None},
     )
     return json.loads(json.dumps(made.as_json(), allow_nan=False))  # type: ignore[no-any-return]
 
@@ -41,9 +42,11 @@ def test_the_summary_has_what_readers_are_promised() -> None:
     assert accuracy["pass"]["mean"] == pytest.approx(1 / 3)
     assert accuracy["pass"]["stderr"] == pytest.approx(1 / 3)
     usage = {"prompt_tokens": 300, "cached_tokens": 180, "completion_tokens": 30, "requests": 6}
+    usage["attended_tokens"] = 12_000
     assert content["usage"] == {"policy": usage, "prm": usage}
-    # 2 x parameters x (prefilled past the cache + generated)
-    assert content["flops"] == {"policy": 2 * 1000 * 150.0, "prm": None}
+    # 2 x parameters x (prefilled past the cache + generated) + 32 for each position attended
+    assert content["flops"] == {"policy": 2 * 1000 * 150.0 + 32 * 12_000.0, "prm": None}
+    assert content["models"] == {"policy": {"parameters": 1000, "attention": 32}, "prm": None}
     assert content["verdicts"] == {"match": 2}
     assert content["owed"] == 1
     assert content["capped"] == 0
@@ -76,3 +79,21 @@ def test_a_row_has_what_readers_are_promised_and_comes_back() -> None:
         "finish",
         "key",
     }
+
+
+def test_a_row_of_an_older_version_comes_back_and_its_flops_are_not_known() -> None:
+    content = json.loads(json.dumps(row("a").as_json()))
+    del content["kv_peak"]
+    for usage in content["usage"].values():
+        del usage["attended_tokens"]
+    older = ResultRow.from_json(content)
+    assert older.policy.attended_tokens is None
+    assert older.kv_peak is None
+    assert summary([older, row("b")])["flops"] == {"policy": None, "prm": None}
+
+
+def test_the_kv_peak_over_problems_is_known_when_every_row_has_one() -> None:
+    rows = [replace(row(id), kv_peak=peak) for id, peak in (("a", 30), ("b", 50))]
+    assert summary(rows)["kv_peak"] == {"mean": 40.0, "max": 50.0}
+    assert summary([*rows, row("c")])["kv_peak"] == {"mean": None, "max": None}
+    assert summary([])["kv_peak"] == {"mean": None, "max": None}

@@ -342,7 +342,7 @@ def test_what_the_search_chose_is_not_voted_again() -> None:
     }  # fmt: skip
     assert judged.right
     summary = summarise(
-        [judged], strategy="s", budget=3, owed=0, seconds=1.0, versions={}, recipe="", parameters={}
+        [judged], strategy="s", budget=3, owed=0, seconds=1.0, versions={}, recipe="", models={}
     )
     assert (summary.rule, summary.accuracy["mine"].mean) == ("mine", 1.0)
     # What a row has is enough to vote again.

@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -26,7 +27,10 @@ from sal.runtime.endpoint_errors import (
     Unreachable,
 )
 from sal.runtime.launch import free_port
+from sal.runtime.plan import Plan, ServerSpec
+from sal.runtime.session import Servers
 from sal.runtime.usage import Usage
+from sal.runtime.warm_servers import WarmServers
 
 Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
 OK = {
@@ -53,6 +57,8 @@ class Stub:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._runner: web.AppRunner | None = None
+        self.flush_status = 200
+        self.flushed = 0
 
     @property
     def url(self) -> str:
@@ -73,6 +79,7 @@ class Stub:
         app = web.Application()
         app.router.add_post("/generate", self._generate)
         app.router.add_get("/get_model_info", self._info)
+        app.router.add_post("/flush_cache", self._flush)
         self._runner = web.AppRunner(app, shutdown_timeout=0.1)
         await self._runner.setup()
         await web.TCPSite(self._runner, "127.0.0.1", self.port).start()
@@ -83,6 +90,11 @@ class Stub:
         self.arrived.set()
         answer = self.answers[min(len(self.seen), len(self.answers)) - 1]
         return await answer(request)
+
+    async def _flush(self, request: web.Request) -> web.StreamResponse:
+        assert float(request.query["timeout"]) > 0
+        self.flushed += 1
+        return web.Response(text="Cache flushed.\n", status=self.flush_status)
 
     async def _info(self, request: web.Request) -> web.StreamResponse:
         return web.json_response({"model_path": "the/model"})
@@ -295,4 +307,31 @@ def test_usage_is_the_sum_of_the_replies_from_many_threads(stub: Stub, engine: E
         thread.start()
     for thread in threads:
         thread.join()
-    assert engine.usage == Usage(800, 560, 80, 80)
+    # Each: 3 prompt tokens and 1 generated behind 7 that were cached: 8 + 9 + 10 + 11.
+    assert engine.usage == Usage(800, 560, 80, 80, attended_tokens=80 * 38)
+
+
+def test_a_cache_is_flushed_or_the_server_refuses(stub: Stub) -> None:
+    with Engine(stub.url) as engine:
+        assert engine.flush_cache()
+        stub.flush_status = 400
+        assert not engine.flush_cache()
+        assert engine.usage == Usage()
+
+
+def test_only_the_caches_of_our_own_servers_are_emptied(stub: Stub, tmp_path: Path) -> None:
+    def connected(plan: Plan) -> Servers:
+        servers = Servers(plan, WarmServers(tmp_path))
+        servers._urls = {"policy": stub.url}
+        servers.connect(["policy"])
+        return servers
+
+    theirs = connected(Plan({}, {"policy": stub.url}))
+    assert not theirs.empty_caches()
+    assert stub.flushed == 0
+    spec = ServerSpec("policy", "m", "cpu", ("true",), {}, ())
+    ours = connected(Plan({"policy": spec}, {}))
+    assert ours.empty_caches()
+    assert stub.flushed == 1
+    stub.flush_status = 400
+    assert not ours.empty_caches()
