@@ -85,6 +85,8 @@ def run(
     limit: options.Limit = None,
     question_field: options.QuestionField = None,
     answer_field: options.AnswerField = None,
+    answers: options.Answers = None,
+    skip_bad_rows: options.SkipBadRows = False,
     out: options.Out = None,
     resume: options.Resume = None,
     dry_run: options.DryRun = False,
@@ -129,6 +131,8 @@ def run(
         limit=limit,
         question_field=question_field,
         answer_field=answer_field,
+        answers=answers,
+        skip_bad_rows=skip_bad_rows,
     )
     chosen = Options(
         out=out,

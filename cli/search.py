@@ -79,6 +79,9 @@ def search(settings: Settings, options: Options, began: float) -> int:
         if TINY in (prepared.recipe.policy, prepared.recipe.dataset) and not hardware.gpus:
             until = ": as many of its problems as finish in 5 minutes" if timed else ""
             display.note(f"No GPU: the embedded tiny suite{until}.")
+        skipped = prepared.problems.skipped
+        if skipped.rows:
+            display.note(f"Skipped {skipped} ({skipped.reasons[0]}).")
         experiment = Experiment(
             [PlannedRun(prepared, path, resume=options.resume is not None)],
             plan,
@@ -135,6 +138,9 @@ def _show_plan(plan: Plan, prepared: Prepared, path: Path, *, as_json: bool) -> 
         return
     print("# plan (nothing was started)")
     print("\n".join(plan.lines()))
+    if prepared.problems.skipped.rows:
+        print(f"\n# skipped {prepared.problems.skipped}")
+        print("\n".join(f"#   {reason}" for reason in prepared.problems.skipped.reasons))
     print(f"\n# recipe, for {path}")
     print(prepared.recipe.dump(), end="")
 

@@ -33,6 +33,9 @@ def summary_table(summary: Summary, folder: Path) -> str:
         rows.insert(-2, ("capped", f"{summary.capped} of {searched}"))
     if summary.truncated:
         rows.insert(-2, ("truncated", f"{summary.truncated} of {summary.completions} completions"))
+    if summary.skipped.rows:
+        because = [("", f"{reason:.80}") for reason in summary.skipped.reasons]
+        rows[-1:-1] = [("skipped", f"{summary.skipped}"), *because]
     head = (f"{summary.strategy}, budget {summary.budget}", problems)
     cells = [tuple(cell.replace("|", "\\|") for cell in row) for row in [head, *rows]]
     left, right = (max(len(row[i]) for row in cells) for i in (0, 1))

@@ -17,6 +17,10 @@ class DatasetError(RunError):
     """The problems cannot be read."""
 
 
+class BadRow(Exception):
+    """A row of a data set that is no problem; the message says what it lacks."""
+
+
 class FolderError(RunError):
     """The run's folder cannot be used."""
 

@@ -171,6 +171,7 @@ def write_results(
         versions=prepared.recipe.versions,
         recipe=prepared.recipe.digest,
         parameters=parameters,
+        skipped=prepared.problems.skipped,
     )
     lines = b"".join(json_bytes(row.as_json()) + b"\n" for row in done)
     write_atomically(folder.path / "results.jsonl", lines)

@@ -42,7 +42,9 @@ class Recipe:
 
     `problems_digest` is of the questions themselves, so that a changed file is another recipe.
     `sampling` says whether seeds decide what the policy writes, as far as it is known at the start.
-    `max_problem_tokens` and `max_problem_seconds` are the caps on each problem's search.
+    `answers` says what a list of right answers means ("any" or "all"), `skip_bad_rows` whether rows
+    that are no problems were passed over. `max_problem_tokens` and `max_problem_seconds` are the
+    caps on each problem's search.
     """
 
     strategy: str
@@ -63,6 +65,8 @@ class Recipe:
     policy_args: tuple[str, ...] = ()
     prm_args: tuple[str, ...] = ()
     deterministic: bool = False
+    answers: str | None = None
+    skip_bad_rows: bool = False
     sampling: str = ""
     versions: Mapping[str, str] = field(default_factory=dict)
 

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
+from sal.runs.problems import Skipped
 from sal.runtime.usage import Usage
 
 RULES = ("naive", "weighted", "majority", "pass")
@@ -181,7 +182,8 @@ class Summary:
     `owed` problems of the recipe are not in it: the run was cut short. `flops` is 2 x parameters
     x uncached tokens per endpoint, None where a count is unknown. `unspent` counts
     completions that were not begun, `truncated` those that a limit cut, `capped` the problems whose
-    search a cap on tokens or seconds ended, `verdicts` the grader's reasons over all completions.
+    search a cap on tokens or seconds ended, `verdicts` the grader's reasons over all completions,
+    `skipped` the rows of the data set that are no problems.
     """
 
     strategy: str
@@ -202,6 +204,7 @@ class Summary:
     seconds: float
     versions: dict[str, str]
     recipe: str
+    skipped: Skipped = Skipped()
 
     def as_json(self) -> dict[str, Any]:
         content = asdict(self)
@@ -220,6 +223,7 @@ def summarise(
     versions: Mapping[str, str],
     recipe: str,
     parameters: Mapping[str, int | None],
+    skipped: Skipped = Skipped(),
 ) -> Summary:
     """Add up `rows`; `parameters` are the models' parameter counts by endpoint, where known."""
     rows = list(rows)
@@ -254,4 +258,5 @@ def summarise(
         seconds=seconds,
         versions=dict(versions),
         recipe=recipe,
+        skipped=skipped,
     )

@@ -8,6 +8,7 @@ from typing import Any
 
 from sal.programs.caps import Caps
 from sal.runs.errors import RunError
+from sal.runs.golds import Answers
 from sal.runs.problems import TINY, ProblemSet, load_problems
 from sal.runs.recipe import Recipe, installed_versions
 from sal.runs.registry import Strategy, find_strategy
@@ -63,6 +64,8 @@ class Settings:
     limit: int | None = None
     question_field: str | None = None
     answer_field: str | None = None
+    answers: Answers | None = None
+    skip_bad_rows: bool = False
 
     def given(self) -> dict[str, str]:
         """What differs from the defaults, as the header of a run shows it."""
@@ -113,6 +116,8 @@ def prepare(settings: Settings, *, gpu: bool) -> Prepared:
         limit=settings.limit,
         question_field=settings.question_field,
         answer_field=settings.answer_field,
+        answers=settings.answers,
+        skip_bad_rows=settings.skip_bad_rows,
     )
     prompt = SYSTEM_PROMPT if settings.system_prompt is None else settings.system_prompt
     default_prm = HUB_PRM if gpu else TINY
@@ -127,6 +132,8 @@ def prepare(settings: Settings, *, gpu: bool) -> Prepared:
         limit=settings.limit,
         question_field=problems.question_field,
         answer_field=problems.answer_field,
+        answers=settings.answers,
+        skip_bad_rows=settings.skip_bad_rows,
         problems_digest=problems.digest,
         system_prompt=prompt or None,
         seed=settings.seed,

@@ -1,0 +1,86 @@
+"""Questions that are conversations: lists of turns, as data sets for chat models hold them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from sal.runs.errors import BadRow
+
+Role = Literal["system", "user", "assistant"]
+
+_ROLES: dict[str, Role] = {
+    "system": "system",
+    "developer": "system",
+    "user": "user",
+    "human": "user",
+    "assistant": "assistant",
+    "gpt": "assistant",
+    "model": "assistant",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """What one side said."""
+
+    role: Role
+    content: str
+
+    def message(self) -> dict[str, str]:
+        """As chat templates take it."""
+        return {"role": self.role, "content": self.content}
+
+
+def is_turns(value: Any) -> bool:
+    """Whether `value` is a list of turns: `role` and `content`, or ShareGPT's `from`, `value`."""
+    return (
+        isinstance(value, list)
+        and bool(value)
+        and all(
+            isinstance(turn, dict) and ({"role", "content"} <= turn.keys() or _sharegpt(turn))
+            for turn in value
+        )
+    )
+
+
+def _sharegpt(turn: dict[str, Any]) -> bool:
+    return turn.keys() >= {"from", "value"}
+
+
+def split_turns(value: Sequence[dict[str, Any]], field: str) -> tuple[tuple[Turn, ...], str]:
+    """The turns up to and with the user's last, and the reply behind it ("" where there is none).
+
+    Raises `BadRow` for turns that are no question: of another role, without text, or none of the
+    user's.
+    """
+    turns = [_turn(turn, field) for turn in value]
+    reply = turns.pop().content if turns[-1].role == "assistant" else ""
+    if not turns or turns[-1].role != "user":
+        raise BadRow(f"field {field!r} has no turn of the user's for the policy to reply to")
+    if any(turn.role == "system" for turn in turns[1:]):
+        raise BadRow(f"field {field!r} has a system turn behind another turn")
+    return tuple(turns), reply
+
+
+def question_of(turns: Sequence[Turn]) -> str:
+    """What was said but for the system's turn, as one text: what a PRM is asked about."""
+    return "\n\n".join(turn.content for turn in turns if turn.role != "system")
+
+
+def _turn(turn: dict[str, Any], field: str) -> Turn:
+    said = turn["from"] if "role" not in turn else turn["role"]
+    content = turn["value"] if "role" not in turn else turn["content"]
+    role = _ROLES.get(str(said).strip().lower())
+    if role is None:
+        known = "system, user and assistant"
+        raise BadRow(f"field {field!r} has a turn of {said!r:.40}; there are {known}")
+    if isinstance(content, list):  # OpenAI's parts
+        texts = [part.get("text") for part in content if isinstance(part, dict)]
+        if len(texts) < len(content) or not all(isinstance(text, str) for text in texts):
+            raise BadRow(f"field {field!r} has a turn with more than text in it")
+        content = "".join(texts)
+    if not isinstance(content, str) or not content.strip():
+        raise BadRow(f"field {field!r} has a turn without text")
+    return Turn(role, content)
