@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import errno
 import io
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -54,7 +55,7 @@ def opened(path: Path) -> Iterator[io.BufferedReader]:
     except OSError as error:
         if error.strerror is None:  # of the decompressors
             raise RecordsError(f"{path}: cut off or damaged ({_one_line(error)})") from error
-        if path.is_symlink() and not path.exists():
+        if error.errno == errno.ENOENT and path.is_symlink():
             raise RecordsError(f"{path}: a link to nothing ({path.readlink()})") from error
         raise RecordsError(f"{path}: {error.strerror}") from error
 

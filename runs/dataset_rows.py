@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import tempfile
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
@@ -43,10 +44,10 @@ def read_dataset(
         return _tiny(split)
     path = Path(dataset).expanduser()
     try:
-        is_folder, exists = path.is_dir(), path.exists() or path.is_symlink()
-    except (OSError, ValueError):  # no name that a file could have
-        is_folder = exists = False
-    if is_folder:
+        exists = path.exists() or path.is_symlink()
+    except OSError as error:
+        raise DatasetError(f"{dataset}: {error.strerror}") from error
+    if path.is_dir():
         return _folder(dataset, path, split, limit)
     if exists or suffix(path) or dataset.startswith((".", "/", "~")):
         return _file(dataset, path, split, names)
@@ -90,9 +91,9 @@ def _file(dataset: str, path: Path, split: str | None, names: Collection[str]) -
 
     if path.exists() and not path.is_file():
         raise DatasetError(
-            f"{dataset}: not a regular file, and a run could not be resumed from it: write it to one"
+            f"{dataset}: a run could not be resumed from what is no regular file: write it to one"
         )
-    if not suffix(path):
+    if path.exists() and not suffix(path):
         raise DatasetError(
             f"{dataset}: not one of {', '.join((*JSON, *CSV, *TABLES))} "
             f"(also with {', '.join(PACKED)}): rename it to what it is"
@@ -112,7 +113,7 @@ def _folder(dataset: str, path: Path, split: str | None, limit: int | None) -> D
     with tempfile.TemporaryDirectory(prefix="sal-dataset-") as scratch:
         # Under a name in which nothing is a pattern: `datasets` reads brackets and stars as such.
         link = Path(scratch) / "data"
-        link.symlink_to(path.resolve(), target_is_directory=True)
+        _link_files(path.resolve(), link)
         saved = any((path / name).is_file() for name in ("dataset_dict.json", "state.json"))
 
         def load() -> Any:
@@ -127,6 +128,14 @@ def _folder(dataset: str, path: Path, split: str | None, limit: int | None) -> D
             return f"{dataset}: cannot be read: {said}"
 
         return _loaded(dataset, split, limit, load, reason)
+
+
+def _link_files(folder: Path, links: Path) -> None:
+    for parent, _, names in os.walk(folder):
+        there = links / Path(parent).relative_to(folder)
+        there.mkdir()
+        for name in names:
+            (there / name).symlink_to(Path(parent) / name)
 
 
 def _hub(dataset: str, split: str | None, limit: int | None) -> DatasetRows:

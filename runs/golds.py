@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from sal.grading.boxes import has_box
 from sal.runs.errors import BadRow
-from sal.runs.turns import is_turns, split_turns
+from sal.runs.turns import is_turns, replied
 
 Answers = Literal["any", "all"]
 """Of several right answers, whether one is enough or each must be given."""
@@ -61,7 +61,7 @@ def golds(
         if isinstance(solution, str) and (has_box(solution) or "####" in solution):
             value, name = solution, fallback
     if is_turns(value):
-        value = split_turns(value, name)[1] or None
+        value = replied(value, name)
     several = _several(value, answers)
     if several is None:
         return (final_answer(text_of(value, name)),)

@@ -10,12 +10,12 @@ from typing import Any
 from sal.records.fields import paths
 from sal.records.row import Row
 from sal.runs.dataset_fields import QUESTION_FIELDS, choose_fields, column, ids, value
+from sal.runs.dataset_rows import ONLY_SPLIT, read_dataset
 from sal.runs.dataset_rows import TINY as TINY
-from sal.runs.dataset_rows import read_dataset
 from sal.runs.errors import BadRow, DatasetError
 from sal.runs.golds import Answers, golds, text_of
 from sal.runs.golds import final_answer as final_answer
-from sal.runs.turns import Turn, is_turns, question_of, split_turns
+from sal.runs.turns import Turn, asked, is_turns, question_of
 
 _REASONS = 5
 """Faults of skipped rows that are told."""
@@ -98,7 +98,8 @@ def load_problems(
         bad = next(row for row in read.rows if row.content is None)
         raise _refusal(dataset, bad, bad.fault, skip=bool(usable))
     if not usable:
-        raise DatasetError(f"{dataset}: there are no problems in split {read.split!r}")
+        where = "it" if read.split == ONLY_SPLIT else f"split {read.split!r}"
+        raise DatasetError(f"{dataset}: no rows in {where}: was it written to its end?")
     contents = list(usable.values())
     there = paths(contents)
     question, answer = choose_fields(question_field, answer_field, contents, there, dataset)
@@ -135,7 +136,7 @@ def _question(value: Any, name: str, gold: tuple[str, ...]) -> Question:
     """Without its id."""
     turns: tuple[Turn, ...] = ()
     if is_turns(value):
-        turns, _ = split_turns(value, name)
+        turns = asked(value, name)
         value = question_of(turns)
     text = text_of(value, name)
     return Question("", text, gold[0], turns if len(turns) > 1 else (), gold[1:])

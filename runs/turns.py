@@ -49,19 +49,26 @@ def _sharegpt(turn: dict[str, Any]) -> bool:
     return turn.keys() >= {"from", "value"}
 
 
-def split_turns(value: Sequence[dict[str, Any]], field: str) -> tuple[tuple[Turn, ...], str]:
-    """The turns up to and with the user's last, and the reply behind it ("" where there is none).
+def asked(value: Sequence[dict[str, Any]], field: str) -> tuple[Turn, ...]:
+    """The turns up to and with the user's last; a reply behind it is the answer, and no prompt.
 
     Raises `BadRow` for turns that are no question: of another role, without text, or none of the
     user's.
     """
     turns = [_turn(turn, field) for turn in value]
-    reply = turns.pop().content if turns[-1].role == "assistant" else ""
+    if turns[-1].role == "assistant":
+        turns.pop()
     if not turns or turns[-1].role != "user":
         raise BadRow(f"field {field!r} has no turn of the user's for the policy to reply to")
     if any(turn.role == "system" for turn in turns[1:]):
         raise BadRow(f"field {field!r} has a system turn behind another turn")
-    return tuple(turns), reply
+    return tuple(turns)
+
+
+def replied(value: Sequence[dict[str, Any]], field: str) -> str | None:
+    """What the assistant says last, if nothing is behind it; raises `BadRow` as `asked`."""
+    last = _turn(value[-1], field)
+    return last.content if last.role == "assistant" else None
 
 
 def question_of(turns: Sequence[Turn]) -> str:
