@@ -15,6 +15,7 @@ from sal.records.source import LIMIT, as_utf8
 
 _DELIMITERS = ",;\t|"
 _NESTED = ("[{", '{"', "{'")
+_NESTED_LIMIT = 1 << 20
 
 
 def csv_rows(path: Path, file: io.BufferedReader, *, tabs: bool) -> Iterator[Row]:
@@ -84,7 +85,7 @@ def _value(cell: str) -> Any:
         return None
     if not cell.startswith(_NESTED):
         return cell
-    for read in (json.loads, ast.literal_eval):
+    for read in (json.loads, ast.literal_eval) if len(cell) < _NESTED_LIMIT else ():
         try:
             value = read(cell)
         except (ValueError, SyntaxError, MemoryError, RecursionError):

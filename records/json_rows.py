@@ -122,7 +122,12 @@ def _fault(path: Path, content: bytes, first: Row, error: Exception) -> str:
 
 def _reason(error: ValueError | Exception, *, of_line: bool) -> str:
     if isinstance(error, json.JSONDecodeError):
+        at = f"{error.msg.removesuffix(' at')} at column {error.colno}"
+        if error.pos == _end(error.doc, 0) and error.doc[error.pos : error.pos + 1].isprintable():
+            return f"{at}: a CSV file wants the suffix .csv"
         cut = error.pos >= len(error.doc.rstrip()) or error.msg.startswith("Unterminated string")
         end = "line" if of_line else "file"
-        return f"{error.msg} at column {error.colno}" + f": the {end} is cut off" * cut
+        return at + f": the {end} is cut off" * cut
+    if "int_max_str_digits" in str(error):
+        return "a number of more digits than Python reads: write it as a text"
     return " ".join(str(error).split())

@@ -17,7 +17,11 @@ LIMIT = 512 << 20
 
 _GZIP, _BZIP2, _XZ, _ZSTD = b"\x1f\x8b", b"BZh", b"\xfd7zXZ\x00", b"\x28\xb5\x2f\xfd"
 _PACKED = (_GZIP, _BZIP2, _XZ, _ZSTD)
+_PAGE = "a web page, not the data: was the address that of the raw file?"
 _NOT_TEXT = {
+    b"version https://git-lfs": "a pointer of Git LFS, not the data: run git lfs pull",
+    b"<!": _PAGE,
+    b"<html": _PAGE,
     b"PK\x03\x04": "a zip archive or a workbook: unpack it, or export it as CSV",
     b"PK\x05\x06": "an empty zip archive",
     b"7z\xbc\xaf": "a 7z archive: unpack it",
@@ -65,7 +69,7 @@ def _unpacked(path: Path, packed: io.BufferedReader) -> io.BufferedReader:
     import gzip
     import lzma
 
-    head = packed.peek(16)[:16]
+    head = packed.peek(32)[:32]
     for magic, what in _NOT_TEXT.items():
         if head.startswith(magic):
             raise RecordsError(f"{path}: {what}")

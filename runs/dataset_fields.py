@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sal.records.fields import NoField, field, find, listed, nearest
@@ -38,30 +38,36 @@ ANSWER_FIELDS = (
 )
 ID_FIELDS = ("id", "unique_id", "problem_id", "idx")
 
-Content = dict[str, Any]
+Rows = Mapping[int, dict[str, Any]]
+"""The contents of rows by their numbers."""
 
 
-def value(row: Content, name: str) -> Any:
-    """The field's value; None where there is none, or nothing in it."""
-    try:
-        return unwrapped(field(row, name))
-    except NoField:
-        return None
+def column(rows: Rows, name: str) -> dict[int, Any]:
+    """The values of a field, by row; None where there is none.
+
+    Whole numbers among decimal ones are decimal too, as in a table.
+    """
+    values: dict[int, Any] = {}
+    for number, row in rows.items():
+        try:
+            values[number] = field(row, name)
+        except NoField:
+            values[number] = None
+    kinds = {type(unwrapped(value)) for value in values.values()}
+    if float not in kinds or int not in kinds or not kinds <= {float, int, type(None)}:
+        return values
+    return {number: _decimal(value) for number, value in values.items()}
 
 
-def column(rows: Sequence[Content], name: str) -> list[Any]:
-    """The values of a field; whole numbers among decimal ones are decimal too."""
-    values = [value(row, name) for row in rows]
-    kinds = {type(item) for item in values}
-    if float in kinds and int in kinds and kinds <= {float, int, type(None)}:
-        return [float(item) if type(item) is int else item for item in values]
-    return values
+def _decimal(value: Any) -> Any:
+    value = unwrapped(value)
+    return float(value) if type(value) is int else value
 
 
 def choose_fields(
     question: str | None,
     answer: str | None,
-    rows: Sequence[Content],
+    rows: Rows,
     there: Sequence[str],
     dataset: str,
 ) -> tuple[str, str]:
@@ -72,7 +78,7 @@ def choose_fields(
     """
     question = _field("question", question, QUESTION_FIELDS, there, dataset)
     unnamed = answer is None and find(ANSWER_FIELDS, there) is None
-    if unnamed and any(is_turns(item) for item in column(rows, question)):
+    if unnamed and any(is_turns(value) for value in column(rows, question).values()):
         return question, question
     return question, _field("answer", answer, ANSWER_FIELDS, there, dataset)
 
@@ -94,12 +100,12 @@ def _field(
     raise DatasetError(f"{dataset}: no field {wanted!r}; there are {listed(there)}{meant}")
 
 
-def ids(rows: Sequence[Content], numbers: Sequence[int], *, any_case: bool) -> list[str]:
-    """The first id field whose values are all there and differ; else the rows' `numbers`."""
-    there = list(dict.fromkeys(name for row in rows for name in row)) if any_case else []
+def ids(rows: Rows, numbers: Sequence[int], *, any_case: bool) -> list[str]:
+    """Of the rows `numbers`: the first id field in which all have another; else their numbers."""
+    there = list(dict.fromkeys(name for row in rows.values() for name in row)) if any_case else []
     for name in ID_FIELDS:
         values = column(rows, find([name], there) or name)
-        found = [str(item) for item in values]
-        if all(item is not None for item in values) and len(set(found)) == len(found):
+        found = [str(values[number]) for number in numbers if values[number] is not None]
+        if len(set(found)) == len(numbers):
             return found
     return [str(number) for number in numbers]

@@ -96,7 +96,7 @@ def _file(dataset: str, path: Path, split: str | None, names: Collection[str]) -
     if path.exists() and not suffix(path):
         raise DatasetError(
             f"{dataset}: not one of {', '.join((*JSON, *CSV, *TABLES))} "
-            f"(also with {', '.join(PACKED)}): rename it to what it is"
+            f"(also with {', '.join(PACKED)}): unpack, convert or rename it"
         )
     try:
         read.rows = list(read_rows(path, names, choose))
@@ -131,10 +131,10 @@ def _folder(dataset: str, path: Path, split: str | None, limit: int | None) -> D
 
 
 def _link_files(folder: Path, links: Path) -> None:
-    for parent, _, names in os.walk(folder):
+    for parent, folders, names in os.walk(folder):
         there = links / Path(parent).relative_to(folder)
         there.mkdir()
-        for name in names:
+        for name in [*names, *(name for name in folders if (Path(parent) / name).is_symlink())]:
             (there / name).symlink_to(Path(parent) / name)
 
 

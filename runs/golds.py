@@ -62,6 +62,8 @@ def golds(
             value, name = solution, fallback
     if is_turns(value):
         value = replied(value, name)
+        if value is None:
+            raise BadRow(f"field {name!r} ends with the user's turn: no answer stands behind it")
     several = _several(value, answers)
     if several is None:
         return (final_answer(text_of(value, name)),)

@@ -9,13 +9,13 @@ from typing import Any
 
 from sal.records.fields import paths
 from sal.records.row import Row
-from sal.runs.dataset_fields import QUESTION_FIELDS, choose_fields, column, ids, value
+from sal.runs.dataset_fields import QUESTION_FIELDS, choose_fields, column, ids
 from sal.runs.dataset_rows import ONLY_SPLIT, read_dataset
 from sal.runs.dataset_rows import TINY as TINY
 from sal.runs.errors import BadRow, DatasetError
-from sal.runs.golds import Answers, golds, text_of
+from sal.runs.golds import Answers, golds, text_of, unwrapped
 from sal.runs.golds import final_answer as final_answer
-from sal.runs.turns import Turn, asked, is_turns, question_of
+from sal.runs.turns import Turn, is_turns, prompt_turns, question_of
 
 _REASONS = 5
 """Faults of skipped rows that are told."""
@@ -100,12 +100,9 @@ def load_problems(
     if not usable:
         where = "it" if read.split == ONLY_SPLIT else f"split {read.split!r}"
         raise DatasetError(f"{dataset}: no rows in {where}: was it written to its end?")
-    contents = list(usable.values())
-    there = paths(contents)
-    question, answer = choose_fields(question_field, answer_field, contents, there, dataset)
-    if limit is not None and not skip_bad_rows:
-        read.rows, contents = read.rows[:limit], contents[:limit]
-    right = dict(zip(usable, column(contents, answer), strict=False))
+    there = paths(usable.values())
+    question, answer = choose_fields(question_field, answer_field, usable, there, dataset)
+    asked, right = column(usable, question), column(usable, answer)
     fallback = "solution" if answer_field is None else None
     found: dict[int, Question] = {}
     faults: list[str] = []
@@ -115,8 +112,9 @@ def load_problems(
         try:
             if row.content is None:
                 raise BadRow(row.fault)
-            gold = golds(right[row.number], answer, row.content, answers=answers, fallback=fallback)
-            found[row.number] = _question(value(row.content, question), question, gold)
+            value = unwrapped(right[row.number])
+            gold = golds(value, answer, row.content, answers=answers, fallback=fallback)
+            found[row.number] = _question(unwrapped(asked[row.number]), question, gold)
         except BadRow as error:
             if not skip_bad_rows:
                 raise _refusal(dataset, row, str(error)) from error
@@ -124,7 +122,7 @@ def load_problems(
     if not found:
         raise DatasetError(f"{dataset}: none of its {len(faults)} rows can be used: {faults[0]}")
     any_case = question_field is None and question not in QUESTION_FIELDS
-    names = ids([usable[number] for number in found], list(found), any_case=any_case)
+    names = ids(usable, list(found), any_case=any_case)
     questions = tuple(
         replace(question, id=id) for id, question in zip(names, found.values(), strict=True)
     )
@@ -136,7 +134,7 @@ def _question(value: Any, name: str, gold: tuple[str, ...]) -> Question:
     """Without its id."""
     turns: tuple[Turn, ...] = ()
     if is_turns(value):
-        turns = asked(value, name)
+        turns = prompt_turns(value, name)
         value = question_of(turns)
     text = text_of(value, name)
     return Question("", text, gold[0], turns if len(turns) > 1 else (), gold[1:])

@@ -49,7 +49,7 @@ def _sharegpt(turn: dict[str, Any]) -> bool:
     return turn.keys() >= {"from", "value"}
 
 
-def asked(value: Sequence[dict[str, Any]], field: str) -> tuple[Turn, ...]:
+def prompt_turns(value: Sequence[dict[str, Any]], field: str) -> tuple[Turn, ...]:
     """The turns up to and with the user's last; a reply behind it is the answer, and no prompt.
 
     Raises `BadRow` for turns that are no question: of another role, without text, or none of the
@@ -66,7 +66,7 @@ def asked(value: Sequence[dict[str, Any]], field: str) -> tuple[Turn, ...]:
 
 
 def replied(value: Sequence[dict[str, Any]], field: str) -> str | None:
-    """What the assistant says last, if nothing is behind it; raises `BadRow` as `asked`."""
+    """What the assistant says last, if nothing is behind it; raises `BadRow` as `prompt_turns`."""
     last = _turn(value[-1], field)
     return last.content if last.role == "assistant" else None
 
@@ -84,10 +84,14 @@ def _turn(turn: dict[str, Any], field: str) -> Turn:
         known = "system, user and assistant"
         raise BadRow(f"field {field!r} has a turn of {said!r:.40}; there are {known}")
     if isinstance(content, list):  # OpenAI's parts
-        texts = [part.get("text") for part in content if isinstance(part, dict)]
-        if len(texts) < len(content) or not all(isinstance(text, str) for text in texts):
+        texts = [part["text"] for part in content if _is_text(part)]
+        if len(texts) < len(content):
             raise BadRow(f"field {field!r} has a turn with more than text in it")
         content = "".join(texts)
     if not isinstance(content, str) or not content.strip():
         raise BadRow(f"field {field!r} has a turn without text")
     return Turn(role, content)
+
+
+def _is_text(part: Any) -> bool:
+    return isinstance(part, dict) and isinstance(part.get("text"), str)
