@@ -75,16 +75,19 @@ def _line(number: int, line: bytes, at: int) -> Row:
 def _values(
     path: Path, content: bytes, first: Row, names: Collection[str], choose: Choose
 ) -> Iterator[Row]:
-    """Rows of values that stand over many lines; `first` is what the first line was alone."""
-    second = next((line for line in content.split(b"\n")[first.line :] if line.strip()), b"")
+    """Rows of values that stand over many lines; `first` is what the first line was alone.
+
+    Where they cannot be read, and half of the lines are rows, the others are faulty ones.
+    """
     try:
         values = _sequence(content.decode())
     except (ValueError, RecursionError) as error:
-        if not content.lstrip().startswith(b"[") and _line(1, second, 2).content is not None:
+        if not content.lstrip().startswith(b"["):
             numbered = ((n, line) for n, line in enumerate(content.split(b"\n"), 1) if line.strip())
-            for i, (number, line) in enumerate(numbered):
-                yield _line(i, line, number)
-            return
+            rows = [_line(i, line, number) for i, (number, line) in enumerate(numbered)]
+            if 2 * sum(row.content is not None for row in rows) >= len(rows):
+                yield from rows
+                return
         raise RecordsError(_fault(path, content, first, error)) from error
     if len(values) == 1:
         values = rows_within(path, values[0], names, choose)
