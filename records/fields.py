@@ -21,7 +21,7 @@ def field(row: Mapping[str, Any], name: str) -> Any:
         return row[name]
     value: Any = row
     for part in name.split("."):
-        if not isinstance(value, Mapping) or part not in value:
+        if not isinstance(value, dict) or part not in value:
             raise NoField(name)
         value = value[part]
     return value
@@ -31,6 +31,8 @@ def paths(rows: Iterable[Mapping[str, Any]]) -> list[str]:
     """The names of all fields, in the order of their first appearance, objects' own included."""
     found: dict[str, None] = {}
     for row in rows:
+        if row.keys() <= found.keys() and dict not in map(type, row.values()):
+            continue  # as nearly all rows of a large file
         _collect(row, "", _DEPTH, found)
     return list(found)
 
@@ -38,7 +40,7 @@ def paths(rows: Iterable[Mapping[str, Any]]) -> list[str]:
 def _collect(row: Mapping[str, Any], above: str, depth: int, found: dict[str, None]) -> None:
     for name, value in row.items():
         found[above + name] = None
-        if isinstance(value, Mapping) and depth > 1:
+        if isinstance(value, dict) and depth > 1:
             _collect(value, f"{above}{name}.", depth - 1, found)
 
 

@@ -11,7 +11,7 @@ class RecordsError(Exception):
     """A file that cannot be read as rows: one sentence, with the file and the remedy."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Row:
     """One row. `number` counts from 0; `line` from 1, and is 0 where rows are not lines.
 

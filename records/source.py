@@ -8,7 +8,7 @@ import io
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import Any, cast
 
 from sal.records.row import RecordsError
 
@@ -69,23 +69,24 @@ def _unpacked(path: Path, packed: io.BufferedReader) -> io.BufferedReader:
     import gzip
     import lzma
 
+    raw: Any
     head = packed.peek(32)[:32]
     for magic, what in _NOT_TEXT.items():
         if head.startswith(magic):
             raise RecordsError(f"{path}: {what}")
     if head.startswith(_GZIP):
-        raw = cast(BinaryIO, gzip.GzipFile(fileobj=packed))
+        raw = gzip.GzipFile(fileobj=packed)
     elif head.startswith(_BZIP2):
-        raw = cast(BinaryIO, bz2.BZ2File(packed))
+        raw = bz2.BZ2File(packed)
     elif head.startswith(_XZ):
-        raw = cast(BinaryIO, lzma.LZMAFile(packed))  # noqa: SIM115 (the caller closes it)
+        raw = lzma.LZMAFile(packed)  # noqa: SIM115 (the caller closes it)
     elif head.startswith(_ZSTD):
         import pyarrow as pa  # tells a cut-off file, as other readers of zstd do not
 
         raw = pa.CompressedInputStream(pa.PythonFile(packed, "r"), "zstd")
     else:
         return packed
-    file = io.BufferedReader(cast(io.RawIOBase, raw), 1 << 20)
+    file = io.BufferedReader(raw, 1 << 20)
     if file.peek(8).startswith(_PACKED):
         raise RecordsError(f"{path}: packed twice: unpack it once")
     return file

@@ -53,7 +53,9 @@ def column(rows: Rows, name: str) -> dict[int, Any]:
             values[number] = field(row, name)
         except NoField:
             values[number] = None
-    kinds = {type(unwrapped(value)) for value in values.values()}
+    kinds = set(map(type, values.values()))
+    if list in kinds:
+        kinds = {type(unwrapped(value)) for value in values.values()}
     if float not in kinds or int not in kinds or not kinds <= {float, int, type(None)}:
         return values
     return {number: _decimal(value) for number, value in values.items()}

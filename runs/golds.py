@@ -24,16 +24,18 @@ def unwrapped(value: Any) -> Any:
     """The item of a list of one; None for what pandas and CSV write where nothing is."""
     if isinstance(value, list) and len(value) == 1 and not isinstance(value[0], dict):
         value = value[0]
+    if isinstance(value, str):
+        return value if value and not value.isspace() else None
     if isinstance(value, float) and math.isnan(value):
         return None
-    return None if value == [] or (isinstance(value, str) and not value.strip()) else value
+    return None if value == [] else value
 
 
 def text_of(value: Any, name: str) -> str:
     """A text or a number as text; raises `BadRow` for what is none."""
     if value is None:
         raise BadRow(f"field {name!r} is empty")
-    if isinstance(value, Mapping):
+    if isinstance(value, dict):
         there = ", ".join(f"{name}.{key}" for key in list(value)[:8])
         raise BadRow(f"field {name!r} is not a text but an object: name a field of it: {there}")
     if isinstance(value, list | tuple | bytes):
@@ -84,7 +86,7 @@ def _several(value: Any, answers: Answers | None) -> list[Any] | None:
     Only texts are taken for answers there: `[1, 2]` is an interval.
     """
     if isinstance(value, list):
-        return value if all(not isinstance(item, list | Mapping) for item in value) else None
+        return value if all(not isinstance(item, list | dict) for item in value) else None
     if answers != "any" or not isinstance(value, str) or not value.lstrip().startswith('["'):
         return None
     try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from sal.records.fields import paths
@@ -104,7 +104,7 @@ def load_problems(
     question, answer = choose_fields(question_field, answer_field, usable, there, dataset)
     asked, right = column(usable, question), column(usable, answer)
     fallback = "solution" if answer_field is None else None
-    found: dict[int, Question] = {}
+    found: dict[int, tuple[str, tuple[Turn, ...], tuple[str, ...]]] = {}
     faults: list[str] = []
     for row in read.rows:
         if len(found) == limit:
@@ -114,7 +114,7 @@ def load_problems(
                 raise BadRow(row.fault)
             value = unwrapped(right[row.number])
             gold = golds(value, answer, row.content, answers=answers, fallback=fallback)
-            found[row.number] = _question(unwrapped(asked[row.number]), question, gold)
+            found[row.number] = (*_asked(unwrapped(asked[row.number]), question), gold)
         except BadRow as error:
             if not skip_bad_rows:
                 raise _refusal(dataset, row, str(error)) from error
@@ -124,20 +124,19 @@ def load_problems(
     any_case = question_field is None and question not in QUESTION_FIELDS
     names = ids(usable, list(found), any_case=any_case)
     questions = tuple(
-        replace(question, id=id) for id, question in zip(names, found.values(), strict=True)
+        Question(id, text, gold[0], turns, gold[1:])
+        for id, (text, turns, gold) in zip(names, found.values(), strict=True)
     )
     skipped = Skipped(len(faults), len(found) + len(faults), tuple(faults[:_REASONS]))
     return ProblemSet(questions, dataset, read.split, question, answer, skipped)
 
 
-def _question(value: Any, name: str, gold: tuple[str, ...]) -> Question:
-    """Without its id."""
-    turns: tuple[Turn, ...] = ()
-    if is_turns(value):
-        turns = prompt_turns(value, name)
-        value = question_of(turns)
-    text = text_of(value, name)
-    return Question("", text, gold[0], turns if len(turns) > 1 else (), gold[1:])
+def _asked(value: Any, name: str) -> tuple[str, tuple[Turn, ...]]:
+    """The text of a question, and its turns where they are more than that one text."""
+    if not is_turns(value):
+        return text_of(value, name), ()
+    turns = prompt_turns(value, name)
+    return text_of(question_of(turns), name), turns if len(turns) > 1 else ()
 
 
 def _refusal(dataset: str, row: Row, fault: str, *, skip: bool = True) -> DatasetError:

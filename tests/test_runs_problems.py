@@ -202,7 +202,7 @@ def test_a_conversation_keeps_its_turns_and_is_another_problem_than_its_text(
 
 def test_answers_of_which_one_is_enough_are_other_problems(tmp_path: Path) -> None:
     path = jsonl(tmp_path / "p.jsonl", [{"question": "q", "answer": ["2", "3", "2"]}])
-    some, every = (load_problems(path, answers=answers) for answers in ("any", "all"))  # type: ignore[arg-type]
+    some, every = (load_problems(path, answers=answers) for answers in ("any", "all"))
     assert some.questions[0].answers == ("2", "3")
     assert every.questions[0].answers == ("2, 3, 2",)
     assert some.digest != every.digest
