@@ -138,9 +138,11 @@ def _show_plan(plan: Plan, prepared: Prepared, path: Path, *, as_json: bool) -> 
         return
     print("# plan (nothing was started)")
     print("\n".join(plan.lines()))
-    if prepared.problems.skipped.rows:
-        print(f"\n# skipped {prepared.problems.skipped}")
-        print("\n".join(f"#   {reason}" for reason in prepared.problems.skipped.reasons))
+    skipped = prepared.problems.skipped
+    passed_over = f", skipped {skipped}" if skipped.rows else ""
+    print(f"\n# {_problems(len(prepared.problems.questions))}{passed_over}")
+    for reason in skipped.reasons:
+        print(f"#   {reason}")
     print(f"\n# recipe, for {path}")
     print(prepared.recipe.dump(), end="")
 

@@ -63,7 +63,7 @@ def json_rows(
 
 def _line(number: int, line: bytes, at: int) -> Row:
     try:
-        return row_of(number, _DECODER.decode(line.decode()), at)
+        return row_of(number, _DECODER.decode(line.decode().rstrip("\r\n")), at)
     except UnicodeDecodeError as error:
         return Row(number, None, at, f"not UTF-8 text ({error.reason})")
     except RecursionError:

@@ -112,7 +112,7 @@ def as_utf8(path: Path, file: io.BufferedReader) -> io.BufferedReader:
 
 def whole(path: Path, file: io.BufferedReader, before: bytes = b"") -> bytes:
     """`before`, and what is left of `file`; raises `RecordsError` beyond `LIMIT`."""
-    content = before + file.read(LIMIT + 1 - len(before))
+    content = before + file.read(max(0, LIMIT + 1 - len(before)))
     if len(content) > LIMIT:
         raise RecordsError(
             f"{path}: more than {LIMIT >> 20} MiB in one piece: write it as JSON lines"

@@ -220,6 +220,7 @@ def test_a_dry_run_prints_plan_and_recipe_and_leaves_nothing(sal: Sal, tmp_path:
     assert "prm: " in plan
     assert plan.count("sglang.launch_server") == 2
     assert "budget: 128" in recipe
+    assert "\n# 500 problems\n" in plan
     assert "max_problem_tokens: null" in recipe
     assert list(tmp_path.iterdir()) == []
 
@@ -233,7 +234,7 @@ def test_a_bad_row_names_the_flag_that_passes_over_it(sal: Sal, tmp_path: Path) 
     assert err.endswith("; --skip-bad-rows passes over such rows\n")
     code, out, err = sal(*words, "--skip-bad-rows")
     assert (code, err) == (0, "")
-    assert "# skipped 2 of 3 rows\n#   line 3: 1 cells" in out
+    assert "# 1 problem, skipped 2 of 3 rows\n#   line 3: 1 cells" in out
     assert "#   line 4: field 'Problem' is empty\n" in out
     assert "skip_bad_rows: true" in out
     assert "question_field: Problem" in out
