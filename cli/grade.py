@@ -72,8 +72,11 @@ def _lines(file: Path) -> int | None:
     """How many rows there are to come, where that is their number of lines."""
     if file.suffix.lower() not in (".jsonl", ".ndjson") or not file.is_file():
         return None
-    with file.open("rb") as source:
-        return sum(1 for line in source if line.strip())
+    try:
+        with file.open("rb") as source:
+            return sum(1 for line in source if line.strip())
+    except OSError:  # told when it is read
+        return None
 
 
 def _progress(console: Console) -> Progress:

@@ -132,6 +132,7 @@ def _folder(dataset: str, path: Path, split: str | None, limit: int | None) -> D
 
 def _link_files(folder: Path, links: Path) -> None:
     for parent, folders, names in os.walk(folder):
+        folders[:] = [name for name in folders if not name.startswith(".")]  # as `datasets` does
         there = links / Path(parent).relative_to(folder)
         there.mkdir()
         for name in [*names, *(name for name in folders if (Path(parent) / name).is_symlink())]:

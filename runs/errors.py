@@ -14,7 +14,10 @@ class RunError(Exception):
 
 
 class DatasetError(RunError):
-    """The problems cannot be read."""
+    """The problems cannot be read. Whatever a file puts into the message, it stays one line."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(" ".join(message.splitlines()))
 
 
 class BadRow(Exception):

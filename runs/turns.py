@@ -20,6 +20,8 @@ _ROLES: dict[str, Role] = {
     "model": "assistant",
 }
 
+_NAMES = ({"role", "content"}, {"from", "value"})
+
 
 @dataclass(frozen=True, slots=True)
 class Turn:
@@ -39,14 +41,10 @@ def is_turns(value: Any) -> bool:
         isinstance(value, list)
         and bool(value)
         and all(
-            isinstance(turn, dict) and ({"role", "content"} <= turn.keys() or _sharegpt(turn))
+            isinstance(turn, dict) and any(names <= turn.keys() for names in _NAMES)
             for turn in value
         )
     )
-
-
-def _sharegpt(turn: dict[str, Any]) -> bool:
-    return turn.keys() >= {"from", "value"}
 
 
 def prompt_turns(value: Sequence[dict[str, Any]], field: str) -> tuple[Turn, ...]:
@@ -77,8 +75,8 @@ def question_of(turns: Sequence[Turn]) -> str:
 
 
 def _turn(turn: dict[str, Any], field: str) -> Turn:
-    said = turn["from"] if "role" not in turn else turn["role"]
-    content = turn["value"] if "role" not in turn else turn["content"]
+    openai = {"role", "content"} <= turn.keys()
+    said, content = (turn[name] for name in (("role", "content") if openai else ("from", "value")))
     role = _ROLES.get(str(said).strip().lower())
     if role is None:
         known = "system, user and assistant"
