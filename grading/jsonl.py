@@ -56,8 +56,8 @@ def grade_file(
     The first field holds a completion (its final answer is extracted), the second a bare answer or
     a full solution; a number is taken as its digits, a boolean as its word, a list as several
     values. Fields inside objects are named with dots. `explain` adds `explanation` to each row.
-    Rows stream where the notation allows; `out` appears only when all rows are graded. Raises `GradeFileError`, which names the
-    line.
+    Rows stream where the notation allows; `out` appears only when all rows are graded. Raises
+    `GradeFileError`, which names the line.
     """
     if path.resolve() == out.resolve():
         raise GradeFileError(f"{out}: the output would overwrite the input")
