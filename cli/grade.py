@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from sal.grading.extract import Extraction
 from sal.grading.grader import Grader
@@ -15,7 +15,7 @@ from sal.grading.jsonl import GradeFileError, GradeSummary, grade_file
 
 
 def grade(
-    file: Annotated[Path, typer.Argument(help="JSON lines, one completion a row.")],
+    file: Annotated[Path, typer.Argument(help="One completion a row: JSON, CSV or parquet.")],
     prediction_field: Annotated[
         str, typer.Option(help="Field with the completion; its final answer is extracted.")
     ],
@@ -63,19 +63,22 @@ def grade(
     console.print(f"wrote {out}", markup=False, highlight=False, soft_wrap=True)
 
 
-def _lines(file: Path) -> int:
+def _lines(file: Path) -> int | None:
+    """How many rows there are to come, where that is their number of lines."""
+    if file.suffix.lower() not in (".jsonl", ".ndjson") or not file.is_file():
+        return None
     try:
         with file.open("rb") as source:
             return sum(1 for line in source if line.strip())
-    except OSError as error:
-        raise GradeFileError(f"{file}: {error.strerror}") from error
+    except OSError:  # told when it is read
+        return None
 
 
 def _progress(console: Console) -> Progress:
     return Progress(
         TextColumn("{task.description}"),
         BarColumn(),
-        TextColumn("{task.completed:.0f}/{task.total:.0f}"),
+        MofNCompleteColumn(),
         TimeElapsedColumn(),
         TextColumn("accuracy {task.fields[accuracy]:.1%}"),
         console=console,

@@ -215,7 +215,8 @@ Deterministic = Annotated[
 Dataset = Annotated[
     str | None,
     typer.Option(
-        help="Hub name (NAME or NAME:CONFIG), a .jsonl, .json or .parquet file, a folder, or tiny.",
+        help="Hub name (NAME or NAME:CONFIG), a JSON, CSV or parquet file, packed or not, "
+        "a folder, or tiny (docs/data.md).",
         envvar="SAL_DATASET",
         rich_help_panel=PROBLEMS,
     ),
@@ -240,7 +241,7 @@ Limit = Annotated[
 QuestionField = Annotated[
     str | None,
     typer.Option(
-        help="Field of the question; found by its name by default.",
+        help="Field of the question, or its path (a.b); found by its name by default.",
         envvar="SAL_QUESTION_FIELD",
         rich_help_panel=PROBLEMS,
     ),
@@ -248,7 +249,7 @@ QuestionField = Annotated[
 AnswerField = Annotated[
     str | None,
     typer.Option(
-        help="Field of the right answer; found by its name by default.",
+        help="Field of the right answer, or its path (a.b); found by its name by default.",
         envvar="SAL_ANSWER_FIELD",
         rich_help_panel=PROBLEMS,
     ),
@@ -269,6 +270,23 @@ Ns = Annotated[
         help="Show what fewer samples of the same run come to, at these n.",
         envvar="SAL_NS",
         rich_help_panel=RUN,
+    ),
+]
+Answers = Annotated[
+    Literal["any", "all"] | None,
+    typer.Option(
+        help="Where a row holds several right answers: any of them is enough, or all are wanted.",
+        envvar="SAL_ANSWERS",
+        rich_help_panel=PROBLEMS,
+    ),
+]
+SkipBadRows = Annotated[
+    bool,
+    typer.Option(
+        "--skip-bad-rows",
+        help="Pass over rows that are no problems, and count them in the summary.",
+        envvar="SAL_SKIP_BAD_ROWS",
+        rich_help_panel=PROBLEMS,
     ),
 ]
 Out = Annotated[

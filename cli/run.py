@@ -112,6 +112,8 @@ def run(
     answer_field: options.AnswerField = None,
     extract: options.Extract = "strict",
     ns: options.Ns = None,
+    answers: options.Answers = None,
+    skip_bad_rows: options.SkipBadRows = False,
     out: options.Out = None,
     resume: options.Resume = None,
     dry_run: options.DryRun = False,
@@ -164,6 +166,8 @@ def run(
         answer_field=answer_field,
         extract=extract,
         ns=_numbers(ns),
+        answers=answers,
+        skip_bad_rows=skip_bad_rows,
     )
     chosen = Options(
         out=out,

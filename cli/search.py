@@ -82,6 +82,9 @@ def search(settings: Settings, options: Options, began: float) -> int:
         if TINY in (prepared.recipe.policy, prepared.recipe.dataset) and not hardware.gpus:
             until = ": as many of its problems as finish in 5 minutes" if timed else ""
             display.note(f"No GPU: the embedded tiny suite{until}.")
+        skipped = prepared.problems.skipped
+        if skipped.rows:
+            display.note(f"Skipped {skipped} ({skipped.reasons[0]}).")
         experiment = Experiment(
             [PlannedRun(prepared, path, resume=options.resume is not None)],
             plan,
@@ -138,6 +141,11 @@ def _show_plan(plan: Plan, prepared: Prepared, path: Path, *, as_json: bool) -> 
         return
     print("# plan (nothing was started)")
     print("\n".join(plan.lines()))
+    skipped = prepared.problems.skipped
+    passed_over = f", skipped {skipped}" if skipped.rows else ""
+    print(f"\n# {_problems(len(prepared.problems.questions))}{passed_over}")
+    for reason in skipped.reasons:
+        print(f"#   {reason}")
     print(f"\n# recipe, for {path}")
     print(prepared.recipe.dump(), end="")
 

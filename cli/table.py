@@ -41,6 +41,9 @@ def summary_table(summary: Summary, folder: Path) -> str:
         rows.insert(
             -2, ("no answer", f"{summary.no_answer} of {summary.completions} completions{would}")
         )
+    if summary.skipped.rows:
+        because = [("", f"{reason:.80}") for reason in summary.skipped.reasons]
+        rows[-1:-1] = [("skipped", f"{summary.skipped}"), *because]
     head = (f"{summary.strategy}, budget {summary.budget}", problems)
     return _markdown([head, *rows])
 

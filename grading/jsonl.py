@@ -1,10 +1,10 @@
-"""Grading a file of completions, one JSON object a line."""
+"""Grading a file of completions."""
 
 from __future__ import annotations
 
 import json
 from collections import Counter, deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,10 +12,14 @@ from typing import Any
 
 from sal.grading.grader import Grader
 from sal.grading.verdict import Verdict
+from sal.records.fields import NoField, listed
+from sal.records.fields import field as field_of
+from sal.records.read import read_rows
+from sal.records.row import RecordsError
 
 
 class GradeFileError(Exception):
-    """The file cannot be graded: not readable, not JSON lines, or a field is missing."""
+    """The file cannot be graded: not readable as rows, or a field is missing."""
 
 
 @dataclass(slots=True)
@@ -52,8 +56,8 @@ def grade_file(
     The first field holds a completion (its final answer is extracted), the second a bare answer or
     a full solution; a number is taken as its digits, a boolean as its word, a list as several
     values. Fields inside objects are named with dots. `explain` adds `explanation` to each row.
-    Streams; `out` appears only when all rows are graded. Raises `GradeFileError`, which names the
-    line.
+    Rows stream where the notation allows; `out` appears only when all rows are graded. Raises
+    `GradeFileError`, which names the line.
     """
     if path.resolve() == out.resolve():
         raise GradeFileError(f"{out}: the output would overwrite the input")
@@ -64,11 +68,8 @@ def grade_file(
     rows: deque[dict[str, Any]] = deque()  # read ahead of the verdicts, in order
 
     def pairs() -> Iterator[tuple[str, str]]:
-        for number, row in _rows(path):
-            pair = (
-                _field(row, prediction_field, path, number),
-                _field(row, answer_field, path, number),
-            )
+        for place, row in _rows(path, (prediction_field, answer_field)):
+            pair = (_field(row, prediction_field, place), _field(row, answer_field, place))
             rows.append(row)
             yield pair
 
@@ -80,11 +81,14 @@ def grade_file(
                 row = rows.popleft() | {"correct": verdict.correct, "reason": verdict.reason}
                 if explain:
                     row["explanation"] = verdict.explain()
-                sink.write(json.dumps(row, ensure_ascii=False) + "\n")
+                # Tables hold dates and decimals, for which JSON has no form but text.
+                sink.write(json.dumps(row, ensure_ascii=False, default=str) + "\n")
                 summary.add(verdict)
                 if on_progress is not None:
                     on_progress(summary)
         partial.replace(out)
+    except RecordsError as error:
+        raise GradeFileError(str(error)) from error
     except OSError as error:
         raise GradeFileError(f"{error.filename or out}: {error.strerror}") from error
     finally:
@@ -93,37 +97,23 @@ def grade_file(
     return summary
 
 
-def _rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    with path.open(encoding="utf-8") as source:
-        try:
-            for number, line in enumerate(source, 1):
-                if not line.strip():
-                    continue
-                try:
-                    row = json.loads(line)
-                except (ValueError, RecursionError) as error:
-                    raise GradeFileError(f"{path}:{number}: not JSON ({error})") from error
-                if not isinstance(row, dict):
-                    raise GradeFileError(f"{path}:{number}: not a JSON object")
-                yield number, row
-        except UnicodeDecodeError as error:
-            raise GradeFileError(f"{path}: not UTF-8 text") from error
+def _rows(path: Path, names: Sequence[str]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Rows with their places, as a message names them."""
+    for row in read_rows(path, names):
+        if row.content is None:
+            raise GradeFileError(f"{row.place(path)}: {row.fault}")
+        yield row.place(path), row.content
 
 
-def _field(row: dict[str, Any], name: str, path: Path, number: int) -> str:
-    value: Any = row
-    if name in row:
-        value = row[name]
-    else:
-        for part in name.split("."):
-            if not isinstance(value, dict) or part not in value:
-                known = ", ".join(map(str, list(row)[:12]))
-                raise GradeFileError(f"{path}:{number}: no field {name!r} (it has {known})")
-            value = value[part]
+def _field(row: dict[str, Any], name: str, place: str) -> str:
+    try:
+        value = field_of(row, name)
+    except NoField as error:
+        raise GradeFileError(f"{place}: no field {name!r} (it has {listed(list(row))})") from error
     text = answer_text(value)
     if text is None:
         kind = type(value).__name__
-        raise GradeFileError(f"{path}:{number}: field {name!r} is a {kind}, not a string")
+        raise GradeFileError(f"{place}: field {name!r} is a {kind}, not a string")
     return text
 
 

@@ -18,6 +18,7 @@ from sal.runtime.model_cost import ModelCost, model_cost
 from sal.runtime.model_files import is_url, local_files, local_folder
 from sal.runtime.plan import Role
 from sal.runtime.session import Servers, reachable
+from sal.runtime.tokenizer import Tokenizer
 from sal.verifiers.family import (
     FAMILIES,
     PrmSpec,
@@ -130,10 +131,19 @@ class RunEndpoints:
         if tokenizer is not None:
             problem = replace(
                 problem,
-                prompt=tokenizer.chat(question.text, self._system_prompt),
+                prompt=self._prompt(tokenizer, question),
                 revision=tokenizer.between_replies(REVISE),
             )
         return Problem.of(problem)
+
+    def _prompt(self, tokenizer: Tokenizer, question: Question) -> str | None:
+        """A system turn of the question's own stands in place of the recipe's prompt."""
+        turns = [turn.message() for turn in question.turns]
+        if not turns:
+            return tokenizer.chat(question.text, self._system_prompt)
+        if self._system_prompt and turns[0]["role"] != "system":
+            turns.insert(0, {"role": "system", "content": self._system_prompt})
+        return tokenizer.render(turns)
 
     def check(self) -> None:
         """A server of ours was restarted once before this; one of the user's is asked now."""

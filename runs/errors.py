@@ -14,7 +14,14 @@ class RunError(Exception):
 
 
 class DatasetError(RunError):
-    """The problems cannot be read."""
+    """The problems cannot be read. Whatever a file puts into the message, it stays one line."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(" ".join(message.splitlines()))
+
+
+class BadRow(Exception):
+    """A row of a data set that is no problem; the message says what it lacks."""
 
 
 class FolderError(RunError):

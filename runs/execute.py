@@ -181,6 +181,7 @@ def write_results(
             independent=prepared.strategy.program.independent,
             ns=[*sizes_up_to(prepared.budget), *prepared.ns],
         ),
+        skipped=prepared.problems.skipped,
     )
     lines = b"".join(json_bytes(row.as_json()) + b"\n" for row in done)
     write_atomically(folder.path / "results.jsonl", lines)

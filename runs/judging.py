@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import islice
 
 from sal.grading.grader import Grader
+from sal.grading.verdict import Verdict
 from sal.programs.kv_held import kv_peak
 from sal.programs.trace import SearchResult
 from sal.programs.vote import AnswerKeys
@@ -23,6 +25,14 @@ def answer_keys(grader: Grader) -> AnswerKeys:
     return keys
 
 
+def _verdicts(texts: Sequence[str], answers: Sequence[str], grader: Grader) -> Iterator[Verdict]:
+    """The verdict on each text against the answer that it matches, else against the first."""
+    graded = grader.grade_many((text, answer) for text in texts for answer in answers)
+    for _ in texts:
+        verdicts = list(islice(graded, len(answers)))
+        yield next((verdict for verdict in verdicts if verdict.correct), verdicts[0])
+
+
 def judge(
     question: Question,
     result: SearchResult,
@@ -37,15 +47,14 @@ def judge(
     """
     found = result.completions
     texts = list(dict.fromkeys(c.text for c in found))
-    graded = grader.grade_many((text, question.answer) for text in texts)
-    verdicts = dict(zip(texts, graded, strict=True))
+    verdicts = dict(zip(texts, _verdicts(texts, question.answers, grader), strict=True))
     right = [verdicts[c.text].correct for c in found]
     correct = {rule: i is not None and right[i] for rule, i in result.chosen.items()}
     correct["pass"] = any(r and c.finish == "eot" for r, c in zip(right, found, strict=True))
     return ResultRow(
         id=question.id,
         question=question.text,
-        answer=question.answer,
+        answer=" or ".join(question.answers),
         completions=tuple(
             CompletionRow(
                 c.text,

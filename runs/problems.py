@@ -1,36 +1,56 @@
-"""The problems of a run: a Hub dataset, a local file or folder, or the embedded tiny suite."""
+"""The problems of a run: questions with their right answers, from whatever holds them."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-import logging
-import tempfile
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from sal.runs.errors import DatasetError
+from sal.records.fields import paths
+from sal.records.row import Row
+from sal.runs.dataset_fields import QUESTION_FIELDS, choose_fields, column, ids
+from sal.runs.dataset_rows import ONLY_SPLIT, read_dataset
+from sal.runs.dataset_rows import TINY as TINY
+from sal.runs.errors import BadRow, DatasetError
+from sal.runs.golds import Answers, golds, text_of, unwrapped
+from sal.runs.golds import final_answer as final_answer
+from sal.runs.turns import Turn, is_turns, prompt_turns, question_of
 
-TINY = "tiny"
-"""Names the embedded suite, as `--dataset`, `--policy` and `--prm`."""
-
-QUESTION_FIELDS = ("problem", "question", "prompt", "query", "input")
-ANSWER_FIELDS = ("answer", "ground_truth", "final_answer", "target", "expected_answer", "solution")
-ID_FIELDS = ("id", "unique_id", "problem_id", "idx")
-BUILDERS = {".jsonl": "json", ".json": "json", ".parquet": "parquet"}
-
-Row = Mapping[str, Any]
+_REASONS = 5
+"""Faults of skipped rows that are told."""
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A question with its gold answer; `id` is unique in its dataset."""
+    """A question with its gold answer; `id` is unique in its dataset.
+
+    `turns` is the conversation that it stands in, where it is more than the one turn `text`.
+    `others` are answers that are as right as `answer`.
+    """
 
     id: str
     text: str
     answer: str
+    turns: tuple[Turn, ...] = ()
+    others: tuple[str, ...] = ()
+
+    @property
+    def answers(self) -> tuple[str, ...]:
+        """All right answers, of which one is enough."""
+        return (self.answer, *self.others)
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """How many of the rows were passed over as unusable, and why: the first few."""
+
+    rows: int = 0
+    of: int = 0
+    reasons: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return f"{self.rows} of {self.of} rows"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,11 +62,16 @@ class ProblemSet:
     split: str
     question_field: str
     answer_field: str
+    skipped: Skipped = Skipped()
 
     @property
     def digest(self) -> str:
         """Of ids, questions and answers: a file that changed is another problem set."""
-        content = [[q.id, q.text, q.answer] for q in self.questions]
+        content: list[list[Any]] = []
+        for q in self.questions:
+            content.append([q.id, q.text, q.answer])
+            if q.turns or q.others:
+                content[-1] += [[[turn.role, turn.content] for turn in q.turns], list(q.others)]
         return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16]
 
 
@@ -57,138 +82,63 @@ def load_problems(
     limit: int | None = None,
     question_field: str | None = None,
     answer_field: str | None = None,
+    answers: Answers | None = None,
+    skip_bad_rows: bool = False,
 ) -> ProblemSet:
-    """Read `dataset`: "tiny", a local .jsonl, .json or .parquet file, a folder, or a Hub name.
+    """Read `dataset`: "tiny", a file (docs/data.md), a folder, or a Hub name.
 
     A Hub name may carry a configuration (`openai/gsm8k:main`). Without `split`, "test" is taken
-    where there is one. Raises `DatasetError` with what there is to choose from.
+    where there is one. A row that cannot be used refuses the data set, or with `skip_bad_rows` is
+    passed over and counted. Raises `DatasetError` with what there is to choose from.
     """
-    if dataset == TINY:
-        split, rows = _read_tiny(split)
-    else:
-        split, rows = _read_with_datasets(dataset, split, limit)
-    if not rows:
-        raise DatasetError(f"{dataset}: there are no problems in split {split!r}")
-    columns = list(rows[0])
-    question_field = _field("question", question_field, QUESTION_FIELDS, columns, dataset)
-    answer_field = _field("answer", answer_field, ANSWER_FIELDS, columns, dataset)
-    rows = rows[:limit]
+    said = [name for name in (question_field, answer_field) if name is not None]
+    read = read_dataset(dataset, split, None if skip_bad_rows else limit, (*QUESTION_FIELDS, *said))
+    usable = {row.number: row.content for row in read.rows if row.content is not None}
+    if len(usable) < len(read.rows) and not (skip_bad_rows and usable):
+        bad = next(row for row in read.rows if row.content is None)
+        raise _refusal(dataset, bad, bad.fault, skip=bool(usable))
+    if not usable:
+        where = "it" if read.split == ONLY_SPLIT else f"split {read.split!r}"
+        raise DatasetError(f"{dataset}: no rows in {where}: was it written to its end?")
+    there = paths(usable.values())
+    question, answer = choose_fields(question_field, answer_field, usable, there, dataset)
+    asked, right = column(usable, question), column(usable, answer)
+    fallback = "solution" if answer_field is None else None
+    found: dict[int, tuple[str, tuple[Turn, ...], tuple[str, ...]]] = {}
+    faults: list[str] = []
+    for row in read.rows:
+        if len(found) == limit:
+            break
+        try:
+            if row.content is None:
+                raise BadRow(row.fault)
+            value = unwrapped(right[row.number])
+            gold = golds(value, answer, row.content, answers=answers, fallback=fallback)
+            found[row.number] = (*_asked(unwrapped(asked[row.number]), question), gold)
+        except BadRow as error:
+            if not skip_bad_rows:
+                raise _refusal(dataset, row, str(error)) from error
+            faults.append(f"{row.where}: {error}")
+    if not found:
+        raise DatasetError(f"{dataset}: none of its {len(faults)} rows can be used: {faults[0]}")
+    any_case = question_field is None and question not in QUESTION_FIELDS
+    names = ids(usable, list(found), any_case=any_case)
     questions = tuple(
-        Question(
-            id,
-            _text(row.get(question_field), question_field, number),
-            final_answer(_text(row.get(answer_field), answer_field, number)),
-        )
-        for number, (id, row) in enumerate(zip(_ids(rows), rows, strict=True))
+        Question(id, text, gold[0], turns, gold[1:])
+        for id, (text, turns, gold) in zip(names, found.values(), strict=True)
     )
-    return ProblemSet(questions, dataset, split, question_field, answer_field)
+    skipped = Skipped(len(faults), len(found) + len(faults), tuple(faults[:_REASONS]))
+    return ProblemSet(questions, dataset, read.split, question, answer, skipped)
 
 
-def final_answer(answer: str) -> str:
-    """A GSM8K answer is a solution with the answer after `####`; others are themselves."""
-    return answer.rpartition("####")[2].strip() if "####" in answer else answer
+def _asked(value: Any, name: str) -> tuple[str, tuple[Turn, ...]]:
+    """The text of a question, and its turns where they are more than that one text."""
+    if not is_turns(value):
+        return text_of(value, name), ()
+    turns = prompt_turns(value, name)
+    return text_of(question_of(turns), name), turns if len(turns) > 1 else ()
 
 
-def _read_tiny(split: str | None) -> tuple[str, list[Row]]:
-    """Our own package data, read as it is: importing `datasets` for it would take seconds."""
-    from sal.tiny.paths import PROBLEMS
-
-    split = split or "test"
-    if split not in PROBLEMS:
-        raise DatasetError(f"tiny: no split {split!r}; there are {', '.join(PROBLEMS)}")
-    with open(PROBLEMS[split], encoding="utf-8") as lines:
-        return split, [json.loads(line) for line in lines]
-
-
-def _read_with_datasets(
-    dataset: str, split: str | None, limit: int | None
-) -> tuple[str, list[Row]]:
-    path = Path(dataset).expanduser()
-    looks_local = dataset.startswith((".", "/", "~")) or path.suffix in BUILDERS
-    if looks_local and not path.exists():
-        raise DatasetError(f"{dataset}: no such file or folder")
-    if path.is_file() and path.suffix not in BUILDERS:
-        raise DatasetError(f"{dataset}: not one of {', '.join(BUILDERS)}")
-
-    import datasets
-
-    datasets.disable_progress_bars()
-    datasets.logging.set_verbosity(logging.CRITICAL)  # it raises what it logs
-    try:
-        # The rows are read at once, so that a local file leaves no copy behind in a cache.
-        with tempfile.TemporaryDirectory(prefix="sal-dataset-") as cache:
-            if path.is_file():
-                found = datasets.load_dataset(
-                    BUILDERS[path.suffix], data_files=str(path), cache_dir=cache
-                )
-            elif path.is_dir():
-                found = datasets.load_dataset(str(path), cache_dir=cache)
-            else:
-                name, _, config = dataset.partition(":")
-                found = datasets.load_dataset(name, config or None)
-            split = _split(split, list(found), dataset)
-            table = found[split]
-            if limit is not None:
-                table = table.select(range(min(limit, len(table))))
-            return split, table.to_list()
-    except DatasetError:
-        raise
-    except Exception as error:  # `datasets` and the Hub raise anything: the user sees one line
-        raise DatasetError(_reason(dataset, path, error)) from error
-
-
-def _reason(dataset: str, path: Path, error: Exception) -> str:
-    cause: BaseException = error
-    while cause.__cause__ is not None:
-        cause = cause.__cause__
-    detail = " ".join(str(error).split()) or type(error).__name__
-    if path.exists():
-        root = " ".join(str(cause).split())
-        return f"{dataset}: cannot be read: {root or detail}"
-    if type(error).__name__ in ("DatasetNotFoundError", "ValueError", "FileNotFoundError"):
-        return f"{dataset}: not a local path, and not found on the Hub: {detail}"
-    return f"{dataset}: the Hub cannot be reached: {detail}"
-
-
-def _split(wanted: str | None, there: Sequence[str], dataset: str) -> str:
-    if wanted is not None and wanted not in there:
-        raise DatasetError(f"{dataset}: no split {wanted!r}; there are {', '.join(there)}")
-    if wanted is not None:
-        return wanted
-    if "test" in there:
-        return "test"
-    if len(there) == 1:
-        return there[0]
-    raise DatasetError(f"{dataset}: choose a split with --split: {', '.join(there)}")
-
-
-def _field(
-    what: str, wanted: str | None, known: Sequence[str], columns: Sequence[str], dataset: str
-) -> str:
-    if wanted is not None:
-        if wanted in columns:
-            return wanted
-        raise DatasetError(f"{dataset}: no field {wanted!r}; there are {', '.join(columns)}")
-    for name in known:
-        if name in columns:
-            return name
-    raise DatasetError(
-        f"{dataset}: which field is the {what}? Say so with --{what}-field: {', '.join(columns)}"
-    )
-
-
-def _ids(rows: Sequence[Row]) -> list[str]:
-    """The first id field whose values are all there and differ; else row numbers."""
-    for name in ID_FIELDS:
-        ids = [str(row.get(name)) for row in rows]
-        if all(row.get(name) is not None for row in rows) and len(set(ids)) == len(ids):
-            return ids
-    return [str(number) for number in range(len(rows))]
-
-
-def _text(value: object, field: str, number: int) -> str:
-    if isinstance(value, list) and len(value) == 1:
-        value = value[0]
-    if isinstance(value, list | dict) or value is None or not str(value).strip():
-        raise DatasetError(f"row {number}: field {field!r} is not a text: {value!r:.60}")
-    return str(value)
+def _refusal(dataset: str, row: Row, fault: str, *, skip: bool = True) -> DatasetError:
+    remedy = "; --skip-bad-rows passes over such rows" if skip else ""
+    return DatasetError(f"{row.place(dataset)}: {fault}{remedy}")

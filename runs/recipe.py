@@ -44,8 +44,9 @@ class Recipe:
     `aggregate` says which one `params` has, and why. `extract` is how answers are found: strict or
     flexible. `sampling` says whether seeds decide what the policy writes, as far as it is known at
     the start. `cache` says whether the servers' caches were empty then, "cold", or may not have
-    been, "warm".
-    `max_problem_tokens` and `max_problem_seconds` are the caps on each problem's search.
+    been, "warm". `answers` says what a list of right answers means ("any" or "all"),
+    `skip_bad_rows` whether rows that are no problems were passed over. `max_problem_tokens` and
+    `max_problem_seconds` are the caps on each problem's search.
     """
 
     strategy: str
@@ -67,6 +68,8 @@ class Recipe:
     prm_args: tuple[str, ...] = ()
     deterministic: bool = False
     extract: str = "strict"
+    answers: str | None = None
+    skip_bad_rows: bool = False
     aggregate: str = ""
     sampling: str = ""
     cache: str = ""

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from sal.grading.extract import extract
+from sal.runs.problems import Skipped
 from sal.runtime.model_cost import ModelCost
 from sal.runtime.usage import Usage
 
@@ -214,7 +215,7 @@ class Summary:
     those that a limit cut, `capped` the problems whose search a cap on tokens or seconds ended,
     `verdicts` the grader's reasons over all completions. `no_answer` completions ended without
     stating one, and `readable` of these hold a number that flexible extraction would read. `at_n`
-    is what fewer samples come to.
+    is what fewer samples come to, `skipped` the rows of the data set that are no problems.
     """
 
     strategy: str
@@ -240,6 +241,7 @@ class Summary:
     no_answer: int = 0
     readable: int = 0
     at_n: AtN = AtN({})
+    skipped: Skipped = Skipped()
 
     def as_json(self) -> dict[str, Any]:
         content = asdict(self)
@@ -260,6 +262,7 @@ def summarise(
     recipe: str,
     models: Mapping[str, ModelCost | None],
     at_n: AtN = AtN({}),
+    skipped: Skipped = Skipped(),
 ) -> Summary:
     """Add up `rows`; `models` are what the models compute, by endpoint, where known."""
     rows = list(rows)
@@ -300,6 +303,7 @@ def summarise(
         no_answer=len(silent),
         readable=sum(extract(c.text, flexible=True) is not None for c in silent),
         at_n=at_n,
+        skipped=skipped,
     )
 
 

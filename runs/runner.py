@@ -205,7 +205,7 @@ class Runner:
             row = failed_row(
                 question.id,
                 question.text,
-                question.answer,
+                " or ".join(question.answers),
                 reason or "; ".join(dict.fromkeys(errors)) or nothing,
                 policy=trace.policy,
                 prm=trace.prm,

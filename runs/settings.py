@@ -10,6 +10,7 @@ from sal.grading.extract import Extraction
 from sal.programs.caps import Caps
 from sal.runs.aggregate import settle_aggregate
 from sal.runs.errors import RunError
+from sal.runs.golds import Answers
 from sal.runs.problems import TINY, ProblemSet, load_problems
 from sal.runs.recipe import Recipe, installed_versions
 from sal.runs.registry import Strategy, find_strategy
@@ -67,6 +68,8 @@ class Settings:
     answer_field: str | None = None
     extract: Extraction = "strict"
     ns: tuple[int, ...] = ()
+    answers: Answers | None = None
+    skip_bad_rows: bool = False
 
     def given(self) -> dict[str, str]:
         """What differs from the defaults, as the header of a run shows it."""
@@ -125,6 +128,8 @@ def prepare(settings: Settings, *, gpu: bool) -> Prepared:
         limit=settings.limit,
         question_field=settings.question_field,
         answer_field=settings.answer_field,
+        answers=settings.answers,
+        skip_bad_rows=settings.skip_bad_rows,
     )
     default_prm = HUB_PRM if gpu else TINY
     prm = settings.prm or (default_prm if strategy.program.needs_prm else None)
@@ -146,6 +151,8 @@ def prepare(settings: Settings, *, gpu: bool) -> Prepared:
         limit=settings.limit,
         question_field=problems.question_field,
         answer_field=problems.answer_field,
+        answers=settings.answers,
+        skip_bad_rows=settings.skip_bad_rows,
         problems_digest=problems.digest,
         system_prompt=prompt or None,
         seed=settings.seed,

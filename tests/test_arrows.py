@@ -11,12 +11,13 @@ ROOT = Path(__file__).resolve().parent.parent
 
 MAY_IMPORT: dict[str, set[str]] = {
     "strategies": set(),
-    "grading": set(),
+    "grading": {"records"},
     "runtime": set(),
     "tiny": set(),
+    "records": set(),
     "verifiers": {"runtime"},
     "programs": {"strategies", "verifiers", "runtime"},
-    "runs": {"programs", "strategies", "grading", "verifiers", "runtime", "tiny"},
+    "runs": {"programs", "strategies", "grading", "verifiers", "runtime", "records", "tiny"},
     "reports": {"runs"},
     "cli": {"programs", "strategies", "grading", "verifiers", "runtime", "runs", "tiny"},
 }

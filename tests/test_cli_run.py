@@ -131,9 +131,9 @@ BAD: dict[str, tuple[str, str]] = {
     "an unknown flag": ("dvts --bugdet 4", r"No such option: --bugdet"),
     "an unknown aggregate": ("dvts --aggregate max", r"--aggregate.*'last', 'min', 'prod', 'mean'"),
     "what the strategy does not take": ("best-of-n --width 4", r"does not take --width"),
-    "an unknown dataset file": ("dvts --dataset no/such.jsonl", r"no/such\.jsonl: no such file"),
+    "an unknown dataset file": ("dvts --dataset no/such.jsonl", r"no/such\.jsonl: No such file"),
     "another kind of file": ("dvts --dataset full/thesis.tex", r"not one of \.jsonl"),
-    "a broken file": ("dvts --dataset broken.jsonl", r"broken\.jsonl: cannot be read"),
+    "a broken file": ("dvts --dataset broken.jsonl", r"broken\.jsonl:1: not JSON .* cut off"),
     "an empty file": ("dvts --dataset empty.jsonl", r"empty\.jsonl: "),
     "an unknown split": ("dvts --split val", r"no split 'val'; there are test, train"),
     "a field that is not there": (
@@ -220,8 +220,24 @@ def test_a_dry_run_prints_plan_and_recipe_and_leaves_nothing(sal: Sal, tmp_path:
     assert "prm: " in plan
     assert plan.count("sglang.launch_server") == 2
     assert "budget: 128" in recipe
+    assert "\n# 500 problems\n" in plan
     assert "max_problem_tokens: null" in recipe
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_bad_row_names_the_flag_that_passes_over_it(sal: Sal, tmp_path: Path) -> None:
+    (tmp_path / "rows[1].CSV").write_text("Problem,Answer\n1+1?,2\n2+2?\n,4\n")
+    words = ("run", "greedy", "--dataset", "rows[1].CSV", "--dry-run")
+    code, out, err = sal(*words)
+    assert (code, out) == (2, "")
+    assert err.startswith("sal: rows[1].CSV:3: 1 cells where the header has 2")
+    assert err.endswith("; --skip-bad-rows passes over such rows\n")
+    code, out, err = sal(*words, "--skip-bad-rows")
+    assert (code, err) == (0, "")
+    assert "# 1 problem, skipped 2 of 3 rows\n#   line 3: 1 cells" in out
+    assert "#   line 4: field 'Problem' is empty\n" in out
+    assert "skip_bad_rows: true" in out
+    assert "question_field: Problem" in out
 
 
 def test_a_dry_run_as_json_takes_settings_from_variables(

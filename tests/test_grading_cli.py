@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -122,6 +123,34 @@ def test_fields_inside_objects_and_blank_lines(tmp_path: Path) -> None:
     out = tmp_path / "out.jsonl"
     assert grade(file, out, prediction="a.text", answer="b.c") == 0
     assert [row["correct"] for row in read(out)] == [True, False]
+
+
+def test_the_notations_of_data_sets(tmp_path: Path) -> None:
+    import gzip
+
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    rows = [
+        {"output": "A: 5", "gold": 5, "when": None},
+        {"output": "A: 6", "gold": 5, "when": None},
+    ]
+    texts = {
+        "in.csv": "output,gold\nA: 5,5\nA: 6,5\n",
+        "in.tsv": "output\tgold\nA: 5\t5\nA: 6\t5\n",
+        "in.json": json.dumps({"rows": rows}, indent=1),
+        "in.txt": "".join(json.dumps(row) + "\n" for row in rows),
+    }
+    for name, text in texts.items():
+        (tmp_path / name).write_text(text)
+        (tmp_path / f"{name}.gz").write_bytes(gzip.compress(text.encode()))
+    dated = [row | {"when": datetime(2024, 1, 1)} for row in rows]
+    pq.write_table(pa.Table.from_pylist(dated), tmp_path / "in.parquet")
+    out = tmp_path / "out.jsonl"
+    for name in (*texts, *(f"{name}.gz" for name in texts), "in.parquet"):
+        assert grade(tmp_path / name, out) == 0, name
+        assert [row["correct"] for row in read(out)] == [True, False], name
+    assert read(out)[0]["when"] == "2024-01-01 00:00:00"
 
 
 def test_an_empty_file_is_an_empty_result(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ FOLDERS = (
     "verifiers",
     "runtime",
     "grading",
+    "records",
     "runs",
     "reports",
     "tiny",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from runs_examples import recipe
 
 from sal.runs.endpoints import REVISE, RunEndpoints
 from sal.runs.problems import Question
+from sal.runs.turns import Turn
 from sal.runtime.model_cost import model_cost
 from sal.runtime.plan import Plan
 from sal.runtime.session import Servers
@@ -65,6 +67,26 @@ def test_a_policy_with_a_chat_template_gets_it(
         problem = endpoints.problem(QUESTION)
         assert problem.prompt == prompt
         assert problem.revision == f"</assistant><user>{REVISE}</user><assistant>"
+
+
+def test_a_conversation_is_rendered_and_its_own_system_turn_wins(
+    policy_server: str, tmp_path: Path, with_template: Tokenizer
+) -> None:
+    turns = (Turn("user", "p?"), Turn("assistant", "12"), Turn("user", "q?"))
+    talk = Question("q", "p?\n\n12\n\nq?", "16", turns)
+    said = "<user>p?</user><assistant>12</assistant><user>q?</user><assistant>"
+    with Servers(Plan({}, {"policy": policy_server}), WarmServers(tmp_path)) as servers:
+        endpoints = RunEndpoints(servers, recipe(prm=None, system_prompt="Think."))
+        assert (
+            endpoints.problem(talk).prompt == f"{talk.text}\n\n"
+        )  # the tiny policy has no template
+        endpoints.backend.tokenizer = with_template
+        assert endpoints.problem(talk).prompt == f"<system>Think.</system>{said}"
+        own = replace(talk, turns=(Turn("system", "Be brief."), *turns))
+        assert endpoints.problem(own).prompt == f"<system>Be brief.</system>{said}"
+        endpoints = RunEndpoints(servers, recipe(prm=None))
+        endpoints.backend.tokenizer = with_template
+        assert endpoints.problem(talk).prompt == said
 
 
 def test_the_policys_server_says_how_much_it_runs_at_a_time(

@@ -27,6 +27,15 @@ def test_a_recipe_from_before_caps_has_none(tmp_path: Path) -> None:
     assert differences(read_recipe(path), recipe()) == []
 
 
+def test_a_recipe_from_before_bad_rows_could_be_skipped_skips_none(tmp_path: Path) -> None:
+    path = tmp_path / "recipe.yaml"
+    lines = recipe().dump().splitlines(keepends=True)
+    new = ("answers:", "skip_bad_rows:")
+    path.write_text("".join(line for line in lines if not line.startswith(new)))
+    assert differences(read_recipe(path), recipe()) == []
+    assert differences(read_recipe(path), recipe(answers="any")) == ["answers"]
+
+
 def test_the_digest_is_of_what_determines_results_alone() -> None:
     assert recipe().digest == recipe(versions={"sal": "9"}).digest
     assert recipe().digest != recipe(seed=1).digest

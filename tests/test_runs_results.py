@@ -3,10 +3,13 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from runs_examples import COST, recipe, row
 
+from sal.cli.table import summary_table
+from sal.runs.problems import Skipped
 from sal.runs.results import Estimate, ResultRow, failed_row, summarise
 from sal.runtime.model_cost import ModelCost
 
@@ -52,6 +55,20 @@ def test_the_summary_has_what_readers_are_promised() -> None:
     assert content["capped"] == 0
     assert summary([row("a"), replace(row("b"), capped=True)])["capped"] == 1
     assert content["versions"] == {"sal": "0.1.0"}
+
+
+def test_skipped_rows_stand_in_the_summary_and_in_the_table() -> None:
+    reasons = ("line 3: not JSON (Expecting value at column 1)", "line 9: field 'answer' is empty")
+    skipped = Skipped(2, 10, reasons)
+    made = summarise(
+        [row("a")], strategy="dvts", budget=8, owed=0, seconds=9.0, versions={}, recipe="",
+        models={}, skipped=skipped,
+    )  # fmt: skip
+    assert made.as_json()["skipped"] == {"rows": 2, "of": 10, "reasons": reasons}
+    told = [line.strip("| ") for line in summary_table(made, Path("out")).splitlines()]
+    at = next(i for i, line in enumerate(told) if line.startswith("skipped"))
+    assert [line.split("| ")[-1] for line in told[at : at + 3]] == ["2 of 10 rows", *reasons]
+    assert summary([row("a")])["skipped"] == {"rows": 0, "of": 0, "reasons": []}
 
 
 def test_no_problem_and_one_problem_are_json_too() -> None:

@@ -352,6 +352,18 @@ def test_what_the_search_chose_is_not_voted_again() -> None:
     assert ResultRow.from_json(json.loads(json.dumps(judged.as_json()))) == judged
 
 
+def test_one_of_several_right_answers_is_enough_and_a_list_of_them_is_none() -> None:
+    answers = ("3", "2", "2, 3", "4")
+    result = found(Trace(), *(completion(answer) for answer in answers))
+    some = Question("q", "?", "2", others=("3",))
+    judged = judge(some, result, (COST, Usage()), 2.0, grader=Grader())
+    assert [c.verdict for c in judged.completions] == ["match", "match", "mismatch", "mismatch"]
+    assert judged.answer == "2 or 3"
+    every = Question("q", "?", "2, 3")
+    judged = judge(every, result, (COST, Usage()), 2.0, grader=Grader())
+    assert [c.verdict for c in judged.completions] == ["mismatch", "mismatch", "match", "mismatch"]
+
+
 def test_votes_are_of_the_graders_answers() -> None:
     """1/2 and 0.5 are one answer, and outweigh 8; a solution without one has the key ""."""
     texts = [f"\\boxed{{{answer}}}" for answer in ("8", "\\frac{1}{2}", "0.5")] + ["no idea"]

@@ -1,0 +1,1 @@
+"""Files of rows, in the notations that data sets come in; what cannot be read is said."""
