@@ -63,7 +63,10 @@ class Experiment:
         self._client = client
         self._time_limit = time_limit
         for run in self.runs:
-            summary = run.done()
+            summary, damaged = run.look()
+            if damaged:
+                lines = f"line{'s' * (len(damaged) > 1)} {', '.join(map(str, damaged))}"
+                display.note(f"{run.path}/journal.jsonl: {lines} damaged, and passed over")
             if summary is not None:
                 self.outcomes[run.path] = Outcome(summary, interrupted=False, timed_out=False)
 
@@ -127,6 +130,7 @@ class Experiment:
                 tick=self._display.update,
                 interrupted=lambda: self._interruption.asked,
                 time_limit=self._time_limit(),
+                retry_failed=run.retry_failed,
             )
         self.outcomes[run.path] = outcome
         if outcome.interrupted:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from sal.programs.caps import Caps
@@ -48,7 +48,7 @@ class Settings:
 
     strategy: str
     params: Mapping[str, Any]
-    seed: int = 0
+    seed: int | None = None
     max_problem_tokens: int | None = None
     max_problem_seconds: float | None = None
     policy: str | None = None
@@ -77,6 +77,22 @@ class Settings:
             for key, value in shown.items()
             if value != getattr(defaults, key, None)
         }
+
+
+def continued(recipe: Recipe, said: Settings) -> Settings:
+    """`recipe` said again, with what was `said` beside it: where they differ, it is another."""
+    if said.strategy not in ("", recipe.strategy):
+        return said
+    names = {f.name for f in fields(Settings)} & {f.name for f in fields(Recipe)}
+    nothing = Settings(strategy="", params={})
+    values = {name: getattr(recipe, name) for name in names}
+    values["system_prompt"] = recipe.system_prompt or ""
+    for f in fields(Settings):
+        value = getattr(said, f.name)
+        if value != getattr(nothing, f.name):
+            values[f.name] = value
+    values["params"] = {**recipe.params, **said.params}
+    return Settings(**values)
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +145,7 @@ def prepare(settings: Settings, *, gpu: bool) -> Prepared:
         answer_field=problems.answer_field,
         problems_digest=problems.digest,
         system_prompt=prompt or None,
-        seed=settings.seed,
+        seed=settings.seed or 0,
         max_problem_tokens=settings.max_problem_tokens,
         max_problem_seconds=settings.max_problem_seconds,
         policy_args=settings.policy_args,
