@@ -94,7 +94,8 @@ def run(
 ) -> int:
     """Search every problem of a dataset with STRATEGY, and grade what is found.
 
-    A run that goes on (--resume) needs no other word. Without a GPU, models and problems default to the embedded tiny suite.
+    A run that goes on (--resume) needs no other word. Without a GPU, models and problems default to
+    the embedded tiny suite.
     """
     began = time.monotonic()
     if out is not None and resume is not None and out != resume:

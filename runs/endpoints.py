@@ -31,7 +31,7 @@ def model_location(name: str | None, role: Role) -> str | None:
 
 
 def check_urls(urls: Mapping[Role, str]) -> dict[Role, dict[str, Any]]:
-    """What the user's endpoints say of their models; raises `RunError` for one that is not there."""
+    """What the user's endpoints say of their models; raises `RunError` for one that is none."""
     infos: dict[Role, dict[str, Any]] = {}
     for role, url in urls.items():
         if not reachable(url):

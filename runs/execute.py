@@ -71,21 +71,23 @@ def execute(
     interrupted: Callable[[], bool] = lambda: False,
     time_limit: TimeLimit | None = None,
     retry_failed: bool = False,
+    written: Callable[[], int | None] = lambda: None,
 ) -> Outcome:
     """Search what the journal does not hold yet; write results.jsonl and summary.json.
 
     With `retry_failed` also what it holds as failed: a new row supersedes the old one.
 
-    Runs in the main thread. `requests` says how many are in flight at the policy's server; `tick`
-    and `interrupted` are called four times a second. However it ends, what is finished is in the
-    journal and in the results. Raises `ServersLost`, or OSError when the folder cannot be written.
+    Runs in the main thread. `requests` says how many are in flight at the policy's server,
+    `written` what it has generated meanwhile (None where it does not say); `tick` and `interrupted`
+    are called four times a second. However it ends, what is finished is in the journal and in the
+    results. Raises `ServersLost`, or OSError when the folder cannot be written.
     """
     questions = prepared.problems.questions
     rows = finished_rows(folder.journal.records, questions)
     done = [row for row in rows.values() if not (retry_failed and row.error)]
     before = seconds_spent(folder.journal.records)
     until = time_limit.admit_until if time_limit is not None else None
-    progress = Progress(len(questions), done, until=until)
+    progress = Progress(len(questions), done, until=until, budget=prepared.budget, written=written)
     parameters = dict(endpoints.parameters)
     keys = answer_keys(grader)
     folder.journal.append(

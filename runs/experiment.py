@@ -16,6 +16,7 @@ from sal.runs.execute import Outcome, execute
 from sal.runs.folder import RunFolder
 from sal.runs.outlook import seconds_left
 from sal.runs.planned_run import PlannedRun
+from sal.runs.pulse import Pulse
 from sal.runs.results import Summary
 from sal.runs.runner import TimeLimit
 from sal.runtime.client import Engine
@@ -120,7 +121,8 @@ class Experiment:
         if servers.failed:  # between two runs
             raise ServersLost(servers.failed)
         endpoints = RunEndpoints(servers, recipe)
-        with self._interruption.deferred(), beside(servers.policy):
+        pulse = Pulse(servers.policy.generated)
+        with self._interruption.deferred(), beside(servers.policy), pulse:
             outcome = execute(
                 run.prepared,
                 folder,
@@ -131,6 +133,7 @@ class Experiment:
                 interrupted=lambda: self._interruption.asked,
                 time_limit=self._time_limit(),
                 retry_failed=run.retry_failed,
+                written=lambda: pulse.written,
             )
         self.outcomes[run.path] = outcome
         if outcome.interrupted:

@@ -26,9 +26,9 @@ Record = dict[str, Any]
 class Journal:
     """The single writer of a journal file; a second one is refused while the first lives.
 
-    `records` are those found on opening that are `usable`, `damaged` the numbers of the other lines,
-    from 1 on. `append` may be called from any thread. The lock is the kernel's (flock), so that a
-    killed run never leaves a stale one.
+    `records` are those found on opening that are `usable`, `damaged` the numbers of the other
+    lines, from 1 on. `append` may be called from any thread. The lock is the kernel's (flock), so
+    that a killed run never leaves a stale one.
     """
 
     def __init__(self, path: Path, usable: Callable[[Record], bool] = lambda _: True) -> None:

@@ -15,7 +15,7 @@ SAID = ("model_path", "tokenizer_path", "weight_version")
 
 def with_served(recipe: Recipe, infos: Mapping[Role, Mapping[str, Any]]) -> Recipe:
     """`recipe` with what each endpoint said of its model; one that names none is left out."""
-    served = {
+    served: dict[str, dict[str, str]] = {
         role: {name: str(info[name]) for name in SAID if info.get(name) is not None}
         for role, info in infos.items()
         if info.get("model_path")

@@ -5,8 +5,8 @@ from __future__ import annotations
 import errno
 import json
 import os
-from contextlib import contextmanager
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from runs_examples import questions, recipe, row
+from runs_examples import questions, row
 
 from sal.runs.execute import finished, finished_rows, seconds_spent
 from sal.runs.experiment import Experiment
@@ -29,8 +29,9 @@ from sal.runtime.plan import Plan
 
 
 def record(number: int, of: ResultRow) -> dict[str, Any]:
-    whole: dict[str, Any] = {"type": "problem", "number": number, "at": 2.0, "row": of.as_json()}
-    return json.loads(json.dumps(whole))
+    whole = {"type": "problem", "number": number, "at": 2.0, "row": of.as_json()}
+    copy: dict[str, Any] = json.loads(json.dumps(whole))
+    return copy
 
 
 def places(value: Any) -> Iterator[tuple[Any, Any]]:
@@ -161,12 +162,11 @@ def test_a_full_disk_is_named_and_leaves_no_half_file(
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
         monkeypatch.setattr(os, "fsync", full)
-        for write, name in (
-            (lambda: folder.journal.append({"type": "x"}), "journal.jsonl"),
-            (lambda: write_atomically(path / "results.jsonl", b"x"), "results.jsonl"),
-        ):
-            with pytest.raises(OSError, match="No space") as caught:
-                write()
-            assert caught.value.filename == str(path / name)
+        with pytest.raises(OSError, match="No space") as caught:
+            folder.journal.append({"type": "x"})
+        assert caught.value.filename == str(path / "journal.jsonl")
+        with pytest.raises(OSError, match="No space") as caught:
+            write_atomically(path / "results.jsonl", b"x")
+        assert caught.value.filename == str(path / "results.jsonl")
         monkeypatch.undo()
     assert {item.name: item.read_bytes() for item in path.iterdir() if item.is_file()} == before
