@@ -982,7 +982,7 @@ def test_loads_count_the_tokens_that_are_being_generated(policy: Engine) -> None
             seen.add(policy.generated())
     assert len(seen) > 5
     time.sleep(1.0)
-    assert 900 <= (policy.generated() or 0) - before  # a few steps are not counted
+    assert (policy.generated() or 0) - before >= 900  # a few steps are not counted
 
 
 @several_cores
