@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -10,15 +9,9 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
+from sal.grading.extract import Extraction
 from sal.grading.grader import Grader
 from sal.grading.jsonl import GradeFileError, GradeSummary, grade_file
-
-
-class Extraction(StrEnum):
-    """How the final answer of a completion is found."""
-
-    strict = "strict"
-    flexible = "flexible"
 
 
 def grade(
@@ -33,7 +26,7 @@ def grade(
     workers: Annotated[int, typer.Option(min=1, help="Worker processes for algebra.")] = 1,
     extract: Annotated[
         Extraction, typer.Option(help="flexible: the last number where no answer is stated.")
-    ] = Extraction.strict,
+    ] = "strict",
     explain: Annotated[
         bool, typer.Option("--explain", help="Add `explanation`: what was compared with what.")
     ] = False,
@@ -43,10 +36,12 @@ def grade(
     Every row comes back with `correct` and `reason`: match, mismatch, no_answer, guarded, timeout
     or error.
     """
-    flexible = extract is Extraction.flexible
     console = Console(stderr=True)
     try:
-        with Grader(workers, flexible=flexible) as grader, _progress(console) as progress:
+        with (
+            Grader(workers, flexible=extract == "flexible") as grader,
+            _progress(console) as progress,
+        ):
             size = _lines(file)
             task = progress.add_task("grading", total=size, accuracy=0.0)
 

@@ -203,6 +203,24 @@ AnswerField = Annotated[
         rich_help_panel=PROBLEMS,
     ),
 ]
+Extract = Annotated[
+    Literal["strict", "flexible"] | None,
+    typer.Option(
+        help="How the answer of a completion is found; flexible: its last number where it states "
+        "none; strict by default.",
+        envvar="SAL_EXTRACT",
+        rich_help_panel=PROBLEMS,
+    ),
+]
+Ns = Annotated[
+    str | None,
+    typer.Option(
+        metavar="N,N,...",
+        help="Show what fewer samples of the same run come to, at these n.",
+        envvar="SAL_NS",
+        rich_help_panel=RUN,
+    ),
+]
 Out = Annotated[
     Path | None,
     typer.Option(

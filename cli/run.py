@@ -19,7 +19,7 @@ sal run beam --budget 16 --width 4 --limit 20 --seed 1
 
 sal run adaptive-dvts --budget 64 --set stop=margin --set confidence=0.9
 
-sal run best-of-n --budget 32 --aggregate min --out runs-out/bon32
+sal run best-of-n --budget 32 --aggregate min --ns 1,4,16 --out runs-out/bon32
 
 sal run --resume runs-out/bon32
 
@@ -56,6 +56,14 @@ def _parameters(given: Iterable[str]) -> dict[str, Any]:
     return params
 
 
+def _numbers(text: str | None) -> tuple[int, ...]:
+    """`1,4,16`, in order."""
+    parts = [part.strip() for part in text.split(",")] if text else []
+    if not all(part.isdecimal() and int(part) for part in parts):
+        raise typer.BadParameter(f"--ns wants whole numbers from 1 on, as in 1,4,16, not {text!r}")
+    return tuple(sorted({int(part) for part in parts}))
+
+
 def run(
     strategy: Annotated[
         str | None,
@@ -85,6 +93,8 @@ def run(
     limit: options.Limit = None,
     question_field: options.QuestionField = None,
     answer_field: options.AnswerField = None,
+    extract: options.Extract = None,
+    ns: options.Ns = None,
     out: options.Out = None,
     resume: options.Resume = None,
     retry_failed: options.RetryFailed = False,
@@ -133,6 +143,8 @@ def run(
         limit=limit,
         question_field=question_field,
         answer_field=answer_field,
+        extract=extract,
+        ns=_numbers(ns),
     )
     again = settings if resume is None else resumed(settings, resume)
     if not again.strategy:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -16,7 +17,7 @@ from sal.cli.display.choose import choose_display
 from sal.cli.display.names import DisplayName
 from sal.cli.interrupt import EXIT_CODE, Interrupt
 from sal.cli.resume import resume_command
-from sal.cli.table import summary_table
+from sal.cli.table import at_n_table, summary_table
 from sal.runs.errors import RunError, ServersLost
 from sal.runs.folder import check_folder
 from sal.runs.problems import TINY
@@ -68,16 +69,15 @@ def search(settings: Settings, options: Options, began: float) -> int:
 
     with Interrupt() as interrupt:
         prepared = prepare(settings, gpu=bool(hardware.gpus))
-        path = options.resume or options.out or _new_folder(prepared)
         plan = plan_servers([prepared.recipe], hardware)
         prepared = _as_served(prepared, plan, dry_run=options.dry_run)
+        path = options.resume or options.out or _new_folder(prepared)
         check_folder(path, prepared.recipe, resume=options.resume is not None)
         if options.dry_run:
             _show_plan(plan, prepared, path, as_json=options.json)
             return 0
         timed = _is_default_tiny(options.said, prepared)
-        resuming = {} if options.said is settings else {"resume": str(path)}
-        display.header(f"sal {settings.strategy}", options.said.given() | resuming)
+        display.header(f"sal {settings.strategy}", _shown(settings, options, prepared, path))
         if TINY in (prepared.recipe.policy, prepared.recipe.dataset) and not hardware.gpus:
             until = ": as many of its problems as finish in 5 minutes" if timed else ""
             display.note(f"No GPU: the embedded tiny suite{until}.")
@@ -104,7 +104,15 @@ def search(settings: Settings, options: Options, began: float) -> int:
         except (ServersLost, LaunchError, EndpointError, PolicyFault, OSError) as error:
             error.add_note(f"resume with\n  {resume_command(path)}")
             raise
-    return _show(experiment.outcomes[path], path, as_json=options.json)
+    return _show(experiment.outcomes[path], path, settings.ns, as_json=options.json)
+
+
+def _shown(settings: Settings, options: Options, prepared: Prepared, path: Path) -> dict[str, str]:
+    """What the header says: of a run that goes on, what was said; the recipe has all the rest."""
+    if options.said is not settings:
+        return options.said.given() | {"resume": str(path)}
+    aggregate = prepared.recipe.aggregate
+    return settings.given() | ({"aggregate": aggregate} if aggregate else {})
 
 
 def _as_served(prepared: Prepared, plan: Plan, *, dry_run: bool) -> Prepared:
@@ -162,7 +170,7 @@ def _show_plan(plan: Plan, prepared: Prepared, path: Path, *, as_json: bool) -> 
     print(prepared.recipe.dump(), end="")
 
 
-def _show(outcome: Outcome, path: Path, *, as_json: bool) -> int:
+def _show(outcome: Outcome, path: Path, ns: Sequence[int], *, as_json: bool) -> int:
     summary = outcome.summary
     if outcome.timed_out:
         rest = f"{summary.owed} more would take longer; --limit chooses how many"
@@ -171,6 +179,8 @@ def _show(outcome: Outcome, path: Path, *, as_json: bool) -> int:
         print(json.dumps(summary.as_json(), indent=2))
     else:
         print(summary_table(summary, path))
+        if ns:
+            print(f"\n{at_n_table(summary, ns)}")
     if summary.failed:
         print(
             f"sal: {summary.failed} of {summary.problems} problems failed; search them again with\n"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from sal.cli.display.words import cached, duration, known
@@ -33,11 +34,39 @@ def summary_table(summary: Summary, folder: Path) -> str:
         rows.insert(-2, ("capped", f"{summary.capped} of {searched}"))
     if summary.truncated:
         rows.insert(-2, ("truncated", f"{summary.truncated} of {summary.completions} completions"))
+    if summary.no_answer:
+        would = f"; --extract flexible would read {summary.readable}" if summary.readable else ""
+        rows.insert(
+            -2, ("no answer", f"{summary.no_answer} of {summary.completions} completions{would}")
+        )
     head = (f"{summary.strategy}, budget {summary.budget}", problems)
-    cells = [tuple(cell.replace("|", "\\|") for cell in row) for row in [head, *rows]]
-    left, right = (max(len(row[i]) for row in cells) for i in (0, 1))
-    lines = [f"| {a:<{left}} | {b:<{right}} |" for a, b in cells]
-    lines.insert(1, f"|{'-' * (left + 2)}|{'-' * (right + 2)}|")
+    return _markdown([head, *rows])
+
+
+def at_n_table(summary: Summary, ns: Sequence[int]) -> str:
+    """What fewer of the same samples come to: a row per rule, a column for each of `ns`.
+
+    Below it what its note says; alone, where no number is there.
+    """
+    found = summary.at_n.estimates
+    columns = [n for n in ns if all(n in by_n for by_n in found.values())]
+    lines = [summary.at_n.note] if summary.at_n.note else []
+    if found and columns:
+        head = ["samples of each problem", *(f"n = {n}" for n in columns)]
+        rows = [[rule, *(_percent(by_n[n]) for n in columns)] for rule, by_n in found.items()]
+        lines.insert(0, _markdown([head, *rows]))
+    return "\n".join(lines)
+
+
+def _markdown(rows: Sequence[Sequence[str]]) -> str:
+    """The first row is the head."""
+    cells = [[cell.replace("|", "\\|") for cell in row] for row in rows]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    lines = [
+        "| " + " | ".join(f"{c:<{w}}" for c, w in zip(row, widths, strict=True)) + " |"
+        for row in cells
+    ]
+    lines.insert(1, "|" + "|".join("-" * (width + 2) for width in widths) + "|")
     return "\n".join(lines)
 
 

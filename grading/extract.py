@@ -8,10 +8,14 @@ from __future__ import annotations
 import ast
 import re
 from functools import lru_cache
+from typing import Literal
 
 from sal.grading.boxes import boxed, has_box
 from sal.grading.repair import repaired
 from sal.grading.stated import bare_answer, stated
+
+Extraction = Literal["strict", "flexible"]
+"""How the final answer of a completion is found."""
 
 _THINKING = re.compile(
     r"</(?:think(?:ing)?|thought|reasoning|reflection)>|<\|end_of_thought\|>|◁/think▷|\[/THINK\]"

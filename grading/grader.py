@@ -46,6 +46,10 @@ class Grader:
         """Stop the workers."""
         self._pool.close()
 
+    def answer(self, text: str) -> str:
+        """What is graded of the completion `text`: its final answer, "" where it states none."""
+        return extract(text, flexible=self._flexible) or ""
+
     def grade(self, text: str, gold: str) -> Verdict:
         """The verdict on the completion `text`; `gold` is the answer or a full solution."""
         return next(self.grade_many([(text, gold)]))

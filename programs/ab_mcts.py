@@ -40,9 +40,8 @@ from sal.strategies.thompson import POSTERIORS, Path, Posterior, ThompsonTree
 class AbMctsParams(StepwiseParams):
     """`budget` is N, the rollouts, of which `in_flight` run at a time.
 
-    Both posteriors are the authors', with their priors; "gaussian" is their default. 40 steps,
-    temperature 0.8 and the last step's score, which ranks what is finished, are those of the other
-    searches.
+    Both posteriors are the authors', with their priors; "gaussian" is their default. 40 steps and
+    temperature 0.8 are those of the other searches; what is finished is ranked by `aggregate`.
     """
 
     posterior: Posterior = "gaussian"

@@ -68,7 +68,9 @@ def adaptive_best_of_n(search: Search, params: AdaptiveBestOfNParams) -> Vote:
     return by_score(samples, params.aggregate)
 
 
-def votes(groups: Iterable[Iterable[Candidate]], search: Search, how: Aggregate) -> list[Draw]:
+def votes(
+    groups: Iterable[Iterable[Candidate]], search: Search, how: Aggregate | None
+) -> list[Draw]:
     """The draw of each group: (key, score) of those that the policy ended, with an answer."""
     ended = [[c for c in group if c.finish == "eot"] for group in groups]
     keys = iter(search.answer_keys([c.text for group in ended for c in group]))

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import ClassVar
 
 from sal.programs import checks
 from sal.programs.candidate import Candidate
@@ -21,6 +22,7 @@ from sal.programs.params import StepwiseParams
 from sal.programs.search import Search
 from sal.programs.strategy import strategy
 from sal.programs.vote import Vote, by_score
+from sal.strategies.aggregate import Aggregate
 from sal.strategies.keep import survivors, widths
 
 
@@ -33,7 +35,10 @@ class BeamParams(StepwiseParams):
     Beeching et al. (2024).
     """
 
+    aggregate: Aggregate | None = "last"
     width: int = 4
+
+    aggregate_source: ClassVar[str] = "Snell et al."
 
     def __post_init__(self) -> None:
         StepwiseParams.__post_init__(self)

@@ -16,18 +16,19 @@ from sal.strategies.aggregate import Aggregate
 class BestOfNParams(SamplingParams):
     """`budget` is N, the number of samples.
 
-    Temperature 0.8 and the last step's score are the settings of "Scaling test-time compute with
-    open models" (Beeching et al., 2024); 2048 tokens bound one completion.
+    Temperature 0.8 is that of "Scaling test-time compute with open models" (Beeching et al.,
+    2024); 2048 tokens bound one completion. `aggregate` makes one score of the step scores; None
+    is the PRM's own.
     """
 
-    aggregate: Aggregate = "last"
+    aggregate: Aggregate | None = None
 
     def __post_init__(self) -> None:
         SamplingParams.__post_init__(self)
         checks.reduction(self.aggregate)
 
 
-@strategy(BestOfNParams)
+@strategy(BestOfNParams, independent=True)
 def best_of_n(search: Search, params: BestOfNParams) -> Vote:
     """N solutions that know nothing of each other; each is scored when it ends, in one request."""
     search.trace.phase = "sampling"

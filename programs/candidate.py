@@ -42,10 +42,10 @@ class Candidate:
         """Whether it can go on or answer: neither truncated nor failed."""
         return self.finish in ("separator", "eot")
 
-    def value(self, how: Aggregate) -> float:
+    def value(self, how: Aggregate | None) -> float:
         """The aggregated score of its path; minus infinity without a step."""
         return aggregate(self.scores, how)
 
-    def reward(self, how: Aggregate) -> float:
+    def reward(self, how: Aggregate | None) -> float:
         """Its value, in [0, 1]; 0 for one that can neither go on nor answer."""
         return max(0.0, self.value(how)) if self.sound else 0.0

@@ -35,9 +35,10 @@ def sampling(temperature: float, max_tokens: int, separator: str) -> None:
         raise ValueError(f"separator must be a text that is not empty, not {separator!r}")
 
 
-def reduction(aggregate: str) -> None:
-    """Raises ValueError unless `aggregate` names a reduction of step scores."""
-    one_of("aggregate", aggregate, AGGREGATES)
+def reduction(aggregate: str | None) -> None:
+    """Raises ValueError unless `aggregate` names a reduction of step scores, or leaves it open."""
+    if aggregate is not None:
+        one_of("aggregate", aggregate, AGGREGATES)
 
 
 def share(name: str, value: object) -> None:

@@ -12,6 +12,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from functools import partial
 from itertools import count
+from typing import ClassVar
 
 from sal.programs import checks
 from sal.programs.candidate import Candidate
@@ -19,6 +20,7 @@ from sal.programs.params import StepwiseParams
 from sal.programs.search import Search, join
 from sal.programs.strategy import strategy
 from sal.programs.vote import Vote, by_score
+from sal.strategies.aggregate import Aggregate
 from sal.strategies.keep import best
 
 
@@ -29,7 +31,10 @@ class DvtsParams(StepwiseParams):
     M = 4, 40 steps, temperature 0.8 and the last step's score are the authors'.
     """
 
+    aggregate: Aggregate | None = "last"
     width: int = 4
+
+    aggregate_source: ClassVar[str] = "Beeching et al."
 
     def __post_init__(self) -> None:
         StepwiseParams.__post_init__(self)

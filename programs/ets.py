@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 from sal.programs import checks, rebase
 from sal.programs.candidate import Candidate
@@ -35,6 +36,8 @@ class EtsParams(rebase.RebaseParams):
     lambda_c: float = 1.0
     lambda_s: float = 1.5
     cluster_distance: float = 0.05
+
+    aggregate_source: ClassVar[str] = "Hooper et al."
 
     def __post_init__(self) -> None:
         rebase.RebaseParams.__post_init__(self)

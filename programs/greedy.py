@@ -26,7 +26,7 @@ class GreedyParams:
         checks.sampling(self.temperature, self.max_tokens, self.separator)
 
 
-@strategy(GreedyParams, prm="for the record")
+@strategy(GreedyParams, prm="for the record", independent=True)
 def greedy(search: Search, params: GreedyParams) -> Vote:  # noqa: ARG001  # as every strategy
     """One completion at temperature 0, scored if there is a verifier."""
     search.trace.phase = "decoding"

@@ -22,7 +22,7 @@ class MajorityParams(SamplingParams):
     """
 
 
-@strategy(MajorityParams, prm="never asked")
+@strategy(MajorityParams, prm="never asked", independent=True)
 def majority(search: Search, params: MajorityParams) -> Vote:
     """N solutions without scores, and the answer that most of them give."""
     search.trace.phase = "sampling"

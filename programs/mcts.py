@@ -22,6 +22,7 @@ from __future__ import annotations
 from concurrent.futures import Future
 from dataclasses import dataclass
 from functools import partial
+from typing import ClassVar
 
 from sal.programs import checks
 from sal.programs.candidate import Candidate
@@ -29,6 +30,7 @@ from sal.programs.params import StepwiseParams
 from sal.programs.search import Search, join
 from sal.programs.strategy import strategy
 from sal.programs.vote import Vote, by_score
+from sal.strategies.aggregate import Aggregate
 from sal.strategies.keep import best
 from sal.strategies.puct import Path, PuctTree
 
@@ -37,14 +39,17 @@ from sal.strategies.puct import Path, PuctTree
 class MctsParams(StepwiseParams):
     """`budget` is N, the leaves; `width` is M, the children of a node; `c_puct` is c.
 
-    `in_flight` simulations run at a time. c = 2 and a depth of 16 are rStar-Math's, temperature
-    0.8 and the last step's score those of the other searches.
+    `in_flight` simulations run at a time. c = 2 and a depth of 16 are rStar-Math's, and so
+    is what a node is worth: its step's own score. Temperature 0.8 is that of the other searches.
     """
 
+    aggregate: Aggregate | None = "last"
     max_steps: int = 16
     width: int = 8
     c_puct: float = 2.0
     in_flight: int = 1
+
+    aggregate_source: ClassVar[str] = "Guan et al."
 
     def __post_init__(self) -> None:
         StepwiseParams.__post_init__(self)

@@ -5,12 +5,15 @@ A program needs none of these classes: whatever has their fields serves as well.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Protocol, TypeVar
 
 from sal.programs import checks
 from sal.programs.problem import SEPARATOR
 from sal.strategies.aggregate import Aggregate
+from sal.verifiers.interface import Verifier
+
+P = TypeVar("P")
 
 
 class Sampling(Protocol):
@@ -46,14 +49,30 @@ class SamplingParams:
 class StepwiseParams(SamplingParams):
     """Those of a search that goes on step by step, for `max_steps`, where the PRM says so.
 
-    `aggregate` makes one score of a path's step scores. 40 steps and the last step's score are
+    `aggregate` makes one score of a path's step scores; None is the PRM's own. A search whose
+    authors say which one has it as its default, and `aggregate_source` names them. 40 steps are
     those of Snell et al. (arXiv 2408.03314) and of Beeching et al.
     """
 
-    aggregate: Aggregate = "last"
+    aggregate: Aggregate | None = None
     max_steps: int = 40
+
+    aggregate_source: ClassVar[str] = ""
 
     def __post_init__(self) -> None:
         SamplingParams.__post_init__(self)
         checks.reduction(self.aggregate)
         checks.whole_number("max_steps", self.max_steps)
+
+
+def with_own_aggregate(params: P, verifier: Verifier | None) -> P:
+    """`params`; the aggregate that they leave open (None) is the verifier's, where it has one.
+
+    Raises ValueError for one that is not known.
+    """
+    own = getattr(verifier, "aggregate", None)
+    if own is None or getattr(params, "aggregate", own) is not None:
+        return params
+    changed: Any = params
+    completed: P = replace(changed, aggregate=own)
+    return completed

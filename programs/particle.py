@@ -22,12 +22,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import ClassVar
 
 from sal.programs import checks
 from sal.programs.params import StepwiseParams
 from sal.programs.search import Search
 from sal.programs.strategy import strategy
 from sal.programs.vote import Vote, by_score
+from sal.strategies.aggregate import Aggregate
 from sal.strategies.particles import RESAMPLINGS, Resampling, log_odds, resample
 
 
@@ -38,8 +40,11 @@ class ParticleParams(StepwiseParams):
     tau = 1, 40 steps, temperature 0.8 and the last step's score are the authors'.
     """
 
+    aggregate: Aggregate | None = "last"
     resampling: Resampling = "systematic"
     tau: float = 1.0
+
+    aggregate_source: ClassVar[str] = "Puri et al."
 
     def __post_init__(self) -> None:
         StepwiseParams.__post_init__(self)

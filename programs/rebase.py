@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 from sal.programs import checks
 from sal.programs.candidate import Candidate
@@ -22,6 +23,7 @@ from sal.programs.params import StepwiseParams
 from sal.programs.search import Search
 from sal.programs.strategy import strategy
 from sal.programs.vote import Vote, by_score
+from sal.strategies.aggregate import Aggregate
 from sal.strategies.balance import balance
 
 
@@ -32,9 +34,12 @@ class RebaseParams(StepwiseParams):
     T_b = 0.2, temperature 1, depth 25 and the last step's score are those of the authors' code.
     """
 
+    aggregate: Aggregate | None = "last"
     temperature: float = 1.0
     max_steps: int = 25
     balance_temperature: float = 0.2
+
+    aggregate_source: ClassVar[str] = "Wu et al."
 
     def __post_init__(self) -> None:
         StepwiseParams.__post_init__(self)

@@ -14,7 +14,7 @@ from typing import Any, Generic, Literal, TypeVar
 from sglang import function
 
 from sal.programs.caps import Caps
-from sal.programs.params import Sampling
+from sal.programs.params import Sampling, with_own_aggregate
 from sal.programs.problem import Problem
 from sal.programs.search import Search
 from sal.programs.trace import SearchResult, Trace
@@ -29,10 +29,18 @@ Prm = Literal["needed", "for the record", "never asked"]
 
 
 class Program(Generic[P]):
-    """A strategy as others call it; `params_class` is the frozen dataclass of its parameters."""
+    """A strategy as others call it; `params_class` is the frozen dataclass of its parameters.
+
+    `independent` says that its N completions are samples that know nothing of each other, so that
+    n of them are what it had found with a budget of n.
+    """
 
     def __init__(
-        self, algorithm: Callable[[Search, P], Vote], params_class: type[P], prm: Prm
+        self,
+        algorithm: Callable[[Search, P], Vote],
+        params_class: type[P],
+        prm: Prm,
+        independent: bool = False,
     ) -> None:
         self.name = algorithm.__name__
         self.__doc__ = algorithm.__doc__
@@ -40,6 +48,7 @@ class Program(Generic[P]):
         self.algorithm = algorithm
         self.params_class = params_class
         self.prm = prm
+        self.independent = independent
         self.function = self._as_sglang_function()
 
     @property
@@ -61,9 +70,9 @@ class Program(Generic[P]):
         """Search `problem` on `backend`, SGLang's default one if None; returns the state.
 
         The state holds "result" (a `SearchResult`), "completions", "chosen" and "trace"; its text
-        is the prompt and the chosen solution. `params` default to the strategy's own. `verifier`
-        is the PRM; `answer_keys` tells which answers are equal. `trace` grows while the search
-        runs; `caps` are ends beside the budget.
+        is the prompt and the chosen solution. `params` default to the strategy's own; an aggregate
+        that they leave open is the verifier's. `verifier` is the PRM; `answer_keys` tells which
+        answers are equal. `trace` grows while the search runs; `caps` are ends beside the budget.
 
         Raises TypeError without a verifier that the strategy needs, and PolicyFault when the
         backend itself is at fault. What goes wrong with single candidates is in the result.
@@ -109,6 +118,7 @@ class Program(Generic[P]):
             raise failed
         if params is None:
             params = self.params_class()
+        params = with_own_aggregate(params, verifier)
         asked = None if self.prm == "never asked" else verifier
         with Search(
             s,
@@ -139,7 +149,11 @@ class Program(Generic[P]):
 
 
 def strategy(
-    params: type[P], *, prm: Prm = "needed"
+    params: type[P], *, prm: Prm = "needed", independent: bool = False
 ) -> Callable[[Callable[[Search, P], Vote]], Program[P]]:
-    """Make a program of an algorithm whose parameters are `params`."""
-    return lambda algorithm: Program(algorithm, params, prm)
+    """Make a program of an algorithm whose parameters are `params`.
+
+    `independent`: its completions are independent samples, weighed one by one, and chosen among by
+    a rule of the field.
+    """
+    return lambda algorithm: Program(algorithm, params, prm, independent)

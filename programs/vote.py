@@ -59,7 +59,9 @@ class Vote:
         return completions, elect(keys, [c.weight for c in completions], own)
 
 
-def by_score(candidates: Iterable[Candidate], how: Aggregate, rule: str = "weighted") -> Vote:
+def by_score(
+    candidates: Iterable[Candidate], how: Aggregate | None, rule: str = "weighted"
+) -> Vote:
     """A vote of the completions among `candidates`, each weighed by its aggregated score."""
     done = [c for c in candidates if c.done]
     return Vote(done, [c.value(how) for c in done], rule)

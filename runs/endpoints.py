@@ -18,7 +18,15 @@ from sal.runtime.endpoint_errors import EndpointError
 from sal.runtime.model_files import is_url, local_folder
 from sal.runtime.plan import Role
 from sal.runtime.session import Servers, reachable
-from sal.verifiers.family import FAMILIES, choose, load_verifier
+from sal.verifiers.family import (
+    FAMILIES,
+    PrmSpec,
+    UnknownFamily,
+    choose,
+    load_verifier,
+    look_up,
+    served_model,
+)
 
 
 def model_location(name: str | None, role: Role) -> str | None:
@@ -45,16 +53,43 @@ def check_urls(urls: Mapping[Role, str]) -> dict[Role, dict[str, Any]]:
     return infos
 
 
+def prm_spec(prm: str | None, family: str | None) -> PrmSpec | None:
+    """What is known of a run's PRM; None without one, and for a URL that does not answer.
+
+    Looks on the Hub only for what neither its files here nor its name tell. Raises ValueError for
+    a PRM whose format is not known or not served.
+    """
+    model = model_location(prm, "prm")
+    if model is None:
+        return None
+    if is_url(model):
+        if not reachable(model):
+            return None
+        try:
+            with Engine(model) as engine:
+                return look_up(served_model(engine.info()), family)
+        except (EndpointError, KeyError):
+            return None
+    folder = local_folder(model)
+    if folder is not None:
+        return choose(model, json.loads((folder / "config.json").read_text("utf-8")), family)
+    try:
+        return choose(model, {}, family)
+    except UnknownFamily:
+        return look_up(model, family)
+
+
 def check_family(recipe: Recipe) -> None:
-    """Raise `RunError` when it can be told here that the PRM's format is not known."""
+    """Raise `RunError` when it can be told here that the PRM's format is not known or not served.
+
+    A server of the user's is asked by `RunEndpoints`.
+    """
     if recipe.prm_family is not None and recipe.prm_family not in FAMILIES:
         raise RunError(f"--prm-family {recipe.prm_family}: not one of {', '.join(FAMILIES)}")
-    prm = model_location(recipe.prm, "prm")
-    folder = None if prm is None or is_url(prm) else local_folder(prm)
-    if prm is None or folder is None:  # told by its server, or when it is downloaded
+    if recipe.prm is None or is_url(recipe.prm):
         return
     try:
-        choose(prm, json.loads((folder / "config.json").read_text("utf-8")), recipe.prm_family)
+        prm_spec(recipe.prm, recipe.prm_family)
     except (ValueError, OSError) as error:
         raise RunError(" ".join(str(error).split())) from error
 

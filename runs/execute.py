@@ -12,6 +12,7 @@ from sal.grading.grader import Grader
 from sal.programs.problem import Problem
 from sal.programs.trace import SearchResult, Trace
 from sal.runs.admission import Admission
+from sal.runs.at_n import numbers_at, sizes_up_to
 from sal.runs.encoding import json_bytes
 from sal.runs.folder import RunFolder, write_atomically
 from sal.runs.journal import Record
@@ -181,6 +182,13 @@ def write_results(
         versions=prepared.recipe.versions,
         recipe=prepared.recipe.digest,
         parameters=parameters,
+        at_n=numbers_at(
+            done,
+            prepared.recipe.strategy,
+            prepared.budget,
+            independent=prepared.strategy.program.independent,
+            ns=[*sizes_up_to(prepared.budget), *prepared.ns],
+        ),
     )
     lines = b"".join(json_bytes(row.as_json()) + b"\n" for row in done)
     write_atomically(folder.path / "results.jsonl", lines)

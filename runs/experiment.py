@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Protocol
 
 from sal.grading.grader import Grader
+from sal.grading.pool import GradingPool
 from sal.runs.collector import collect_rarely
 from sal.runs.display import Begun, RunDisplay
 from sal.runs.endpoints import RunEndpoints
@@ -94,13 +95,13 @@ class Experiment:
         cannot be written.
         """
         with ExitStack() as stack:
-            shared: tuple[Servers, Grader] | None = None
+            shared: tuple[Servers, GradingPool] | None = None
             for run in self.owed:
                 self._display.begin(self._begun(run))
                 try:
                     with run.open() as folder:
                         if shared is None:  # not before the first run's folder is known to be ours
-                            shared = (self._servers(stack), stack.enter_context(Grader()))
+                            shared = (self._servers(stack), stack.enter_context(GradingPool()))
                             collect_rarely()
                         self._search(run, folder, *shared)
                 finally:
@@ -114,8 +115,11 @@ class Experiment:
         servers = Servers(self._plan, on_status=self._display.status, client=self._client)
         return stack.enter_context(servers)
 
-    def _search(self, run: PlannedRun, folder: RunFolder, servers: Servers, grader: Grader) -> None:
+    def _search(
+        self, run: PlannedRun, folder: RunFolder, servers: Servers, pool: GradingPool
+    ) -> None:
         recipe = run.prepared.recipe
+        grader = Grader(pool=pool, flexible=recipe.extract == "flexible")
         needed: list[Role] = ["policy"] if recipe.prm is None else ["policy", "prm"]
         servers.connect(needed)
         if servers.failed:  # between two runs

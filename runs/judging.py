@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sal.grading.extract import extract
 from sal.grading.grader import Grader
 from sal.programs.trace import SearchResult
 from sal.programs.vote import AnswerKeys
@@ -17,7 +16,7 @@ def answer_keys(grader: Grader) -> AnswerKeys:
     """The grader's canonical answers, for the votes and the stopping rules of a search."""
 
     def keys(texts: Sequence[str]) -> list[str]:
-        answers = {text: extract(text) or "" for text in dict.fromkeys(texts)}
+        answers = {text: grader.answer(text) for text in dict.fromkeys(texts)}
         return grader.cluster([answers[text] for text in texts])
 
     return keys

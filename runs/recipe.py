@@ -16,7 +16,7 @@ import yaml
 from sal import __version__
 from sal.runs.errors import FolderError
 
-NOT_RESULTS = frozenset({"versions", "sampling"})
+NOT_RESULTS = frozenset({"versions", "sampling", "aggregate"})
 """Recorded, but not compared: a run may be resumed after an upgrade."""
 
 
@@ -41,7 +41,9 @@ class Recipe:
     """A fully resolved run. `params` are the strategy's own, defaults included.
 
     `problems_digest` is of the questions themselves, so that a changed file is another recipe.
-    `sampling` says whether seeds decide what the policy writes, as far as it is known at the start.
+    `aggregate` says which one `params` has, and why. `extract` is how answers are found: strict or
+    flexible. `sampling` says whether seeds decide what the policy writes, as far as it is known at
+    the start.
     `served` says, for an endpoint given as a URL, what it serves; its address is then recorded, but
     not compared: a server may come back at another port.
     `max_problem_tokens` and `max_problem_seconds` are the caps on each problem's search.
@@ -65,6 +67,8 @@ class Recipe:
     policy_args: tuple[str, ...] = ()
     prm_args: tuple[str, ...] = ()
     deterministic: bool = False
+    extract: str = "strict"
+    aggregate: str = ""
     sampling: str = ""
     served: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
+from sal.grading.extract import extract
 from sal.runtime.usage import Usage
 
 RULES = ("naive", "weighted", "majority", "pass")
@@ -36,6 +37,11 @@ class CompletionRow:
     key: str
     verdict: str
     weight: float | None = None
+
+    @property
+    def right(self) -> bool:
+        """Whether it ended, and with the right answer."""
+        return self.finish == "eot" and self.verdict == "match"
 
     def as_json(self) -> dict[str, Any]:
         """As an item of a row's "completions"."""
@@ -174,6 +180,24 @@ class Estimate:
 
 
 @dataclass(frozen=True, slots=True)
+class AtN:
+    """`estimates[rule][n]`: what `rule` comes to with n of the samples; "pass" at 1 is pass@1.
+
+    Each is a mean over problems of the mean over subsets, so its error is clustered by problem.
+    `note` says why some are left out, or which are over a part of all subsets.
+    """
+
+    estimates: dict[str, dict[int, Estimate]]
+    note: str = ""
+
+    def as_json(self) -> dict[str, dict[str, Any]]:
+        return {
+            rule: {str(n): estimate.as_json() for n, estimate in by_n.items()}
+            for rule, by_n in self.estimates.items()
+        }
+
+
+@dataclass(frozen=True, slots=True)
 class Summary:
     """`summary.json`. Accuracy is over `problems`, in which failed ones count as wrong.
 
@@ -182,6 +206,8 @@ class Summary:
     x uncached tokens per endpoint, None where a count is unknown. `unspent` counts
     completions that were not begun, `truncated` those that a limit cut, `capped` the problems whose
     search a cap on tokens or seconds ended, `verdicts` the grader's reasons over all completions.
+    `no_answer` completions ended without stating one, and `readable` of these hold a number that
+    flexible extraction would read. `at_n` is what fewer samples come to.
     """
 
     strategy: str
@@ -202,9 +228,13 @@ class Summary:
     seconds: float
     versions: dict[str, str]
     recipe: str
+    no_answer: int = 0
+    readable: int = 0
+    at_n: AtN = AtN({})
 
     def as_json(self) -> dict[str, Any]:
         content = asdict(self)
+        content |= {"at_n": self.at_n.as_json(), "at_n_note": self.at_n.note}
         content["usage"] = {"policy": content.pop("policy"), "prm": content.pop("prm")}
         content["accuracy"] = {rule: mean.as_json() for rule, mean in self.accuracy.items()}
         return content
@@ -220,10 +250,12 @@ def summarise(
     versions: Mapping[str, str],
     recipe: str,
     parameters: Mapping[str, int | None],
+    at_n: AtN = AtN({}),
 ) -> Summary:
     """Add up `rows`; `parameters` are the models' parameter counts by endpoint, where known."""
     rows = list(rows)
     completions = [c for row in rows for c in row.completions]
+    silent = [c for c in completions if c.finish == "eot" and c.verdict == "no_answer"]
     policy = sum((row.policy for row in rows), Usage())
     prm = sum((row.prm for row in rows), Usage())
 
@@ -254,4 +286,7 @@ def summarise(
         seconds=seconds,
         versions=dict(versions),
         recipe=recipe,
+        no_answer=len(silent),
+        readable=sum(extract(c.text, flexible=True) is not None for c in silent),
+        at_n=at_n,
     )

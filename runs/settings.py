@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
+from sal.grading.extract import Extraction
 from sal.programs.caps import Caps
+from sal.runs.aggregate import settle_aggregate
 from sal.runs.errors import RunError
 from sal.runs.problems import TINY, ProblemSet, load_problems
 from sal.runs.recipe import Recipe, installed_versions
@@ -63,6 +65,8 @@ class Settings:
     limit: int | None = None
     question_field: str | None = None
     answer_field: str | None = None
+    extract: Extraction | None = None
+    ns: tuple[int, ...] = ()
 
     def given(self) -> dict[str, str]:
         """What differs from the defaults, as the header of a run shows it."""
@@ -73,7 +77,7 @@ class Settings:
             shown["system_prompt"] = repr(self.system_prompt[:20])
         defaults = Settings(strategy="", params={})
         return {
-            key: " ".join(value) if isinstance(value, tuple) else str(value)
+            key: " ".join(map(str, value)) if isinstance(value, tuple) else str(value)
             for key, value in shown.items()
             if value != getattr(defaults, key, None)
         }
@@ -103,6 +107,8 @@ class Prepared:
     strategy: Strategy
     params: Any
     problems: ProblemSet
+    ns: tuple[int, ...] = ()
+    """The n for which the summary says what fewer samples had found, beside its own choice."""
 
     @property
     def budget(self) -> int:
@@ -119,8 +125,11 @@ def prepare(settings: Settings, *, gpu: bool) -> Prepared:
     """Resolve every default; without a GPU they are the embedded tiny suite's.
 
     Raises `RunError` for a strategy that is not there, parameters that it refuses, caps that are
-    not positive, and problems that cannot be read.
+    not positive, an n beyond the budget, a PRM of a family that is not served, and problems that
+    cannot be read.
     """
+    from sal.runs.endpoints import prm_spec  # as late as this: it imports the frontend
+
     strategy = find_strategy(settings.strategy)
     params = strategy.params(settings.params)
     problems = load_problems(
@@ -130,13 +139,20 @@ def prepare(settings: Settings, *, gpu: bool) -> Prepared:
         question_field=settings.question_field,
         answer_field=settings.answer_field,
     )
-    prompt = SYSTEM_PROMPT if settings.system_prompt is None else settings.system_prompt
     default_prm = HUB_PRM if gpu else TINY
+    prm = settings.prm or (default_prm if strategy.program.needs_prm else None)
+    try:
+        params, aggregate = settle_aggregate(
+            params, settings.params, lambda: prm_spec(prm, settings.prm_family)
+        )
+    except (ValueError, OSError) as error:
+        raise RunError(" ".join(str(error).split())) from error
+    prompt = SYSTEM_PROMPT if settings.system_prompt is None else settings.system_prompt
     recipe = Recipe(
         strategy=settings.strategy,
         params=asdict(params),
         policy=settings.policy or (HUB_POLICY if gpu else TINY),
-        prm=settings.prm or (default_prm if strategy.program.needs_prm else None),
+        prm=prm,
         prm_family=settings.prm_family,
         dataset=problems.dataset,
         split=problems.split,
@@ -151,10 +167,14 @@ def prepare(settings: Settings, *, gpu: bool) -> Prepared:
         policy_args=settings.policy_args,
         prm_args=settings.prm_args,
         deterministic=settings.deterministic,
+        extract=settings.extract or "strict",
+        aggregate=aggregate,
         sampling=_sampling(settings, gpu=gpu),
         versions=installed_versions(),
     )
-    prepared = Prepared(recipe, strategy, params, problems)
+    prepared = Prepared(recipe, strategy, params, problems, settings.ns)
+    if any(n > prepared.budget for n in settings.ns):
+        raise RunError(f"--ns: this run samples N = {prepared.budget} completions and no more")
     try:
         _ = prepared.caps
     except ValueError as error:

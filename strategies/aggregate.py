@@ -25,12 +25,14 @@ _BY_NAME: Mapping[str, Callable[[Sequence[float]], float]] = MappingProxyType(
 )
 
 
-def aggregate(scores: Sequence[float], how: Aggregate = "last") -> float:
-    """Reduce the step scores (in order, each in [0, 1]) to one.
+def aggregate(scores: Sequence[float], how: Aggregate | None = None) -> float:
+    """Reduce the step scores (in order, each in [0, 1]) to one; where nobody says how, the last.
 
     A solution without a step ranks below every other: minus infinity. Raises ValueError on an
     unknown rule.
     """
+    if how is None:
+        how = "last"
     if how not in _BY_NAME:
         raise ValueError(f"aggregate must be one of {', '.join(AGGREGATES)}, not {how!r}")
     return _BY_NAME[how](scores) if scores else -math.inf

@@ -1,10 +1,10 @@
 """Choosing one completion out of many.
 
 Completions vote by their key, the canonical form of their answer. A completion without an answer
-(key "") and one that did not end (truncated) have no vote. Every rule is a function of the set of
-completions: which answer wins never depends on the order in which they finished. Ties go to the
-more frequent answer, then to the key that sorts first, so that without scores every rule is the
-majority's. The index returned is the group's best completion, or its first.
+(key "") and one that did not end (truncated) have no vote. Ties go to the more frequent answer,
+then to what was seen first: the completions come in the order of their places in the tree, which
+does not depend on which of them was written faster. Without scores every rule is the majority's.
+The index returned is the group's best completion, or its first.
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ def naive(keys: Sequence[str], scores: Sequence[float]) -> int | None:
     """The completion with the highest score (Best-of-N as in Lightman et al., 2023).
 
     `keys[i]` and `scores[i]` belong to completion i. Returns its index, or None when no
-    completion has an answer. Ties: most frequent key, smallest key, then lowest index.
+    completion has an answer. Ties: most frequent key, then lowest index.
     """
     groups = _by_key(keys)
     voters = [i for i, key in enumerate(keys) if key]
-    return min(voters, key=lambda i: (-scores[i], -len(groups[keys[i]]), keys[i], i), default=None)
+    return min(voters, key=lambda i: (-scores[i], -len(groups[keys[i]]), i), default=None)
 
 
 def weighted(keys: Sequence[str], scores: Sequence[float]) -> int | None:
     """The answer whose completions' scores sum highest (weighted Best-of-N, Li et al., 2023).
 
     Returns the index of that answer's best completion. Ties between answers: the one with the
-    better best completion, then the more frequent, then the smallest key.
+    better best completion, then the more frequent, then the one whose best was seen first.
     """
     groups = _by_key(keys)
     best = {key: min(group, key=lambda i: (-scores[i], i)) for key, group in groups.items()}
@@ -38,7 +38,7 @@ def weighted(keys: Sequence[str], scores: Sequence[float]) -> int | None:
     sums = {key: math.fsum(scores[i] for i in group) for key, group in groups.items()}
     winner = min(
         groups,
-        key=lambda key: (-sums[key], -scores[best[key]], -len(groups[key]), key),
+        key=lambda key: (-sums[key], -scores[best[key]], -len(groups[key]), best[key]),
         default=None,
     )
     return None if winner is None else best[winner]
@@ -47,11 +47,11 @@ def weighted(keys: Sequence[str], scores: Sequence[float]) -> int | None:
 def majority(keys: Sequence[str]) -> int | None:
     """The most frequent answer (self-consistency, Wang et al., arXiv 2203.11171).
 
-    Returns the index of its first completion. It looks at no score, so ties go to the smallest
-    key.
+    Returns the index of its first completion. It looks at no score, so ties go to the answer that
+    was seen first.
     """
     groups = _by_key(keys)
-    winner = min(groups, key=lambda k: (-len(groups[k]), k), default=None)
+    winner = min(groups, key=lambda k: (-len(groups[k]), groups[k][0]), default=None)
     return None if winner is None else groups[winner][0]
 
 

@@ -185,3 +185,13 @@ def test_an_address_does_not_decide_the_digest() -> None:
     assert one.digest == other.digest
     assert one.digest != recipe(policy="http://a:1", served={"policy": {"model_path": "x"}}).digest
     assert recipe(policy="http://a:1").digest != recipe(policy="http://b:2").digest
+
+
+def test_what_the_recipe_settled_stays_settled(sal: Sal, tmp_path: Path) -> None:  # noqa: F811
+    """Each default that is a choice of ours must not be taken for something said."""
+    flexible = Settings(strategy="best-of-n", params={}, extract="flexible", limit=2)
+    begun(tmp_path / "run", flexible)
+    found = dry(sal, "--resume", "run")["recipe"]
+    assert found["digest"] == prepare(flexible, gpu=False).recipe.digest
+    code, _, err = sal("run", "--resume", "run", "--extract", "strict", "--ns", "2")
+    assert (code, err.strip().rpartition("these differ: ")[2]) == (2, "extract")

@@ -12,16 +12,19 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, ClassVar
 
 import pytest
 from conftest import known
 from hypothesis import given
 from hypothesis import strategies as st
+from runs_examples import row
 from runs_terminal import records
 
 from bench import ours
 from bench.compare import command
+from bench.compare.comparing import comparison_of
 from bench.compare.shared import ColdCache, Replies, SharedEngine
 from sal.cli.interrupt import EXIT_CODE, Interrupt
 from sal.reports.comparison import Arm, Comparison
@@ -30,6 +33,7 @@ from sal.reports.statistics import frontier, holm, mcnemar, paired_difference
 from sal.runs import registry
 from sal.runs.errors import RunError
 from sal.runs.planned_run import PlannedRun
+from sal.runs.results import Summary, summarise
 from sal.runtime.client import Engine
 from sal.runtime.plan import Role
 
@@ -248,6 +252,38 @@ def ids_of(folder: Path) -> list[str]:
     if not (folder / "journal.jsonl").exists():
         return []
     return [record["row"]["id"] for record in records(folder, "problem")]
+
+
+def test_particles_are_judged_by_their_own_rule_beside_the_weighted_vote() -> None:
+    """One problem, on which the particle of the highest score is right and the vote is not."""
+    right = {"naive": True, "weighted": False, "majority": False, "pass": True}
+
+    def done(strategy: str, rule: str) -> tuple[Any, Summary]:
+        rows = [replace(row("a"), rule=rule, correct=right)]
+        recipe = SimpleNamespace(strategy=strategy)
+        prepared = SimpleNamespace(recipe=recipe, budget=4)
+        run = SimpleNamespace(prepared=prepared, path=Path(strategy), rows=lambda: iter(rows))
+        summary = summarise(
+            rows,
+            strategy=strategy,
+            budget=4,
+            owed=0,
+            seconds=1.0,
+            versions={},
+            recipe="",
+            parameters={},
+        )
+        return run, summary
+
+    made = [done("majority", "majority"), done("best-of-n", "weighted"), done("particle", "naive")]
+    found = comparison_of([run for run, _ in made], {run.path: summary for run, summary in made})
+    assert {arm.method: arm.accuracy.mean for arm in found.arms} == {
+        "majority": 0.0,
+        "best-of-n": 0.0,
+        "best-of-n, naive": 1.0,
+        "particle": 1.0,
+        "particle, weighted": 0.0,
+    }
 
 
 @pytest.mark.servers

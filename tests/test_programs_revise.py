@@ -116,7 +116,7 @@ class TestRevise:
             ScriptedPrm(lambda step: scores[step[0]]),
             ReviseParams(budget=5, ratio=1.0),
         )
-        assert result.chosen == {"naive": 2, "weighted": 0, "majority": 2}
+        assert result.chosen == {"naive": 2, "weighted": 0, "majority": 0}
 
     def test_what_was_cut_off_is_not_shown(self) -> None:
         said = line(Say("cut", "length"), end("x"), Say("cut too", "length"), end("y"), end("z"))

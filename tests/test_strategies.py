@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from itertools import permutations
 
 import pytest
@@ -63,20 +64,43 @@ class TestVoting:
         assert set(chosen.values()) == {2}
 
     def test_ties(self) -> None:
-        assert naive(["b", "a", "a"], [0.5, 0.5, 0.5]) == 1
-        assert majority(["b", "a"]) == 1
+        assert naive(["b", "a", "a"], [0.5, 0.5, 0.5]) == 1  # the more frequent
         assert weighted(["b", "a", "a"], [0.5, 0.25, 0.25]) == 0  # equal sums, better best
 
+    def test_a_tie_goes_to_what_was_seen_first(self) -> None:
+        assert majority(["b", "a"]) == 0
+        assert majority(["", "c", "b", "a", "a", "b"]) == 2  # c has one vote, b came before a
+        assert naive(["b", "a"], [0.5, 0.5]) == 0
+        assert naive(["c", "b", "a"], [0.1, 0.5, 0.5]) == 1
+        assert weighted(["b", "a", "b", "a"], [0.25, 0.5, 0.5, 0.25]) == 1  # the best of each ties
+        assert elect(["b", "a"], [None, 0.0])["majority"] == 1  # one without a vote is not seen
+
     @given(ballots)
-    def test_the_winner_does_not_depend_on_the_order(self, votes: list[tuple[str, float]]) -> None:
+    def test_where_nothing_ties_the_order_changes_no_winner(
+        self, votes: list[tuple[str, float]]
+    ) -> None:
+        # Sums of different powers of two are never equal.
+        apart = [(key, 2.0**-i) for i, (key, _) in enumerate(votes)]
+
         def winners(votes: tuple[tuple[str, float], ...]) -> list[str | None]:
             keys, scores = [k for k, _ in votes], [s for _, s in votes]
-            chosen = elect(keys, scores)
-            return [None if i is None else keys[i] for i in chosen.values()]
+            return [
+                None if i is None else keys[i]
+                for i in (naive(keys, scores), weighted(keys, scores))
+            ]
 
-        expected = winners(tuple(votes))
-        some = list(permutations(votes))[:: max(1, math.factorial(len(votes)) // 20)]
+        expected = winners(tuple(apart))
+        some = list(permutations(apart))[:: max(1, math.factorial(len(apart)) // 20)]
         assert all(winners(order) == expected for order in some)
+
+    @given(ballots)
+    def test_the_majority_is_the_first_seen_of_the_most_frequent(
+        self, votes: list[tuple[str, float]]
+    ) -> None:
+        keys = [key for key, _ in votes]
+        counts = Counter(filter(None, keys))
+        leading = [i for i, key in enumerate(keys) if key and counts[key] == max(counts.values())]
+        assert majority(keys) == (leading[0] if leading else None)
 
     @given(ballots)
     def test_the_index_points_at_the_winning_answer(self, votes: list[tuple[str, float]]) -> None:

@@ -18,7 +18,14 @@ from sal.runtime.endpoint_errors import EndpointError, Unreachable
 from sal.runtime.tokenizer import Tokenizer
 from sal.verifiers.causal import CausalVerifier
 from sal.verifiers.chat_turn import ChatTurn
-from sal.verifiers.family import PrmSpec, UnknownFamily, build_family, choose, load_verifier
+from sal.verifiers.family import (
+    PrmSpec,
+    UnknownFamily,
+    UnservedFamily,
+    build_family,
+    choose,
+    load_verifier,
+)
 from sal.verifiers.plain_text import neutraliser
 from sal.verifiers.rendering import Family
 from sal.verifiers.step_token import StepToken
@@ -236,13 +243,102 @@ class TestFamily:
     )
     def test_known_names(self, model: str, family: str, aggregate: str) -> None:
         spec = choose(model, {})
-        assert (spec.family, spec.aggregate) == (family, aggregate)
+        assert (spec.family, spec.own_aggregate[0]) == (family, aggregate)
 
     def test_an_unknown_model_names_the_flag(self) -> None:
         with pytest.raises(UnknownFamily, match="--prm-family"):
             choose("meta-llama/Llama-3.2-1B-Instruct", {})
         with pytest.raises(UnknownFamily, match="unheard-of"):
             load_verifier(Reply(), "/nowhere/unheard-of")
+
+    @pytest.mark.parametrize(
+        ("model", "what"),
+        [
+            ("RLHFlow/Llama3.1-8B-ORM-Mistral-Data", "outcome"),
+            ("RLHFlow/Llama3.1-8B-ORM-Deepseek-Data", "outcome"),
+            ("RLHFlow/pair-preference-model-LLaMA3-8B", "compares two answers"),
+            ("RLHFlow/ArmoRM-Llama3-8B-v0.1", "outcome"),
+            ("weqweasdas/RM-Mistral-7B", "outcome"),
+            ("sfairXC/FsfairX-LLaMA3-RM-v0.1", "outcome"),
+            ("Skywork/Skywork-Reward-Llama-3.1-8B", "outcome"),
+            ("Qwen/Qwen2.5-Math-RM-72B", "outcome"),
+            ("trl-lib/Qwen2-0.5B-Reward-Math-Sheperd", "TRL"),
+            ("plaguss/Qwen2.5-0.5B-Math-Shepherd-PRM-0.2", "TRL"),
+            ("plaguss/Qwen2.5-Math-1.5B-Instruct-PRM-0.2", "TRL"),
+            ("HuggingFaceH4/Qwen2.5-Math-7B-Instruct-PRM-0.2", "TRL"),
+            ("ZaandaTeika/Qwen2.5-Math-1.5B-Instruct-SHARP-Math-PRM", "TRL"),
+            ("jinachris/PURE-PRM-7B", "TRL"),
+            ("Qwen/Qwen2.5-Math-PRM-7B", "two-class head"),
+            ("Qwen/Qwen2.5-Math-PRM-72B", "two-class head"),
+            ("Qwen/Qwen2.5-Math-7B-PRM800K", "two-class head"),
+            ("Gen-Verse/ReasonFlux-PRM-7B", "two-class head"),
+            ("Skywork/Skywork-o1-Open-PRM-Qwen-2.5-7B", "value head"),
+            ("/models/Skywork-o1-Open-PRM-Qwen-2.5-1.5B", "value head"),
+            ("GenPRM/GenPRM-7B", "critique"),
+            ("launch/ThinkPRM-1.5B", "critique"),
+            ("PRIME-RL/EurusPRM-Stage2", "implicit"),
+            ("infly/Universal-PRM-7B", "head"),
+            ("UW-Madison-Lee-Lab/VersaPRM", "line breaks"),
+            ("openreasoner/Math-psa", "line breaks"),
+        ],
+    )
+    def test_what_is_not_served_is_refused_by_its_name(self, model: str, what: str) -> None:
+        with pytest.raises(UnservedFamily, match=f"{model} is .*{what}.*does not serve this"):
+            choose(model, {"architectures": ["LlamaForCausalLM"]})
+        assert choose(model, {}, "chat-turn").family == "chat-turn"  # the user knows better
+        own = {"sal_prm": {"family": "step-token"}}
+        assert choose(model, own).family == "step-token"  # as does the model
+
+    @pytest.mark.parametrize(
+        ("config", "what"),
+        [
+            (
+                {
+                    "architectures": ["Qwen2ForTokenClassification"],
+                    "id2label": {"0": "LABEL_0", "1": "LABEL_1"},
+                },
+                r"a token classifier \(Qwen2ForTokenClassification, labels LABEL_0, LABEL_1\)",
+            ),
+            (
+                {"architectures": ["LlamaForSequenceClassification"]},
+                r"a sequence classifier \(LlamaForSequenceClassification\)",
+            ),
+            ({"architectures": ["Qwen2ForProcessRewardModel"]}, "two-class head"),
+            ({"architectures": ["Qwen2ForPrmModel"]}, "value head"),
+            ({"architectures": ["Qwen2ForRewardModel"]}, "head of its own"),
+            ({"architectures": ["LlamaForRewardModelWithGating"]}, "head of its own"),
+        ],
+    )
+    def test_a_head_is_refused_whatever_the_name_says(
+        self, config: dict[str, Any], what: str
+    ) -> None:
+        for model in ("peiyi9979/math-shepherd-mistral-7b-prm", "/models/mine"):
+            for family in (None, "step-token"):
+                with pytest.raises(UnservedFamily, match=f"{model} is .*{what}"):
+                    choose(model, {**config, "sal_prm": {"family": "step-token"}}, family)
+
+    def test_the_refusal_says_what_is_served(self) -> None:
+        served = r"it serves step-token \(Math-Shepherd\) and chat-turn \(RLHFlow\)"
+        with pytest.raises(UnservedFamily, match=served):
+            choose("Qwen/Qwen2.5-Math-PRM-7B", {})
+
+    @pytest.mark.parametrize(
+        "model", ["RLHFlow/LLaMA3-iterative-DPO-final", "me/math-shepherd-of-mine-prm", "x/PRM-0.2"]
+    )
+    def test_a_name_that_is_only_like_one_claims_nothing(self, model: str) -> None:
+        with pytest.raises(UnknownFamily):
+            choose(model, {})
+
+    @pytest.mark.parametrize(
+        ("spec", "own"),
+        [
+            (PrmSpec("step-token"), ("min", "Math-Shepherd")),
+            (PrmSpec("chat-turn"), ("mean", "RLHFlow")),
+            (PrmSpec("step-token", aggregate="last"), ("last", "the PRM")),
+        ],
+    )
+    def test_whose_aggregate(self, spec: PrmSpec, own: tuple[str, str]) -> None:
+        assert spec.own_aggregate == own
 
     def test_the_user_overrules_the_name(self) -> None:
         assert choose("RLHFlow/x", {}, "step-token").family == "step-token"
@@ -253,7 +349,15 @@ class TestFamily:
         assert choose("RLHFlow/x", own, "chat-turn") == PrmSpec("chat-turn", tag="#")
 
     @pytest.mark.parametrize(
-        "entry", [{}, {"family": "oracle"}, {"family": "step-token", "tag": ""}, [], "step-token"]
+        "entry",
+        [
+            {},
+            {"family": "oracle"},
+            {"family": "step-token", "tag": ""},
+            {"family": "step-token", "aggregate": 3},
+            [],
+            "step-token",
+        ],
     )
     def test_a_malformed_entry_is_told(self, entry: Any) -> None:
         with pytest.raises(ValueError, match="sal_prm entry in m's config"):

@@ -20,7 +20,11 @@ class Scored:
 
 
 class Verifier(Protocol):
-    """A step-wise reward model behind an endpoint."""
+    """A step-wise reward model behind an endpoint.
+
+    One that also has an attribute `aggregate` ("last", "min", "prod", "mean") says how its authors
+    reduce step scores: the default of a strategy whose own authors do not say.
+    """
 
     def score(self, question: str, prefix: Sequence[str], steps: Sequence[str]) -> Scored:
         """Score `steps`, which follow the already scored `prefix`: one score per new step.

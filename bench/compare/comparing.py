@@ -11,9 +11,11 @@ from sal.runs.results import Summary
 
 REFERENCES = ("majority", "best-of-n")
 
-BY_OTHER_RULES: dict[str, dict[str, str]] = {"best-of-n": {"best-of-n, naive": "naive"}}
-"""The same run, decided in another way too. All else is by the weighted vote, which is the
-majority's where nothing weighs the completions."""
+BY_OTHER_RULES: dict[str, dict[str, str]] = {
+    "best-of-n": {"best-of-n, naive": "naive"},
+    "particle": {"particle, weighted": "weighted"},
+}
+"""The same run, decided in another way too. All else is by the strategy's own rule."""
 
 
 def comparison_of(runs: Sequence[PlannedRun], summaries: Mapping[Path, Summary]) -> Comparison:
@@ -29,7 +31,7 @@ def comparison_of(runs: Sequence[PlannedRun], summaries: Mapping[Path, Summary])
         if summary is None:
             continue
         rows = list(run.rows())
-        arms.append(Arm.of(summary.strategy, "weighted", summary, rows))
+        arms.append(Arm.of(summary.strategy, summary.rule, summary, rows))
         for method, rule in BY_OTHER_RULES.get(summary.strategy, {}).items():
             arms.append(Arm.of(method, rule, summary, rows))
     present = {arm.method for arm in arms}
