@@ -426,6 +426,30 @@ def test_a_run_goes_on_when_its_server_came_back_elsewhere(
         assert recipe["served"]["policy"]["model_path"]
 
 
+def test_a_disk_that_takes_no_more_stops_the_run_which_goes_on_when_it_does(
+    policy_server: str, six: list[str], ids: list[str], tmp_path: Path
+) -> None:
+    """A limit on the size of files stands for the disk's."""
+    words = ["run", "majority", "--budget", "4", *six, "--policy", policy_server, "--out", "run"]
+    full = subprocess.run(
+        ["bash", "-c", f"ulimit -f 6; {shlex.join([str(SAL), *words])}"],
+        cwd=tmp_path,
+        env=environment(tmp_path / "state"),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=240,
+    )
+    assert (full.returncode, full.stdout) == (1, "")
+    *_, said, advice, command = full.stderr.splitlines()
+    assert re.fullmatch(r"sal: run/\S+: File too large", said)
+    assert (advice, command) == ("resume with", "  sal run --resume run")
+    assert len(records(tmp_path / "run", "problem")) < len(ids)
+    resumed = sal(shlex.split(command)[1:], tmp_path)
+    assert resumed.returncode == 0, resumed.stderr
+    check_whole(tmp_path / "run", ids)
+
+
 def test_a_closed_or_full_stdout_is_told_and_the_results_are_whole(
     policy_server: str, six: list[str], ids: list[str], tmp_path: Path
 ) -> None:
