@@ -102,7 +102,8 @@ def test_completions_that_ended_are_counted_and_never_more_than_the_budget() -> 
     assert progress.snapshot().ended == 8
     other = Trace()
     progress.begin("r", other)
-    ended(other, *["eot"] * 9)
+    for _ in range(9):
+        ended(other, "eot")
     assert (progress.snapshot().ended, progress.snapshot().allowed) == (12, 12)
 
 
