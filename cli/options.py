@@ -52,6 +52,56 @@ Temperature = Annotated[
         min=0.0,
     ),
 ]
+TopP = Annotated[
+    float | None,
+    typer.Option(
+        help="Draw from the likeliest tokens that make up this much; the model's own by default.",
+        envvar="SAL_TOP_P",
+        rich_help_panel=SEARCH,
+    ),
+]
+TopK = Annotated[
+    int | None,
+    typer.Option(
+        help="Draw from so many of the likeliest tokens, -1: all; the model's own by default.",
+        envvar="SAL_TOP_K",
+        rich_help_panel=SEARCH,
+    ),
+]
+MinP = Annotated[
+    float | None,
+    typer.Option(
+        help="Draw from tokens at least so likely, against the likeliest; the model's own by "
+        "default.",
+        envvar="SAL_MIN_P",
+        rich_help_panel=SEARCH,
+    ),
+]
+MaxStepTokens = Annotated[
+    int | None,
+    typer.Option(
+        help="Tokens that a step may have: there it is cut, and the search goes on behind it.",
+        envvar="SAL_MAX_STEP_TOKENS",
+        rich_help_panel=SEARCH,
+    ),
+]
+Stop = Annotated[
+    list[str] | None,
+    typer.Option(
+        help=r"A text that ends a completion, and is no part of it; may be given again. \n is a "
+        "new line.",
+        envvar="SAL_STOP",
+        rich_help_panel=SEARCH,
+    ),
+]
+Separator = Annotated[
+    str | None,
+    typer.Option(
+        help=r"The text that ends a step; \n is a new line.",
+        envvar="SAL_SEPARATOR",
+        rich_help_panel=SEARCH,
+    ),
+]
 MaxTokens = Annotated[
     int | None,
     typer.Option(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterable
 from typing import Annotated, Any
@@ -16,6 +17,8 @@ EPILOG = """[bold]Examples[/bold]
 sal run dvts --budget 128
 
 sal run beam --budget 16 --width 4 --limit 20 --seed 1
+
+sal run rebase --budget 16 --temperature 1 --top-p 0.95 --max-step-tokens 256 --stop '</answer>'
 
 sal run adaptive-dvts --budget 64 --set stop=margin --set confidence=0.9
 
@@ -64,6 +67,14 @@ def _numbers(text: str | None) -> tuple[int, ...]:
     return tuple(sorted({int(part) for part in parts}))
 
 
+_ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "\\": "\\"}
+
+
+def _typed(text: str) -> str:
+    r"""Text from a command line, where `\n`, `\t`, `\r` and `\\` stand for one character each."""
+    return re.sub(r"\\([ntr\\])", lambda found: _ESCAPES[found[1]], text)
+
+
 def run(
     strategy: Annotated[
         str | None,
@@ -75,7 +86,13 @@ def run(
     width: options.Width = None,
     max_steps: options.MaxSteps = None,
     temperature: options.Temperature = None,
+    top_p: options.TopP = None,
+    top_k: options.TopK = None,
+    min_p: options.MinP = None,
     max_tokens: options.MaxTokens = None,
+    max_step_tokens: options.MaxStepTokens = None,
+    stop: options.Stop = None,
+    separator: options.Separator = None,
     max_problem_tokens: options.MaxProblemTokens = None,
     max_problem_seconds: options.MaxProblemSeconds = None,
     aggregate: options.Aggregate = None,
@@ -117,7 +134,13 @@ def run(
         "width": width,
         "max_steps": max_steps,
         "temperature": temperature,
+        "top_p": top_p,
+        "top_k": top_k,
+        "min_p": min_p,
         "max_tokens": max_tokens,
+        "max_step_tokens": max_step_tokens,
+        "stop_strings": tuple(map(_typed, stop)) if stop else None,
+        "separator": None if separator is None else _typed(separator),
         "aggregate": aggregate,
     }
     from sal.cli.resume import resumed

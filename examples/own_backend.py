@@ -35,6 +35,8 @@ class Local(Policy):
 
     def write(self, request: Request) -> Reply:
         ids = self.tokenizer(request.text, return_tensors="pt").input_ids
+        # transformers' word for all tokens is 0
+        limits = {name: max(value, 0) for name, value in request.limits().items()}
         with self.lock, torch.inference_mode():
             torch.manual_seed(request.seed or 0)
             made = self.model.generate(
@@ -43,6 +45,7 @@ class Local(Policy):
                 max_new_tokens=request.max_tokens,
                 do_sample=request.temperature > 0,
                 temperature=request.temperature or None,
+                **limits,
                 stop_strings=list(request.stop) or None,
                 tokenizer=self.tokenizer,
                 pad_token_id=self.tokenizer.eos_token_id,

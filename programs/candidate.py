@@ -30,7 +30,7 @@ class Candidate:
     @property
     def open(self) -> bool:
         """Whether another step can follow."""
-        return self.finish == "separator"
+        return self.finish in ("separator", "cut")
 
     @property
     def done(self) -> bool:
@@ -40,7 +40,7 @@ class Candidate:
     @property
     def sound(self) -> bool:
         """Whether it can go on or answer: neither truncated nor failed."""
-        return self.finish in ("separator", "eot")
+        return self.open or self.finish == "eot"
 
     def value(self, how: Aggregate | None) -> float:
         """The aggregated score of its path; minus infinity without a step."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from sal.programs.limits import Limits
 from sal.strategies.aggregate import AGGREGATES
 from sal.strategies.stopping import STOPS
 
@@ -13,6 +14,18 @@ def whole_number(name: str, value: object, least: int = 1) -> None:
     """Raises ValueError, naming the field, unless `value` is an int of at least `least`."""
     if not isinstance(value, int) or isinstance(value, bool) or value < least:
         raise ValueError(f"{name} must be a whole number of at least {least}, not {value!r}")
+
+
+def flag(name: str, value: object) -> None:
+    """Raises ValueError, naming the field, unless `value` is true or false."""
+    if not isinstance(value, bool):
+        raise ValueError(f"{name} must be true or false, not {value!r}")
+
+
+def number(name: str, value: object) -> None:
+    """Raises ValueError, naming the field, unless `value` is a finite number."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise ValueError(f"{name} must be a number, not {value!r}")
 
 
 def positive(name: str, value: object) -> None:
@@ -31,8 +44,37 @@ def sampling(temperature: float, max_tokens: int, separator: str) -> None:
     """The fields that every program has; raises ValueError naming the one that is wrong."""
     at_least_zero("temperature", temperature)
     whole_number("max_tokens", max_tokens)
-    if not isinstance(separator, str) or not separator:
-        raise ValueError(f"separator must be a text that is not empty, not {separator!r}")
+    text("separator", separator)
+
+
+def limits(limits: Limits) -> None:
+    """What is set of them; raises ValueError naming the one that is wrong."""
+    if limits.top_p is not None:
+        share("top_p", limits.top_p)
+    if limits.top_k not in (None, -1):
+        try:
+            whole_number("top_k", limits.top_k)
+        except ValueError as error:
+            raise ValueError(f"{error}; -1 is for all tokens") from None
+    if limits.min_p is not None and not _number(limits.min_p, 0, 1):
+        raise ValueError(f"min_p must be from 0 to 1, not {limits.min_p!r}")
+    if limits.max_step_tokens is not None:
+        whole_number("max_step_tokens", limits.max_step_tokens)
+    if not isinstance(limits.stop_strings, list | tuple):
+        raise ValueError(f"stop_strings must be a list of texts, not {limits.stop_strings!r}")
+    for stop in limits.stop_strings:
+        text("a stop string", stop)
+
+
+def text(name: str, value: object) -> None:
+    """Raises ValueError, naming the field, unless `value` is a text that is not empty."""
+    if not isinstance(value, str) or not value:
+        raise ValueError(f"{name} must be a text that is not empty, not {value!r}")
+
+
+def _number(value: object, least: float, most: float) -> bool:
+    """Whether `value` is a number from `least` to `most`."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and least <= value <= most
 
 
 def reduction(aggregate: str | None) -> None:

@@ -1,4 +1,4 @@
-"""Deep Think with Confidence, online (DeepConf, Fu et al., arXiv 2508.15260, Algorithm 2).
+"""Deep Think with Confidence (DeepConf, Fu et al., arXiv 2508.15260), online: Algorithm 2.
 
 No PRM: a trace is weighed by how sure the policy was of its tokens (`sal.strategies.confidence`).
 
@@ -8,6 +8,9 @@ No PRM: a trace is weighed by how sure the policy was of its tokens (`sal.strate
 3. Vote among the traces above the bar, warm-up ones too, each weighed by its lowest group
    confidence. Stop when the leading answer has the share `consensus` of all weight, or when N
    traces were begun; else go to 2.
+
+Offline (`mode="offline"`, section 3.2): sample N traces to their end, and vote among the share
+`keep` of those with an answer of which the policy was surest, each weighed by that confidence.
 
 What differs from the paper:
 - The bar is looked at where a step ends, over all windows so far. So a trace is given up at most
@@ -25,6 +28,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Literal, get_args
 
 from sal.programs import checks
 from sal.programs.candidate import Candidate
@@ -34,7 +38,17 @@ from sal.programs.search import Search, join
 from sal.programs.strategy import strategy
 from sal.programs.vote import Vote
 from sal.runtime.policy import Reply
-from sal.strategies.confidence import bar_over, consensus, falls, lowest_group, token_confidence
+from sal.strategies.confidence import (
+    KINDS,
+    Kind,
+    bar_over,
+    consensus,
+    falls,
+    token_confidence,
+    trace_confidence,
+)
+
+Mode = Literal["online", "offline"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +60,10 @@ class DeepConfParams(SamplingParams):
     tokens; 128 is as large a part of solutions of some thousand. Where N is no more than `warmup`
     all traces run to their end, and the bar only filters the vote. `batch` traces run side by side
     between two looks at the consensus. Temperature 0.8 is that of the other searches here.
+
+    Offline neither `warmup` nor `batch` nor `consensus` means anything, and `confidence` is one of
+    the paper's kinds ("tail" and "bottom", each with `keep` 0.1, are what the authors' code
+    reports; with `keep` 1 all vote). Online it is the "lowest" group's.
     """
 
     budget: int = 64
@@ -55,6 +73,8 @@ class DeepConfParams(SamplingParams):
     window: int = 128
     top_logprobs: int = 20
     consensus: float = 0.95
+    mode: Mode = "online"
+    confidence: Kind = "lowest"
 
     def __post_init__(self) -> None:
         SamplingParams.__post_init__(self)
@@ -62,6 +82,8 @@ class DeepConfParams(SamplingParams):
             checks.whole_number(name, getattr(self, name))
         checks.share("keep", self.keep)
         checks.share("consensus", self.consensus)
+        checks.one_of("mode", self.mode, get_args(Mode))
+        checks.one_of("confidence", self.confidence, KINDS if self.mode == "offline" else KINDS[:1])
 
 
 @strategy(DeepConfParams, prm="for the record")
@@ -72,13 +94,22 @@ def deepconf(search: Search, params: DeepConfParams) -> Vote:
     for the record; no decision looks at their scores.
     """
 
-    def sample(begun: int, width: int, gives_up: Callable[[Sequence[float]], bool]) -> Traces:
+    def sample(
+        begun: int, width: int, gives_up: Callable[[Sequence[float]], bool] | None
+    ) -> Traces:
         search.trace.phase = f"{begun} of {params.budget} begun"
         watch = Watch(read_confidences, gives_up, params.top_logprobs)
         return join(search.start(search.root, width, whole=True, watch=watch))
 
     def confidence(candidate: Candidate) -> float:
-        return lowest_group(candidate.data or (), params.window)
+        return trace_confidence(candidate.data or (), params.confidence, params.window)
+
+    if params.mode == "offline":
+        traces = sample(0, params.budget, None)
+        keys = search.answer_keys([c.text for c in traces])
+        answers = [c for c, key in zip(traces, keys, strict=True) if key and c.finish == "eot"]
+        bar = bar_over([confidence(c) for c in answers], params.keep)
+        return vote(traces, confidence, bar)
 
     # Warm up
     begun = min(params.warmup, params.budget)

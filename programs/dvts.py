@@ -4,6 +4,9 @@ The budget is split over N/M subtrees that know nothing of each other. Each one 
 keeps the one that the PRM likes best and goes on from there, until the best one is a finished
 solution. A subtree yields what is finished among its last M siblings. So subtrees cannot all
 follow the same early step, which is how beam search loses its diversity at large N.
+
+With a `lookahead` of k a step is judged by what the PRM says up to k greedy steps later, as in
+`sal.programs.lookahead`; a finished solution still votes with the score of its own.
 """
 
 from __future__ import annotations
@@ -16,6 +19,7 @@ from typing import ClassVar
 
 from sal.programs import checks
 from sal.programs.candidate import Candidate
+from sal.programs.lookahead import look_ahead
 from sal.programs.params import StepwiseParams
 from sal.programs.search import Search, join
 from sal.programs.strategy import strategy
@@ -28,17 +32,19 @@ from sal.strategies.keep import best
 class DvtsParams(StepwiseParams):
     """`budget` is N, a multiple of `width`, which is M: N/M subtrees of M siblings.
 
-    M = 4, 40 steps, temperature 0.8 and the last step's score are the authors'.
+    M = 4, 40 steps, no `lookahead`, temperature 0.8 and the last step's score are the authors'.
     """
 
     aggregate: Aggregate | None = "last"
     width: int = 4
+    lookahead: int = 0
 
     aggregate_source: ClassVar[str] = "Beeching et al."
 
     def __post_init__(self) -> None:
         StepwiseParams.__post_init__(self)
         checks.whole_number("width", self.width)
+        checks.whole_number("lookahead", self.lookahead, least=0)
         if self.budget % self.width:
             raise ValueError(
                 f"budget must be a multiple of width ({self.width}), not {self.budget}"
@@ -75,7 +81,9 @@ def grow_subtree(
     for step in count(2):
         # Only these M wait for each other.
         candidates = join(siblings)
-        kept = best([c.value(params.aggregate) if c.sound else None for c in candidates])
+        ahead = look_ahead(search, candidates, params.lookahead)
+        values = [end.value(params.aggregate) for end in ahead]
+        kept = best([v if c.sound else None for c, v in zip(candidates, values, strict=True)])
         if kept is None or candidates[kept].done:
             break
         search.at_step(step)

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Any
 
 from sal.programs.candidate import Candidate
 from sal.programs.caps import Meter
+from sal.programs.limits import Limited, Limits
 from sal.programs.params import Sampling
 from sal.programs.scores import Scores
 from sal.programs.trace import Finish, Node, Trace
-from sal.runtime.frontend.states import backend_name, write
+from sal.runtime.frontend.states import Place, backend_name, shorten, write
 from sal.runtime.policy import IncompleteReply, PolicyFault, Reply
 from sal.strategies.steps import split_steps
 from sal.verifiers.interface import Scored, Usage
@@ -57,6 +59,7 @@ class Extension:
         """Once set, whoever writes ends with the present step."""
         self._question = question
         self._sampling = sampling
+        self._limits = sampling.limits if isinstance(sampling, Limited) else Limits()
         self._scores = scores
         self._meter = meter
         self._trace = trace
@@ -79,7 +82,7 @@ class Extension:
         except Exception as wrong:
             finish, error = "error", f"policy: {reason(wrong)}"
         text = written.text
-        steps = split_steps(text, self._sampling.separator)
+        steps = written.steps(self._sampling.separator)
         if finish != "error" and steps and self._scores is not None:
             try:
                 scored = self._scores.score(self._question, parent.steps, steps)
@@ -87,7 +90,7 @@ class Extension:
                 finish, error = "error", f"PRM: {reason(wrong)}"
         node = Node(
             path,
-            text.strip(),
+            _between(text, parent.finish, finish),
             written.usage.completion_tokens,
             finish,
             scored.scores,
@@ -96,24 +99,27 @@ class Extension:
             data=written.data,
         )
         self._trace.add(node, written.usage, scored.usage)
-        return Candidate(
+        grown = Candidate(
             state,
             path,
             finish,
-            (parent.text + text).rstrip() if finish != "separator" else parent.text + text,
+            parent.text + text,
             parent.steps + steps,
             parent.scores + scored.scores,
             written.tokens,
             written.data,
         )
+        return grown if grown.open else replace(grown, text=grown.text.rstrip())
 
     def _write(self, written: _Written, order: Order) -> Finish:
         """Have the policy write until there are `most` steps: one separator too many makes none.
 
         Under caps, or where a watch may end it, a solution that is written whole is still written
-        step by step, so that it can end, truncated, with the step in which that happened.
+        step by step, so that it can end, truncated, with the step in which that happened. Its
+        steps are not cut: nothing is decided between them.
         """
         most, watch, separator = order.most, order.watch, self._sampling.separator
+        ends = self._limits.stop_strings
         is_over = watch.is_over if watch else None
         through = most is None and not self._meter.caps and is_over is None
         while True:
@@ -122,19 +128,28 @@ class Extension:
             room = self._sampling.max_tokens - written.least
             if room <= 0:
                 return "length"
+            limit = room if most is None else min(room, self._limits.max_step_tokens or room)
+            begins = len(written.state.text())
             reply = write(
                 written.state,
-                max_tokens=room,
+                max_tokens=limit,
                 temperature=order.temperature,
-                stop=() if through else (separator,),
+                stop=(*ends,) if through else (separator, *ends),
                 seed=order.seed,
                 top_logprobs=watch.top_logprobs if watch else 0,
+                limits=self._limits.said(),
             )
-            written.add(reply, watch)
+            written.add(begins, reply, watch)
             self._count(reply, written.state)
-            if reply.ended != "stop":
-                return "eot" if reply.ended == "end" else "length"
-            if reply.usage.completion_tokens == 0:  # or its separators would never end
+            tokens = reply.usage.completion_tokens
+            if written.end_at(ends) or reply.ended == "end":
+                return "eot"
+            if reply.ended == "length":
+                # Fewer tokens than were asked for: the engine has no room for more.
+                if limit == room or (tokens is not None and tokens < limit):
+                    return "length"
+                written.cut()
+            if tokens == 0:  # or its separators would never end
                 raise RuntimeError("the policy's endpoint counts no tokens")
             if is_over and is_over(written.data):
                 return "length"
@@ -142,9 +157,11 @@ class Extension:
                 if self._meter.reached():
                     return "length"
                 continue
-            steps = len(split_steps(written.text, separator))
+            steps = len(written.steps(separator))
             if steps >= most or (steps and self._meter.reached()):
-                return "length" if written.least >= self._sampling.max_tokens else "separator"
+                if written.least >= self._sampling.max_tokens:
+                    return "length"
+                return "cut" if reply.ended == "length" else "separator"
 
     def _count(self, reply: Reply, state: Any) -> None:
         tokens = reply.usage.completion_tokens
@@ -168,20 +185,63 @@ class _Written:
         self.least = parent.tokens or 0
         """Tokens of the whole solution, or no more than that where the policy does not tell."""
         self._begins = len(state.text())
+        self._solution = self._begins - len(parent.text)
+        self._cuts: list[int] = []
+        self._before: list[tuple[int, Place | None]] = []
+        """Where each reply begins, in characters and, where ids are known, in these."""
 
     @property
     def text(self) -> str:
         return str(self.state.text()[self._begins :])
 
-    def add(self, reply: Reply, watch: Watch | None) -> None:
-        """Count one reply."""
+    def steps(self, separator: str) -> tuple[str, ...]:
+        """Those that are written; a cut ends one too."""
+        text = self.text
+        bounds = [0, *self._cuts, len(text)]
+        pieces = [text[begin:end] for begin, end in pairwise(bounds)]
+        return tuple(step for piece in pieces for step in split_steps(piece, separator))
+
+    def cut(self) -> None:
+        """A step ends here, wherever that is."""
+        self._cuts.append(len(self.text))
+
+    def end_at(self, ends: Sequence[str]) -> bool:
+        """Whether one of `ends` is in the solution; if so, it is taken out, with all behind it.
+
+        It may have begun before the last reply: the separator alone ends a step.
+        """
+        if not ends:
+            return False
+        text = self.state.text()
+        since = self._before[-1][0] - max(map(len, ends)) + 1
+        found = [text.find(end, max(since, self._solution)) for end in ends]
+        if not any(place >= 0 for place in found):
+            return False
+        chars = max(min(place for place in found if place >= 0), self._begins)
+        self._cuts = [cut for cut in self._cuts if cut < chars - self._begins]
+        places = [place for begins, place in self._before if begins <= chars]
+        shorten(self.state, chars, places[-1])
+        return True
+
+    def add(self, begins: int, reply: Reply, watch: Watch | None) -> None:
+        """Count one reply, whose text begins at `begins`."""
         tokens = reply.usage.completion_tokens
+        place = None
+        if reply.known is not None and reply.token_ids:
+            place = Place(begins, len(reply.known.ids) - len(reply.token_ids))
+        self._before.append((begins, place))
         self.least += 1 if tokens is None else tokens
         self.tokens = None if tokens is None or self.tokens is None else self.tokens + tokens
         self.usage += reply.usage
         self.token_ids += reply.token_ids
         if watch is not None:
             self.data = watch.see(self.data, reply)
+
+
+def _between(text: str, before: Finish, after: Finish) -> str:
+    """`text` without the white space at its ends, but for an end where a step was cut."""
+    text = text if before == "cut" else text.lstrip()
+    return text if after == "cut" else text.rstrip()
 
 
 def reason(wrong: BaseException) -> str:

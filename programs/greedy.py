@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from sal.programs import checks
+from sal.programs.limits import Limits
 from sal.programs.problem import SEPARATOR
 from sal.programs.search import Search
 from sal.programs.strategy import strategy
@@ -14,16 +15,26 @@ from sal.programs.vote import Vote, by_number
 
 @dataclass(frozen=True, slots=True)
 class GreedyParams:
-    """`max_tokens` bounds the completion; `separator` ends a step, for the record's sake."""
+    """`max_tokens` bounds the completion; `separator` ends a step, for the record's sake.
+
+    Limits on the tokens to draw from would change nothing: the likeliest is always among them.
+    """
 
     max_tokens: int = 2048
     separator: str = SEPARATOR
+    stop_strings: tuple[str, ...] = ()
 
     temperature: ClassVar[float] = 0.0
     budget: ClassVar[int] = 1
 
     def __post_init__(self) -> None:
         checks.sampling(self.temperature, self.max_tokens, self.separator)
+        checks.limits(self.limits)
+
+    @property
+    def limits(self) -> Limits:
+        """See `Limited`."""
+        return Limits(stop_strings=self.stop_strings)
 
 
 @strategy(GreedyParams, prm="for the record", independent=True)

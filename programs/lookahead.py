@@ -12,6 +12,7 @@ recorded as an error, and its step is ranked by the last score that it did get: 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sal.programs import beam, checks
@@ -19,6 +20,7 @@ from sal.programs.candidate import Candidate
 from sal.programs.search import Search
 from sal.programs.strategy import strategy
 from sal.programs.vote import Vote, by_score
+from sal.strategies.keep import firsts
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,18 +39,16 @@ def lookahead(search: Search, params: LookaheadParams) -> Vote:
     """Beams ranked by what the PRM says `lookahead` greedy steps later."""
 
     def value(growing: list[Candidate]) -> list[float]:
-        # Roll out
-        if params.lookahead:
-            first = {c.text: c for c in reversed(growing)}  # of equal solutions, the first
-            started = [
-                (c.text, search.roll_out(c, params.lookahead))
-                for c in growing
-                if first[c.text] is c
-            ]
-            ends = {text: ahead.result() for text, ahead in started if ahead is not None}
-        else:
-            ends = {}
-        # One that fails, or cannot begin, shows nothing ahead: the own score counts.
-        return [ends.get(c.text, c).value(params.aggregate) for c in growing]
+        return [c.value(params.aggregate) for c in look_ahead(search, growing, params.lookahead)]
 
     return by_score(beam.search_beams(search, params, value), params.aggregate)
+
+
+def look_ahead(search: Search, candidates: Sequence[Candidate], most: int) -> list[Candidate]:
+    """What each of these is after up to `most` greedy steps more; itself where none can follow."""
+    growing = [c for c in candidates if c.open] if most else []
+    unique = [growing[i] for i in firsts([c.text for c in growing])]
+    started = [(c.text, search.roll_out(c, most)) for c in unique]
+    ends = {text: ahead.result() for text, ahead in started if ahead is not None}
+    # One that fails, or cannot begin, shows nothing ahead: the own score counts.
+    return [ends.get(c.text, c) if c.open else c for c in candidates]

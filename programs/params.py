@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Protocol, TypeVar
 
 from sal.programs import checks
+from sal.programs.limits import Limits
 from sal.programs.problem import SEPARATOR
 from sal.strategies.aggregate import Aggregate
 from sal.verifiers.interface import Verifier
@@ -17,7 +18,10 @@ P = TypeVar("P")
 
 
 class Sampling(Protocol):
-    """What a search needs to know to ask the policy; every strategy's parameters have it."""
+    """What a search needs to know to ask the policy; every strategy's parameters have it.
+
+    Those that are `Limited` too say more.
+    """
 
     @property
     def temperature(self) -> float: ...
@@ -32,17 +36,27 @@ class SamplingParams:
     """`budget` is N, the completions that may be sampled; `max_tokens` bounds each as a whole.
 
     Temperature 0.8 is that of "Scaling test-time compute with open models" (Beeching et al.,
-    2024). A step ends with the `separator`.
+    2024); it is always sent. A step ends with the `separator`. The others are those of `Limits`.
     """
 
     budget: int = 16
     temperature: float = 0.8
     max_tokens: int = 2048
     separator: str = SEPARATOR
+    top_p: float | None = None
+    top_k: int | None = None
+    min_p: float | None = None
+    stop_strings: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         checks.whole_number("budget", self.budget)
         checks.sampling(self.temperature, self.max_tokens, self.separator)
+        checks.limits(self.limits)
+
+    @property
+    def limits(self) -> Limits:
+        """See `Limited`."""
+        return Limits(self.top_p, self.top_k, self.min_p, self.stop_strings)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +65,13 @@ class StepwiseParams(SamplingParams):
 
     `aggregate` makes one score of a path's step scores; None is the PRM's own. A search whose
     authors say which one has it as its default, and `aggregate_source` names them. 40 steps are
-    those of Snell et al. (arXiv 2408.03314) and of Beeching et al.
+    those of Snell et al. (arXiv 2408.03314) and of Beeching et al. A step that reaches
+    `max_step_tokens` is over, and the search goes on behind it.
     """
 
     aggregate: Aggregate | None = None
     max_steps: int = 40
+    max_step_tokens: int | None = None
 
     aggregate_source: ClassVar[str] = ""
 
@@ -63,6 +79,11 @@ class StepwiseParams(SamplingParams):
         SamplingParams.__post_init__(self)
         checks.reduction(self.aggregate)
         checks.whole_number("max_steps", self.max_steps)
+
+    @property
+    def limits(self) -> Limits:
+        """See `Limited`."""
+        return Limits(self.top_p, self.top_k, self.min_p, self.stop_strings, self.max_step_tokens)
 
 
 def with_own_aggregate(params: P, verifier: Verifier | None) -> P:

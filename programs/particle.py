@@ -16,6 +16,9 @@ that is `resampling="multinomial"`. The default draws systematically and only wh
 sample size is under N/2; until then weights multiply up, which has the same target. A particle
 that failed or was truncated weighs nothing: it can neither go on nor answer. The last step runs
 to the end of text.
+
+Entropic particle filtering (Giannone et al., arXiv 2510.05825) draws systematically at every step
+and early on from flatter weights: `resample_below=1` and `annealing="ess"`.
 """
 
 from __future__ import annotations
@@ -30,18 +33,30 @@ from sal.programs.search import Search
 from sal.programs.strategy import strategy
 from sal.programs.vote import Vote, by_score
 from sal.strategies.aggregate import Aggregate
-from sal.strategies.particles import RESAMPLINGS, Resampling, log_odds, resample
+from sal.strategies.particles import (
+    ANNEALINGS,
+    RESAMPLINGS,
+    Annealing,
+    Resampling,
+    log_odds,
+    resample,
+)
 
 
 @dataclass(frozen=True, slots=True)
 class ParticleParams(StepwiseParams):
     """`budget` is N, the particles; `tau` the temperature of their weights.
 
+    "systematic" and "stratified" `resampling` wait until the effective sample size is under the
+    share `resample_below` of N. `annealing` is the schedule of a further temperature, which
+    depends on the weights and the step (`sal.strategies.particles.annealed`).
     tau = 1, 40 steps, temperature 0.8 and the last step's score are the authors'.
     """
 
     aggregate: Aggregate | None = "last"
     resampling: Resampling = "systematic"
+    resample_below: float = 0.5
+    annealing: Annealing = "none"
     tau: float = 1.0
 
     aggregate_source: ClassVar[str] = "Puri et al."
@@ -49,6 +64,8 @@ class ParticleParams(StepwiseParams):
     def __post_init__(self) -> None:
         StepwiseParams.__post_init__(self)
         checks.one_of("resampling", self.resampling, RESAMPLINGS)
+        checks.share("resample_below", self.resample_below)
+        checks.one_of("annealing", self.annealing, ANNEALINGS)
         checks.positive("tau", self.tau)
 
 
@@ -69,7 +86,14 @@ def particle(search: Search, params: ParticleParams) -> Vote:
             logs.append(carried[p.id if p.id in carried else p.id[:-1]] + weight)
 
         # Resample
-        counts, logs = resample(logs, params.resampling, search.random(step))
+        counts, logs = resample(
+            logs,
+            params.resampling,
+            search.random(step),
+            below=params.resample_below,
+            annealing=params.annealing,
+            progress=(step - 1) / params.max_steps,
+        )
         carried = {p.id: log for p, log in zip(particles, logs, strict=True)}
         drawn = [(p, n) for p, n in zip(particles, counts, strict=True) if n]
         moving = [(p, n) for p, n in drawn if p.open]

@@ -11,8 +11,12 @@ from sal.verifiers.interface import Usage
 ROLLOUT = -1
 """The last index of a node that was looked at and not kept: a rollout behind its parent."""
 
-Finish = Literal["separator", "eot", "length", "error"]
-"""How a step ended. `eot` finishes the completion; `length` truncates it."""
+Finish = Literal["separator", "cut", "eot", "length", "error"]
+"""How a step ended. `eot` finishes the completion; `length` truncates it.
+
+After `separator` and `cut` another step can follow. `cut` is a step that reached its own limit: the
+next one goes on where its text breaks off, be it in the middle of a line.
+"""
 
 
 @dataclass(frozen=True, slots=True)

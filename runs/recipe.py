@@ -76,18 +76,25 @@ class Recipe:
     def flat(self) -> dict[str, Any]:
         """The keys that determine the results; those of `params` are named `params.width`.
 
-        What a URL serves stands for it, as `policy.model_path`.
+        A parameter that is not set is left out: recipes that were written before it was known say
+        the same. What a URL serves stands for it, as `policy.model_path`.
         """
         keys: dict[str, Any] = {}
         for name, value in asdict(self).items():
             if name == "params":
-                keys.update({f"params.{key}": item for key, item in value.items()})
+                keys.update(
+                    {
+                        f"params.{key}": _listed(item)
+                        for key, item in value.items()
+                        if item is not None and _listed(item) != []
+                    }
+                )
             elif name == "served":
                 keys.update(
                     {f"{role}.{key}": v for role, of in value.items() for key, v in of.items()}
                 )
             elif name not in NOT_RESULTS and name not in self.served:
-                keys[name] = list(value) if isinstance(value, tuple) else value
+                keys[name] = _listed(value)
         return keys
 
     @property
@@ -102,6 +109,11 @@ class Recipe:
         content["policy_args"] = list(self.policy_args)
         content["prm_args"] = list(self.prm_args)
         return yaml.dump(content, Dumper=_Readable, sort_keys=False, allow_unicode=True)
+
+
+def _listed(value: Any) -> Any:
+    """As JSON and YAML have it."""
+    return list(value) if isinstance(value, tuple) else value
 
 
 def read_recipe(path: Path) -> Recipe:

@@ -75,6 +75,9 @@ class Settings:
         shown = dict(self.params) | {k: v for k, v in said.items() if k != "params"}
         if self.system_prompt:
             shown["system_prompt"] = repr(self.system_prompt[:20])
+        for name in ("separator", "stop_strings"):
+            if shown.get(name):
+                shown[name] = repr(shown[name])
         defaults = Settings(strategy="", params={})
         return {
             key: " ".join(map(str, value)) if isinstance(value, tuple) else str(value)

@@ -84,12 +84,12 @@ def _visible(output: list[int], told: dict[str, Any], tokenizer: Tokenizer) -> l
 
 
 def _sampling(request: Request) -> dict[str, Any]:
-    """SGLang's sampling parameters: with the stop kept in the text, and lists of their own."""
+    """SGLang's sampling parameters, with the stop kept in the text."""
     options = dict(request.options)
     options["max_new_tokens"] = request.max_tokens
     options["temperature"] = request.temperature
+    options |= request.limits()
     options["stop"] = list(request.stop)
-    options["stop_token_ids"] = list(options.get("stop_token_ids") or ())
     options["no_stop_trim"] = True
     if request.seed is not None:
         options["sampling_seed"] = request.seed

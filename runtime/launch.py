@@ -17,6 +17,7 @@ from pathlib import Path
 import psutil
 
 from sal.runtime.endpoint_errors import LaunchError
+from sal.runtime.generation_config import with_model_defaults
 from sal.runtime.placement import place
 from sal.runtime.plan import Role, ServerSpec
 from sal.runtime.server_log import progress, tail
@@ -57,7 +58,8 @@ class Server:
         if self.alive():
             return
         self.port = self.port or free_port()
-        command = self.spec.command(self.port)
+        # Of a model that the plan could not look into: its files are fetched now.
+        command = with_model_defaults(self.spec, download=True).command(self.port)
         if not self.detached:
             command = [sys.executable, "-S", str(_GUARD), str(os.getpid()), *command]
         self.log.parent.mkdir(parents=True, exist_ok=True)

@@ -37,14 +37,19 @@ def cached_file(model: str, name: str) -> Path | None:
     return Path(found) if isinstance(found, str) else None
 
 
-def model_file(model: str, name: str) -> Path | None:
-    """A file of the model, downloaded from the Hub if it must be; None if it cannot be had."""
+def local_file(model: str, name: str) -> Path | None:
+    """A file of the model in its folder or in the Hub's cache, or None."""
     folder = Path(model).expanduser()
     if folder.is_dir():
         return folder / name if (folder / name).is_file() else None
-    cached = cached_file(model, name)
-    if cached is not None:
-        return cached
+    return cached_file(model, name)
+
+
+def model_file(model: str, name: str) -> Path | None:
+    """A file of the model, downloaded from the Hub if it must be; None if it cannot be had."""
+    found = local_file(model, name)
+    if found is not None or Path(model).expanduser().is_dir():
+        return found
     from huggingface_hub import hf_hub_download
 
     try:

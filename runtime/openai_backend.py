@@ -10,7 +10,7 @@ from sal.runtime.frontend.backend import Policy
 from sal.runtime.policy import UNKNOWN, Ending, IncompleteReply, Reply, Request
 from sal.runtime.usage import openai_usage
 
-_OPTIONS = ("top_p", "frequency_penalty", "presence_penalty")
+_OPTIONS = ("frequency_penalty", "presence_penalty")
 """What a `gen` may ask for beside the fields of `Request`, and OpenAI's API knows too."""
 
 
@@ -38,6 +38,7 @@ class OpenAIBackend(Policy):
             "max_tokens": request.max_tokens,
             "temperature": request.temperature,
         }
+        payload |= request.limits()  # SGLang and vLLM know top_k and min_p here too
         payload |= {name: request.options[name] for name in _OPTIONS if name in request.options}
         if request.stop:
             payload["stop"] = list(request.stop)

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Literal
 
 from sal.runtime import cpu_attention, cpu_matmul, cpu_sampling
+from sal.runtime.generation_config import with_model_defaults
 from sal.runtime.hardware import Gpu, Hardware, all_but_one
 from sal.runtime.model_files import canonical, is_url
 from sal.runtime.model_size import GIB, ModelSize, model_size
@@ -317,9 +318,10 @@ def _spec(
     if given:
         reasons = [*reasons, f"you asked for {shlex.join(given)}"]
     argv = (sys.executable, "-m", "sglang.launch_server", *words)
-    return ServerSpec(
+    spec = ServerSpec(
         role, model, device, argv, env, tuple(reasons), int(port[0]), given, after, cores
     )
+    return with_model_defaults(spec, download=False)
 
 
 def _assign(gpus: tuple[Gpu, ...], overrides: dict[Role, Flags]) -> dict[Role, tuple[Gpu, ...]]:

@@ -33,10 +33,11 @@ class KnownIds(NamedTuple):
 class Request:
     """Go on behind `text`, by `max_tokens` tokens at most, up to one of the strings in `stop`.
 
-    `known` are token ids of the start of `text`, where they are known. `seed` makes the sample
-    repeatable on an engine that knows seeds. With `top_logprobs` the reply holds the
-    log-probabilities of so many of the likeliest tokens at each place. `options` is what else the
-    program's `gen` asked for, under SGLang's names.
+    `top_p`, `top_k` (-1: all) and `min_p` bound the tokens to draw from; None is what nobody said,
+    and the model's own default holds. `known` are token ids of the start of `text`, where they are
+    known. `seed` makes the sample repeatable on an engine that knows seeds. With `top_logprobs` the
+    reply holds the log-probabilities of so many of the likeliest tokens at each place. `options` is
+    what else the program's `gen` asked for, under SGLang's names.
     """
 
     text: str
@@ -47,6 +48,14 @@ class Request:
     top_logprobs: int = 0
     known: KnownIds | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
+    top_p: float | None = None
+    top_k: int | None = None
+    min_p: float | None = None
+
+    def limits(self) -> dict[str, float]:
+        """`top_p`, `top_k` and `min_p`, where they were said."""
+        said = {"top_p": self.top_p, "top_k": self.top_k, "min_p": self.min_p}
+        return {name: value for name, value in said.items() if value is not None}
 
 
 @dataclass(frozen=True, slots=True)

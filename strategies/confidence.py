@@ -1,6 +1,7 @@
 """How sure a policy was of what it wrote, from its own logprobs (DeepConf, arXiv 2508.15260).
 
-Equations by the paper's section 3; the filter and the consensus are those of its Algorithm 2.
+Equations by the paper's section 3; the filter and the consensus are those of its Algorithm 2. The
+sizes of windows and shares that the section leaves open are those of the authors' code.
 """
 
 from __future__ import annotations
@@ -8,8 +9,15 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Sequence
+from typing import Literal, get_args
 
 import numpy as np
+
+Kind = Literal["lowest", "bottom", "tail", "mean"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
+
+_BOTTOM = 0.1
+"""The share of groups that "bottom" takes the mean of."""
 
 
 def token_confidence(top_logprobs: Sequence[float]) -> float:
@@ -26,10 +34,31 @@ def lowest_group(confidences: Sequence[float], window: int) -> float:
     A trace shorter than the window is one group; an empty one has confidence 0, as in the
     authors' code.
     """
+    return float(groups(confidences, window).min())
+
+
+def groups(confidences: Sequence[float], window: int) -> np.ndarray:
+    """The mean over every `window` successive tokens; of a shorter trace over all, 0 of none."""
     if len(confidences) <= window:
-        return math.fsum(confidences) / len(confidences) if confidences else 0.0
+        return np.array([math.fsum(confidences) / max(1, len(confidences))])
     sums = np.cumsum([0.0, *confidences])
-    return float((sums[window:] - sums[:-window]).min() / window)
+    return np.asarray((sums[window:] - sums[:-window]) / window)
+
+
+def trace_confidence(confidences: Sequence[float], kind: Kind, window: int) -> float:
+    """One number for a trace.
+
+    "mean": over all tokens. "tail": over the last `window`. "lowest": the least of `groups`.
+    "bottom": the mean of the least tenth of them, rounded down, one at the least.
+    """
+    if kind == "mean":
+        return float(groups(confidences, len(confidences))[0])
+    if kind == "tail":
+        return float(groups(confidences[-window:], window)[0])
+    if kind == "lowest":
+        return lowest_group(confidences, window)
+    means = np.sort(groups(confidences, window))
+    return float(means[: max(1, int(len(means) * _BOTTOM))].mean())
 
 
 def falls(confidences: Sequence[float], window: int, bar: float) -> bool:
@@ -37,12 +66,12 @@ def falls(confidences: Sequence[float], window: int, bar: float) -> bool:
     return len(confidences) >= window and lowest_group(confidences, window) < bar
 
 
-def bar_over(lowest: Sequence[float], keep: float) -> float:
-    """The bar that the share `keep` of the warm-up traces reach: their (1 - keep) percentile.
+def bar_over(traces: Sequence[float], keep: float) -> float:
+    """The bar that the share `keep` of some traces reach: their (1 - keep) percentile.
 
-    `lowest` are their lowest group confidences. Without any trace there is no bar: minus infinity.
+    `traces` are their confidences. Without any trace there is no bar: minus infinity.
     """
-    return float(np.percentile(lowest, 100 * (1 - keep))) if lowest else -math.inf
+    return float(np.percentile(traces, 100 * (1 - keep))) if traces else -math.inf
 
 
 def consensus(keys: Sequence[str], weights: Sequence[float]) -> float:

@@ -2,7 +2,7 @@
 
 Guan et al., "rStar-Math: Small LLMs can master math reasoning with self-evolved deep thinking"
 (arXiv 2501.04519), section 3.2: a child is chosen by Q(s) + c sqrt(ln N(parent) / N(s)), where
-Q(s) = q(s) / N(s).
+Q(s) = q(s) / N(s). Rewards are in [-1, 1], and the root has no visit of its own, as in their code.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ Path = tuple[int, ...]
 class Visits:
     """N(s), how often a node was visited, and q(s), what these visits were worth in sum.
 
-    A node's own score is its first visit, so that Q starts with the PRM's word.
+    A node's own score is its first visit, so that Q starts with the PRM's word; the root has none.
     """
 
     count: int
@@ -27,20 +27,25 @@ class Visits:
 
 
 def puct(node: Visits, parent_count: int, c: float) -> float:
-    """Q(s) + c sqrt(ln N(parent) / N(s)); counts are at least 1."""
-    return node.worth / node.count + c * math.sqrt(math.log(parent_count) / node.count)
+    """Q(s) + c sqrt(ln N(parent) / N(s)); below a parent without a visit, Q(s) alone."""
+    return node.worth / node.count + c * math.sqrt(math.log(max(parent_count, 1)) / node.count)
+
+
+def signed(reward: float) -> float:
+    """From [0, 1] to [-1, 1]: what is as likely right as wrong is worth nothing."""
+    return 2 * reward - 1
 
 
 class PuctTree:
     """Visits of every node, and which leaves can still be expanded. Starts with the root alone."""
 
     def __init__(self) -> None:
-        self._visits: dict[Path, Visits] = {(): Visits(1, 0.0)}
+        self._visits: dict[Path, Visits] = {(): Visits(0, 0.0)}
         self._children: dict[Path, list[Path]] = {}
         self._leaves: set[Path] = {()}
 
     def add(self, node: Path, score: float, *, open: bool) -> None:
-        """A new node under one that is there; `open` where steps can follow it."""
+        """A new node of a score in [-1, 1] under one that is there; `open` if steps can follow."""
         self._visits[node] = Visits(1, score)
         self._children.setdefault(node[:-1], []).append(node)
         self._leaves.discard(node[:-1])
@@ -61,8 +66,8 @@ class PuctTree:
     def select(self, most: int, c: float) -> list[Path]:
         """Up to `most` different leaves, each found from the root by the greatest PUCT.
 
-        A choice counts as a visit that was worth nothing for those after it (the virtual loss of
-        Chaslot et al., 2008), and as none for later calls. Parts of the tree without a leaf to
+        A choice counts as a visit worth -1 for those after it (the virtual loss of Chaslot et al.,
+        2008), and as none for later calls. Parts of the tree without a leaf to
         expand are passed over. Ties go to the child that was born first.
         """
         free = set(self._leaves)
@@ -87,6 +92,6 @@ class PuctTree:
 
         def merit(node: Path) -> float:
             visits = self._visits[node]
-            return puct(Visits(visits.count + lost[node], visits.worth), above, c)
+            return puct(Visits(visits.count + lost[node], visits.worth - lost[node]), above, c)
 
         return max(siblings, key=lambda node: (merit(node), -node[-1]))

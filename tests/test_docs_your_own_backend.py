@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import MISSING, fields
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from sal import SearchResult
+from sal import Request, SearchResult
 from sal.tiny.paths import POLICY
 
 ROOT = Path(__file__).parent.parent
@@ -52,6 +53,20 @@ class TestThePage:
         again = page["search"](page["Local"](page["POLICY_FOLDER"]))
         assert again.completions == page["local"].completions
         assert again.chosen == page["local"].chosen
+
+
+def test_every_default_of_a_request_is_told() -> None:
+    table = PAGE[PAGE.index("What a request asks") : PAGE.index("What a search needs")]
+    told = dict(re.findall(r"^\| `(\w+)` \| (?:`([^`]+)`|-) \|", table, flags=re.M))
+    defaults = {
+        field.name: "{}"
+        if field.default_factory is not MISSING
+        else ""
+        if field.default is MISSING
+        else repr(field.default)
+        for field in fields(Request)
+    }
+    assert told == defaults
 
 
 def test_the_class_is_about_thirty_lines() -> None:

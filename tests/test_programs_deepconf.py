@@ -14,6 +14,7 @@ from sal.programs.caps import Caps
 from sal.programs.deepconf import DeepConfParams, deepconf
 from sal.runtime.endpoint_errors import Unreachable
 from sal.runtime.policy import IncompleteReply
+from sal.strategies.confidence import Kind
 
 
 def boxed(answer: int, confidence: float, **more: Any) -> Say:
@@ -102,7 +103,38 @@ class TestDeepConf:
         assert len(result.completions) == 4
 
     @pytest.mark.parametrize(
-        "wrong", [{"keep": 0}, {"keep": 1.5}, {"window": 0}, {"warmup": 0}, {"consensus": 2}]
+        ("kind", "answer"),
+        [
+            ("mean", "1"),  # 3 against 2.5
+            ("tail", "2"),  # the last step: 1 against 4
+            ("lowest", "1"),  # 1 both: of equals the smaller key
+        ],
+    )
+    def test_offline_the_surest_vote(self, kind: Kind, answer: str) -> None:
+        """Two steps of 9 and 10 tokens; what has no answer is no part of the share."""
+        tree: dict[Any, Any] = {
+            (0,): [Say("12345678", confidence=5.0), boxed(1, 1.0)],
+            (1,): end("no answer", confidence=9.0),
+            (2,): [Say("12345678", confidence=1.0), boxed(2, 4.0)],
+        }
+        params = DeepConfParams(budget=3, mode="offline", confidence=kind, keep=0.5, window=9)
+        # Under a cap a solution is written step by step, so the script can have two confidences.
+        result = search(deepconf, ScriptedPolicy(tree), None, params, caps=Caps(tokens=1000))
+        index = result.chosen["weighted"]
+        assert index is not None
+        assert result.completions[index].key == answer
+
+    @pytest.mark.parametrize(
+        "wrong",
+        [
+            {"keep": 0},
+            {"keep": 1.5},
+            {"window": 0},
+            {"warmup": 0},
+            {"consensus": 2},
+            {"mode": "later"},
+            {"confidence": "tail"},
+        ],
     )
     def test_wrong_parameters_are_named(self, wrong: dict[str, Any]) -> None:
         with pytest.raises(ValueError, match=next(iter(wrong))):

@@ -12,6 +12,7 @@ from programs_scripted import QUESTION, Say, ScriptedPolicy, ScriptedPrm, end, r
 
 from sal.programs.beam import BeamParams, beam
 from sal.programs.caps import Caps
+from sal.programs.dvts import DvtsParams, dvts
 from sal.programs.lookahead import LookaheadParams, lookahead
 from sal.programs.trace import ROLLOUT
 from sal.runtime.endpoint_errors import Unreachable
@@ -187,6 +188,17 @@ def test_no_lookahead_is_beam_search(seed: int, budget: int, width: int) -> None
     )
     assert ahead.completions == plain.completions
     assert ahead.trace.policy == plain.trace.policy
+
+
+@pytest.mark.parametrize(("steps", "first"), [(0, 0), (1, 0), (2, 1)])
+def test_dvts_looks_ahead_as_well(steps: int, first: int) -> None:
+    """0.9 against 0.3, 0.7 against 0.2, 0.1 against 0.8; what is finished has its own score."""
+    params = DvtsParams(budget=2, width=2, lookahead=steps)
+    result = search(dvts, ScriptedPolicy(TRAP), ScriptedPrm(PRM), params)
+    assert {c.node[0] for c in result.completions} == {first}
+    assert all(len(c.scores) == 2 for c in result.completions)
+    rolled = {n.id for n in result.trace.nodes if n.id[-1] == ROLLOUT}
+    assert rolled == ({(0, ROLLOUT), (1, ROLLOUT)} if steps else set())
 
 
 def test_the_wrong_field_is_named() -> None:

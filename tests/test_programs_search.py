@@ -94,6 +94,22 @@ class TestBestOfN:
         search(best_of_n, policy, ScriptedPrm(), BestOfNParams(budget=1, max_tokens=99))
         assert (policy.stops, policy.rooms) == ([[]], [99])
 
+    def test_equal_beams_are_one_where_asked(self) -> None:
+        """(0,) and (1,) say the same: with the filter (2,) is kept in the place of (1,)."""
+        said = {0: "a", 1: "a", 2: "b", 3: "c"}
+
+        def script(path: tuple[int, ...]) -> Say:
+            return Say(said[path[0]]) if len(path) == 1 else end("\\boxed{1}")
+
+        def goes_on(keep_one: bool) -> set[int]:
+            params = BeamParams(budget=4, width=2, filter_duplicates=keep_one)
+            prm = ScriptedPrm({"a": 0.9, "b": 0.7, "c": 0.1})
+            result = search(beam, ScriptedPolicy(script), prm, params)
+            return {c.node[0] for c in result.completions}
+
+        assert goes_on(False) == {0, 1}
+        assert goes_on(True) == {0, 2}
+
 
 class TestBeam:
     @BOTH_STOPS

@@ -135,7 +135,7 @@ class TestMcts:
         assert result.chosen["naive"] == 1
 
     def test_the_next_one_starts_where_puct_says(self) -> None:
-        # The first leaves (0, 0), (0, 1) told 0.2 and 0.3: N(root) = 3, Q(0) = (0.6 + 0.5) / 3.
+        # The first leaves (0, 0), (0, 1) told their 0.2 and 0.3.
         # All is finished under (0,), so (1,) is next whatever c is; its ends are worth more.
         script: Tree = {(0,): Say("a"), (1,): Say("b")}
         script |= {(i, j): end(f"{i}{j} \\boxed{{{i}}}") for i in range(2) for j in range(2)}
@@ -146,8 +146,8 @@ class TestMcts:
         assert result.chosen["weighted"] == 2
 
     def test_exploring_depends_on_c(self) -> None:
-        # After (0, 0, 0): N(root) = 2, N(0) = 2, Q(0) = (0.9 + 0.9) / 2, Q(1) = 0.6. With c = 2:
-        # 0.9 + 2 sqrt(ln 2 / 2) = 2.08 < 0.6 + 2 sqrt(ln 2) = 2.27; with c = 0.1: 0.96 > 0.68.
+        # After (0, 0, 0), (0, 0, 1): N(root) = 2, N(0) = 3, Q(0) = 0.8, Q(1) = 0.2 (of 0.9, 0.6).
+        # c = 2: 0.8 + 2 sqrt(ln 2 / 3) = 1.76 < 0.2 + 2 sqrt(ln 2) = 1.87; c = 0.1: 0.85 > 0.28.
         def script(path: tuple[int, ...]) -> Say:
             return Say("ab"[path[0]]) if len(path) < 3 else end("\\boxed{1}")
 
@@ -160,6 +160,24 @@ class TestMcts:
 
         assert ends(2.0) == [(0, 0, 0), (0, 0, 1), (1, 0, 0), (1, 0, 1)]
         assert ends(0.1) == [(0, 0, 0), (0, 0, 1), (0, 1, 0), (0, 1, 1)]
+
+    def test_iterations_bound_the_simulations(self) -> None:
+        policy = ScriptedPolicy(lambda p: Say(str(p)) if len(p) < 2 else end(f"{p} \\boxed{{1}}"))
+        params = MctsParams(budget=9, width=2, iterations=2, c_puct=0.1)
+        result = search(mcts, policy, ScriptedPrm(), params)
+        assert [c.node for c in result.completions] == [(0, 0), (0, 1), (1, 0), (1, 1)]
+        assert result.unspent == 5
+
+    def test_one_end_is_the_only_child(self) -> None:
+        """Equal steps are one; the first end alone is left, though another has a better score."""
+        script: Tree = {(0,): Say("a"), (1,): Say("a"), (2,): Say("b")}
+        script |= {(0, 0): Say("c"), (0, 1): end("\\boxed{1}"), (0, 2): end("\\boxed{2}")}
+        script |= {(2, j): end("\\boxed{3}") for j in range(3)}
+        prm = ScriptedPrm({"a": 0.9, "b": 0.5, "c": 0.9, "\\boxed{2}": 0.9})
+        params = MctsParams(budget=9, width=3, one_end=True)
+        result = search(mcts, ScriptedPolicy(script), prm, params)
+        assert [c.node for c in result.completions] == [(0, 1), (2, 0)]
+        assert result.unspent == 9 - 2 - 3  # what is dropped was sampled
 
     def test_a_tree_without_room_leaves_budget_unspent(self) -> None:
         policy = ScriptedPolicy(lambda _: end("\\boxed{1}"))
@@ -231,9 +249,15 @@ class TestAbMcts:
         (ParticleParams, {"budget": 0}, "budget"),
         (ParticleParams, {"resampling": "residual"}, "resampling"),
         (ParticleParams, {"tau": 0}, "tau"),
+        (ParticleParams, {"resample_below": 0}, "resample_below"),
+        (ParticleParams, {"annealing": "linear"}, "annealing"),
         (MctsParams, {"c_puct": -1}, "c_puct"),
+        (MctsParams, {"iterations": 0}, "iterations"),
+        (MctsParams, {"one_end": 1}, "one_end"),
         (MctsParams, {"in_flight": 0}, "in_flight"),
         (MctsParams, {"width": 0}, "width"),
+        (AbMctsParams, {"prior_m": "0"}, "prior_m"),
+        (AbMctsParams, {"prior_b": 0}, "prior_b"),
         (AbMctsParams, {"posterior": "uniform"}, "posterior"),
         (AbMctsParams, {"max_steps": 0}, "max_steps"),
     ],

@@ -37,7 +37,14 @@ class Scripted(Engine):
 def test_what_is_asked() -> None:
     engine = Scripted({"text": "a", "finish_reason": "length"})
     request = Request(
-        "?", 9, 0.5, ("\n\n",), seed=3, top_logprobs=0, options={"top_p": 0.9, "top_k": 4}
+        "?",
+        9,
+        0.5,
+        ("\n\n",),
+        seed=3,
+        options={"frequency_penalty": 0.5, "ignore_eos": True},
+        top_p=0.9,
+        top_k=4,
     )
     OpenAIBackend(engine).write(request)
     assert engine.asked == [
@@ -47,6 +54,8 @@ def test_what_is_asked() -> None:
             "max_tokens": 9,
             "temperature": 0.5,
             "top_p": 0.9,
+            "top_k": 4,
+            "frequency_penalty": 0.5,
             "stop": ["\n\n"],
             "seed": 3,
         }

@@ -345,6 +345,18 @@ def test_to_srt_kwargs_has_what_we_change_and_lacks_what_we_add() -> None:
 
 
 @contract
+def test_a_gen_that_says_nothing_has_the_defaults() -> None:
+    from sglang.lang.ir import SglSamplingParams
+
+    unsaid = SglSamplingParams().to_srt_kwargs()
+    assert {name: value or None for name, value in generated().to_srt_kwargs().items()} == {
+        name: value or None for name, value in unsaid.items()
+    }
+    said = {"top_p": 0.5, "top_k": 3, "min_p": 0.25, "frequency_penalty": 0.5}
+    assert {name: generated(**said).to_srt_kwargs()[name] for name in said} == said
+
+
+@contract
 def test_a_backend_needs_generate_alone() -> None:
     from sglang.lang.api import function, gen
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from sal.strategies.aggregate import AGGREGATES, aggregate
 from sal.strategies.answers import last_boxed
-from sal.strategies.keep import survivors, widths
+from sal.strategies.keep import firsts, survivors, widths, with_one_end
 from sal.strategies.seeds import derive
 from sal.strategies.steps import split_steps
 from sal.strategies.voting import elect, majority, naive, weighted
@@ -109,6 +109,18 @@ class TestVoting:
         if best is not None:
             rivals = [s for k, s in votes if k == keys[best]]
             assert scores[best] == max(rivals)
+
+
+class TestSiblings:
+    def test_the_first_of_equal_texts(self) -> None:
+        assert firsts(["a", "b", "a", "c", "b"]) == [0, 1, 3]
+        assert firsts([]) == []
+
+    def test_one_end_is_the_only_child(self) -> None:
+        """Below 0 one of two equal steps is left; below 1 the first that is finished, alone."""
+        parents, texts = [0, 0, 0, 1, 1, 1], ["a", "b", "a", "c", "d", "e"]
+        finished = [False, False, False, False, True, True]
+        assert with_one_end(parents, texts, finished) == [0, 1, 4]
 
 
 class TestKeep:

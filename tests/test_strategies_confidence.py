@@ -8,7 +8,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sal.strategies.confidence import bar_over, consensus, falls, lowest_group, token_confidence
+from sal.strategies.confidence import (
+    Kind,
+    bar_over,
+    consensus,
+    falls,
+    lowest_group,
+    token_confidence,
+    trace_confidence,
+)
 
 positive = st.floats(0.01, 30)
 
@@ -43,6 +51,25 @@ class TestConfidence:
         for seen in range(len(confidences)):
             if falls(confidences[:seen], window, bar):
                 assert lowest_group(confidences, window) < bar + 1e-9
+
+
+class TestKinds:
+    """Of 1..12 in a window of 2 there are 11 groups: 1.5, 2.5, ... 11.5."""
+
+    TRACE = tuple(range(12, 0, -1))
+
+    def test_by_hand(self) -> None:
+        assert trace_confidence(self.TRACE, "mean", 2) == pytest.approx(6.5)
+        assert trace_confidence(self.TRACE, "tail", 3) == pytest.approx(2)
+        assert trace_confidence(self.TRACE, "lowest", 2) == pytest.approx(1.5)
+        # A tenth of 11 groups is one; of the 29 of 1..30 two, (1.5 + 2.5) / 2.
+        assert trace_confidence(self.TRACE, "bottom", 2) == pytest.approx(1.5)
+        assert trace_confidence(range(1, 31), "bottom", 2) == pytest.approx(2)
+
+    @pytest.mark.parametrize("kind", ["mean", "tail", "lowest", "bottom"])
+    def test_a_short_trace_is_its_mean(self, kind: Kind) -> None:
+        assert trace_confidence([4, 1], kind, 3) == 2.5
+        assert trace_confidence([], kind, 3) == 0
 
 
 class TestBar:

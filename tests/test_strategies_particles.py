@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,7 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sal.strategies.particles import (
+    ANNEALINGS,
+    Annealing,
+    Resampling,
+    annealed,
     effective_size,
+    entropy,
     log_odds,
     offspring,
     resample,
@@ -20,7 +26,7 @@ from sal.strategies.seeds import generator
 
 unit = st.floats(0, 1)
 log_weight = st.one_of(st.floats(-40, 40), st.just(-math.inf))
-resamplings = st.sampled_from(["systematic", "multinomial"])
+resamplings = st.sampled_from(["systematic", "stratified", "multinomial"])
 
 
 class TestWeights:
@@ -90,7 +96,81 @@ class TestOffspring:
         assert all(n == 0 for n, weight in zip(drawn, weights, strict=True) if weight == 0)
 
 
+class TestAnnealing:
+    """Entropic annealing, arXiv 2510.05825; N = 4, weights (9, 1, 1, 1) / 12: ESS = 12 / 7."""
+
+    WEIGHTS = np.array([9, 1, 1, 1]) / 12
+
+    def test_ess_worked_by_hand(self) -> None:
+        # N / ESS = 7/3: at a tenth of the way 0.9 * 7/3
+        assert annealed("ess", self.WEIGHTS, 0.1) == pytest.approx(2.1)
+
+    def test_entropy_worked_by_hand(self) -> None:
+        # H = -(3/4 ln 3/4 + 1/4 ln 1/12) / ln 4 = 0.603759; 1 / (H + 0.1 (1 - H)) = 1.554275
+        assert entropy(self.WEIGHTS) == pytest.approx(0.603759, abs=1e-6)
+        assert annealed("entropy", self.WEIGHTS, 0.1) == pytest.approx(1.554275, abs=1e-5)
+
+    def test_base_worked_by_hand(self) -> None:
+        assert annealed("base", self.WEIGHTS, 0.1) == pytest.approx(1.9)
+
+    @pytest.mark.parametrize("how", ANNEALINGS)
+    def test_only_early_and_only_where_few_are_left(self, how: Annealing) -> None:
+        assert annealed(how, self.WEIGHTS, 0.5) == 1
+        assert annealed(how, np.array([0.5, 0.5, 0.0, 0.0]), 0.1) == 1
+        assert annealed(how, np.array([1.0]), 0.1) == 1
+
+    def test_it_flattens_what_is_drawn_from(self) -> None:
+        # "base" at 1: temperature 2, so odds 9 : 1 : 1 : 1 become 3 : 1 : 1 : 1.
+        logs = [math.log(9), 0, 0, 0]
+
+        def first(annealing: Annealing) -> float:
+            draws = [
+                resample(logs, "multinomial", generator(0, "q", i), annealing=annealing)[0][0]
+                for i in range(2000)
+            ]
+            return float(np.mean(draws))
+
+        assert first("none") == pytest.approx(4 * 9 / 12, abs=0.1)
+        assert first("base") == pytest.approx(4 * 3 / 6, abs=0.1)
+
+
 class TestResample:
+    @pytest.mark.parametrize(
+        ("how", "positions"),
+        [
+            ("systematic", lambda u: (u[0] + np.arange(5)) / 5),
+            ("stratified", lambda u: (u + np.arange(5)) / 5),
+            ("multinomial", lambda u: u),
+        ],
+    )
+    def test_the_same_uniforms_the_same_ancestors(self, how: Resampling, positions: Any) -> None:
+        """Against the textbook's inverse of the cumulated weights, from the same draws."""
+        logs = [math.log(w) for w in (0.6, 0.1, 0.2, 0.05, 0.05)]
+        ends = np.cumsum(np.exp(logs))
+        for seed in range(200):
+            counts, _ = resample(logs, how, generator(seed, "q", 1), below=1)
+            uniforms = generator(seed, "q", 1).random(1 if how == "systematic" else 5)
+            ancestors = [int(np.argmax(p < ends)) for p in positions(uniforms)]
+            assert counts == [ancestors.count(i) for i in range(5)]
+
+    @pytest.mark.parametrize("how", ["systematic", "stratified", "multinomial"])
+    def test_offspring_are_in_proportion(self, how: Resampling) -> None:
+        """Unbiased: E[n_i] = N w_i, whatever the order of the weights."""
+        weights = np.array([0.05, 0.42, 0.13, 0.4])
+        draws = [
+            resample(list(np.log(weights)), how, generator(0, "q", i), below=1)[0]
+            for i in range(4000)
+        ]
+        assert np.mean(draws, axis=0) == pytest.approx(4 * weights, abs=0.05)
+
+    def test_the_share_that_resampling_waits_for(self) -> None:
+        # weights (3, 1, 1, 1) / 6: an effective size of 3 of 4
+        logs = [math.log(3), 0, 0, 0]
+        for how in ("systematic", "stratified"):
+            kept = resample(logs, how, generator(0, "q", 1), below=0.74)
+            drawn = resample(logs, how, generator(0, "q", 1), below=0.76)
+            assert (kept[1], drawn[1]) == (logs, [0.0] * 4)
+
     @given(st.lists(log_weight, min_size=1, max_size=64), resamplings, st.integers(0, 99))
     def test_the_population_keeps_its_size(self, logs: list[float], how: str, seed: int) -> None:
         counts, carried = resample(logs, how, generator(seed, "q", 1))  # type: ignore[arg-type]

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sal.strategies.puct import PuctTree, Visits, puct
+from sal.strategies.puct import PuctTree, Visits, puct, signed
 
 
 def tree_of(scores: dict[tuple[int, ...], float]) -> PuctTree:
@@ -28,17 +28,26 @@ class TestPuct:
         assert puct(Visits(1, 0.9), 10, 2.0) == pytest.approx(3.934854, abs=1e-6)
 
     def test_before_any_rollout_it_is_the_score(self) -> None:
-        assert puct(Visits(1, 0.7), 1, 2.0) == 0.7
+        assert puct(Visits(1, 0.7), 0, 2.0) == puct(Visits(1, 0.7), 1, 2.0) == 0.7
+
+    def test_rewards_are_signed(self) -> None:
+        """So c = 2 weighs as much as c = 1 would on rewards in [0, 1]."""
+        assert [signed(r) for r in (0.0, 0.5, 1.0)] == [-1, 0, 1]
+        one, other = (Visits(3, signed(r) * 3) for r in (0.9, 0.6))
+        gap = puct(one, 9, 2.0) - puct(other, 9, 2.0)
+        assert gap == pytest.approx(
+            2 * (puct(Visits(3, 2.7), 9, 1.0) - puct(Visits(3, 1.8), 9, 1.0))
+        )
 
     def test_visits_pull_to_the_rare_child(self) -> None:
-        # After 3 rollouts worth 1 through the first child: N(root) = 4, ln 4 = 1.386;
-        # 3.9 / 4 + 2 sqrt(1.386 / 4) = 2.152 against 0.1 + 2 sqrt(1.386) = 2.455.
+        # After 3 rollouts worth 1 through the first child: N(root) = 3, ln 3 = 1.099;
+        # 3.9 / 4 + 2 sqrt(1.099 / 4) = 2.023 against 0.1 + 2 sqrt(1.099) = 2.196.
         tree = tree_of({(0,): 0.9, (1,): 0.1})
         assert tree.select(1, 2.0) == [(0,)]
         for _ in range(3):
             tree.back_up((0, 0), 1.0)
         assert tree.select(1, 2.0) == [(1,)]
-        # With c = 1: 1.564 against 1.277.
+        # With c = 1: 1.499 against 1.148.
         assert tree.select(1, 1.0) == [(0,)]
 
     def test_what_is_finished_counts_for_all_its_ancestors(self) -> None:
@@ -62,7 +71,7 @@ class TestSelect:
         assert tree.select(2, 2.0) == []
 
     def test_virtual_loss_spreads_a_batch(self) -> None:
-        # The second pass finds (0,) with Q = 0.9 / 2 and an eye on (1,): 0.8 > 0.45 + bonus.
+        # The second pass finds (0,) with Q = (0.9 - 1) / 2 and an eye on (1,): 0.8 is more.
         tree = tree_of({(0,): 0.9, (1,): 0.8, (0, 0): 0.9, (0, 1): 0.9})
         assert tree.select(2, 0.01) == [(0, 0), (1,)]
         assert tree.select(2, 0.01) == [(0, 0), (1,)]  # and is forgotten

@@ -18,10 +18,18 @@ SEED = "sampling_seed"
 KNOWN = "token_ids"
 """The state's variable with the `KnownIds` of its text."""
 
+LIMITS = "sal_limits"
+"""The state's variable with what was said of `top_p`, `top_k` and `min_p` for its next request.
+
+By a `gen` alone it cannot be known: to SGLang `top_p=1.0` is the same as nothing said.
+"""
+
 REPLY = "sal_reply"
 """Under this name a state's meta info holds the typed reply."""
 
 _FIELDS = ("max_new_tokens", "temperature", "stop", "n")
+_LIMITS = ("top_p", "top_k", "min_p")
+_UNSAID = SglSamplingParams().to_srt_kwargs()
 OF_THE_REQUEST = ("return_logprob", "logprob_start_len", "return_text_in_logprobs")
 """Options that SGLang takes beside the sampling parameters."""
 
@@ -62,9 +70,13 @@ def _request(s: StreamExecutor, params: SglSamplingParams) -> Request:
         raise ValueError("n samples are n forks of the state; gen takes n=1")
     if params.dtype is not None:
         raise ValueError("gen(dtype=...) is not supported here; pass regex=...")
-    options: dict[str, Any] = params.to_srt_kwargs()
-    for name in _FIELDS:
-        del options[name]
+    options: dict[str, Any] = {
+        name: value
+        for name, value in params.to_srt_kwargs().items()
+        if name not in _FIELDS and value != _UNSAID[name] and value != []
+    }
+    limits = {name: options.pop(name) for name in _LIMITS if name in options}
+    limits |= s.variables.get(LIMITS) or {}
     options["skip_special_tokens"] = global_config.skip_special_tokens_in_output
     options["spaces_between_special_tokens"] = global_config.spaces_between_special_tokens_in_out
     for name in OF_THE_REQUEST:
@@ -80,4 +92,7 @@ def _request(s: StreamExecutor, params: SglSamplingParams) -> Request:
         params.top_logprobs_num or 0,
         None if known is None else KnownIds(*known),
         options,
+        limits.get("top_p"),
+        limits.get("top_k"),
+        limits.get("min_p"),
     )

@@ -7,13 +7,15 @@ threads can be used again, which is a third of a client's CPU.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from sglang import gen
 from sglang.lang.backend.base_backend import BaseBackend
 from sglang.lang.ir import SglSamplingParams
 
-from sal.runtime.frontend.backend import KNOWN, REPLY, SEED, Policy
+from sal.runtime.frontend.backend import KNOWN, LIMITS, REPLY, SEED, Policy
 from sal.runtime.policy import KnownIds, PolicyFault, Reply, Request, read_reply
 
 STEP = "step"
@@ -103,6 +105,18 @@ def without(state: Any, start: Place, end: Place) -> Any:
     return shorter
 
 
+def shorten(state: Any, chars: int, place: Place | None) -> None:
+    """Cut the state's text to `chars` characters.
+
+    Token ids stay known up to `place`, which lies before the cut; without one, none do.
+    """
+    executor = state.stream_executor
+    executor.text_ = executor.text_[:chars]
+    known = executor.variables.pop(KNOWN, None)
+    if known is not None and place is not None:
+        executor.variables[KNOWN] = KnownIds(known.ids[: place.ids], place.chars)
+
+
 def follow(state: Any, other: Any, text: str) -> None:
     """Append to `state` what `other`, which began with its text, has behind it; else `text`."""
     own, longer = state.text(), other.text()
@@ -122,12 +136,15 @@ def write(
     stop: tuple[str, ...] = (),
     seed: int | None = None,
     top_logprobs: int = 0,
+    limits: Mapping[str, float] = MappingProxyType({}),
 ) -> Reply:
     """Have the state's backend write into it; a stop string that ended it then stands in the text.
 
+    `limits` is what is said of `top_p`, `top_k` and `min_p`; what is not in it is not sent.
     Raises PolicyFault when the backend itself is at fault, and whatever else the backend raises.
     """
     state[SEED] = seed
+    state[LIMITS] = limits
     try:
         state += gen(
             STEP,
@@ -136,6 +153,7 @@ def write(
             stop=list(stop) or None,  # a new list: the interpreter may add its own stops to it
             return_logprob=True if top_logprobs else None,
             top_logprobs_num=top_logprobs or None,
+            **limits,
         )
         told = state.get_meta_info(STEP)
         reply = told.get(REPLY)
