@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from sal import __version__
+from sal.cli.stdout import StdoutLost, watched_stdout
 
 COMMANDS = {
     "run": "Search every problem of a dataset with STRATEGY, and grade what is found.",
@@ -69,16 +70,21 @@ def main(arguments: Sequence[str] | None = None) -> None:
     What a user can cause is one line on stderr; SAL_DEBUG=1 shows the traceback as well.
     """
     arguments = sys.argv[1:] if arguments is None else list(arguments)
+    with watched_stdout():
+        sys.exit(_run(arguments))
+
+
+def _run(arguments: Sequence[str]) -> int:
     try:
         code = build(arguments)(args=arguments, prog_name="sal", standalone_mode=False) or 0
+        sys.stdout.flush()
     except KeyboardInterrupt:
         code = 130
     except typer.Abort:
         code = 130
     except Exception as error:
         code = _explain(error)
-    sys.stdout.flush()
-    sys.exit(code)
+    return int(code)
 
 
 def _explain(error: Exception) -> int:
@@ -93,8 +99,12 @@ def _explain(error: Exception) -> int:
 
     if isinstance(error, typer.TyperException):
         message, code = " ".join(error.format_message().split()), error.exit_code
+    elif isinstance(error, StdoutLost):
+        message, code = f"cannot write to stdout: {error}; what is on disk is whole", 1
     elif isinstance(error, RunError) and not isinstance(error, ServersLost):
         message, code = str(error), 2
+    elif isinstance(error, OSError) and error.filename is not None:
+        message, code = f"{error.filename}: {error.strerror}", 1
     elif isinstance(error, ServersLost | LaunchError | EndpointError | PolicyFault | OSError):
         message, code = str(error), 1
     else:

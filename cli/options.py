@@ -147,9 +147,9 @@ SetParameters = Annotated[
     ),
 ]
 Seed = Annotated[
-    int,
+    int | None,
     typer.Option(
-        help="Every request's seed derives from it.",
+        help="Every request's seed derives from it; 0 by default.",
         envvar="SAL_SEED",
         rich_help_panel=SEARCH,
     ),
@@ -255,10 +255,10 @@ AnswerField = Annotated[
     ),
 ]
 Extract = Annotated[
-    Literal["strict", "flexible"],
+    Literal["strict", "flexible"] | None,
     typer.Option(
         help="How the answer of a completion is found; flexible: its last number where it states "
-        "none.",
+        "none; strict by default.",
         envvar="SAL_EXTRACT",
         rich_help_panel=PROBLEMS,
     ),
@@ -300,8 +300,17 @@ Out = Annotated[
 Resume = Annotated[
     Path | None,
     typer.Option(
-        help="Continue the run in this folder, or start it there.",
+        help="Go on with the run in this folder, as its recipe says; or start it there.",
         envvar="SAL_RESUME",
+        rich_help_panel=RUN,
+    ),
+]
+RetryFailed = Annotated[
+    bool,
+    typer.Option(
+        "--retry-failed",
+        help="With --resume: also search the problems again that failed.",
+        envvar="SAL_RETRY_FAILED",
         rich_help_panel=RUN,
     ),
 ]

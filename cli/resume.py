@@ -1,36 +1,23 @@
-"""The command that goes on with an interrupted run."""
+"""Going on with a run: what its folder says of it, and the command that does it."""
 
 from __future__ import annotations
 
 import shlex
 from pathlib import Path
 
-import typer
+from sal.runs.folder import recipe_of
+from sal.runs.settings import Settings, continued
 
-_NOT_KEPT = ("out", "resume", "dry_run")
+
+def resume_command(folder: Path, *flags: str) -> str:
+    """The recipe says all the rest."""
+    return shlex.join(["sal", "run", "--resume", str(folder), *flags])
 
 
-def resume_command(context: typer.Context, folder: Path) -> str:
-    """The command that was given, with `--resume FOLDER` in place of where it was to write.
+def resumed(said: Settings, folder: Path) -> Settings:
+    """The settings of the run in `folder`, and what was `said` beside; `said` where there is none.
 
-    What came from the environment is spelled out as flags, so that it works in any shell.
+    Raises `FolderError` for a recipe that cannot be read.
     """
-    words = context.command_path.split()
-    for parameter in context.command.params:
-        name = parameter.name or ""
-        source = context.get_parameter_source(name)
-        if source is None or source.name not in ("COMMANDLINE", "ENVIRONMENT"):
-            continue
-        if name in _NOT_KEPT:
-            continue
-        value = context.params[name]
-        if parameter.param_type_name == "argument":
-            words.append(str(value))
-        elif isinstance(value, bool):
-            words += parameter.opts[:1] if value else []
-        else:
-            for item in value if isinstance(value, list | tuple) else [value]:
-                # `--flag=value` where the value itself looks like a flag
-                flag, text = parameter.opts[0], str(item)
-                words += [f"{flag}={text}"] if text.startswith("-") else [flag, text]
-    return shlex.join([*words, "--resume", str(folder)])
+    recipe = recipe_of(folder)
+    return said if recipe is None else continued(recipe, said)

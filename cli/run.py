@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Iterable
-from functools import partial
 from typing import Annotated, Any
 
 import typer
@@ -25,7 +24,9 @@ sal run adaptive-dvts --budget 64 --set stop=margin --set confidence=0.9
 
 sal run best-of-n --budget 32 --aggregate min --ns 1,4,16 --out runs-out/bon32
 
-sal run best-of-n --budget 32 --aggregate min --resume runs-out/bon32
+sal run --resume runs-out/bon32
+
+sal run --resume runs-out/bon32 --retry-failed
 
 sal run dvts --policy meta-llama/Llama-3.2-1B-Instruct --dataset openai/gsm8k:main --dry-run
 
@@ -36,8 +37,8 @@ _STRATEGIES = summaries()
 _STRATEGY_HELP = "; ".join(f"{name}: {words}" for name, words in _STRATEGIES.items()) + "."
 
 
-def _known_strategy(name: str) -> str:
-    if name not in _STRATEGIES:
+def _known_strategy(name: str | None) -> str | None:
+    if name is not None and name not in _STRATEGIES:
         raise typer.BadParameter(f"{name!r} is not one of {', '.join(_STRATEGIES)}")
     return name
 
@@ -75,13 +76,12 @@ def _typed(text: str) -> str:
 
 
 def run(
-    context: typer.Context,
     strategy: Annotated[
-        str,
+        str | None,
         typer.Argument(
             metavar="STRATEGY", help=_STRATEGY_HELP, show_default=False, callback=_known_strategy
         ),
-    ],
+    ] = None,
     budget: options.Budget = None,
     width: options.Width = None,
     max_steps: options.MaxSteps = None,
@@ -97,7 +97,7 @@ def run(
     max_problem_seconds: options.MaxProblemSeconds = None,
     aggregate: options.Aggregate = None,
     set_: options.SetParameters = None,
-    seed: options.Seed = 0,
+    seed: options.Seed = None,
     policy: options.Policy = None,
     prm: options.Prm = None,
     prm_family: options.PrmFamily = None,
@@ -110,23 +110,27 @@ def run(
     limit: options.Limit = None,
     question_field: options.QuestionField = None,
     answer_field: options.AnswerField = None,
-    extract: options.Extract = "strict",
+    extract: options.Extract = None,
     ns: options.Ns = None,
     answers: options.Answers = None,
     skip_bad_rows: options.SkipBadRows = False,
     out: options.Out = None,
     resume: options.Resume = None,
+    retry_failed: options.RetryFailed = False,
     dry_run: options.DryRun = False,
     display: options.Display = "auto",
     json: options.Json = False,
 ) -> int:
     """Search every problem of a dataset with STRATEGY, and grade what is found.
 
-    Without a GPU, models and problems default to the embedded tiny suite.
+    A run that goes on (--resume) needs no other word. Without a GPU, models and problems default to
+    the embedded tiny suite.
     """
     began = time.monotonic()
     if out is not None and resume is not None and out != resume:
         raise typer.BadParameter("give --out (a new run) or --resume, not both")
+    if retry_failed and resume is None:
+        raise typer.BadParameter("--retry-failed goes with --resume, which says in which run")
     params = {
         "budget": budget,
         "width": width,
@@ -141,13 +145,13 @@ def run(
         "separator": None if separator is None else _typed(separator),
         "aggregate": aggregate,
     }
-    from sal.cli.resume import resume_command
+    from sal.cli.resume import resumed
     from sal.cli.search import Options, search
     from sal.runs.settings import Settings
 
     given = {name: value for name, value in params.items() if value is not None}
     settings = Settings(
-        strategy=strategy,
+        strategy=strategy or "",
         params=given | _parameters(set_ or ()),
         seed=seed,
         max_problem_tokens=max_problem_tokens,
@@ -169,12 +173,20 @@ def run(
         answers=answers,
         skip_bad_rows=skip_bad_rows,
     )
+    again = settings if resume is None else resumed(settings, resume)
+    if not again.strategy:
+        raise typer.BadParameter(
+            "Missing argument 'STRATEGY'"
+            if resume is None
+            else f"{resume}: no recipe to go on with; a new run there needs a STRATEGY"
+        )
     chosen = Options(
         out=out,
         resume=resume,
+        retry_failed=retry_failed,
         dry_run=dry_run,
         display=display,
         json=json,
-        resume_command=partial(resume_command, context),
+        said=settings,
     )
-    return search(settings, chosen, began)
+    return search(again, chosen, began)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,8 +16,9 @@ import yaml
 from sal.cli.display.choose import choose_display
 from sal.cli.display.names import DisplayName
 from sal.cli.interrupt import EXIT_CODE, Interrupt
+from sal.cli.resume import resume_command
 from sal.cli.table import at_n_table, summary_table
-from sal.runs.errors import ServersLost
+from sal.runs.errors import RunError, ServersLost
 from sal.runs.folder import check_folder
 from sal.runs.problems import TINY
 from sal.runs.runner import TimeLimit
@@ -41,14 +42,16 @@ LEAST_SECONDS = 60.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """Where the results go, and how the run is followed."""
+    """Where the results go, what is searched of the run, and how it is followed."""
 
     out: Path | None
     resume: Path | None
+    retry_failed: bool
     dry_run: bool
     display: DisplayName
     json: bool
-    resume_command: Callable[[Path], str]
+    said: Settings
+    """By the user, beside what the recipe of a run that goes on says."""
 
 
 def search(settings: Settings, options: Options, began: float) -> int:
@@ -60,7 +63,6 @@ def search(settings: Settings, options: Options, began: float) -> int:
     hardware = detect()
     display = choose_display(options.display)
     # Below, as late as this: they import the programs.
-    from sal.runs.endpoints import check_urls
     from sal.runs.experiment import Experiment
     from sal.runs.planned_run import PlannedRun
     from sal.runs.server_plan import plan_servers
@@ -68,17 +70,14 @@ def search(settings: Settings, options: Options, began: float) -> int:
     with Interrupt() as interrupt:
         prepared = prepare(settings, gpu=bool(hardware.gpus))
         plan = plan_servers([prepared.recipe], hardware)
-        if not options.dry_run:  # before the folder: what a PRM's server tells is in the recipe
-            check_urls(plan.urls)
+        prepared = _as_served(prepared, plan, dry_run=options.dry_run)
         path = options.resume or options.out or _new_folder(prepared)
         check_folder(path, prepared.recipe, resume=options.resume is not None)
         if options.dry_run:
             _show_plan(plan, prepared, path, as_json=options.json)
             return 0
-        timed = _is_default_tiny(settings, prepared)
-        aggregate = prepared.recipe.aggregate
-        shown = {"aggregate": aggregate} if aggregate else {}
-        display.header(f"sal {settings.strategy}", settings.given() | shown)
+        timed = _is_default_tiny(options.said, prepared)
+        display.header(f"sal {settings.strategy}", _shown(settings, options, prepared, path))
         if TINY in (prepared.recipe.policy, prepared.recipe.dataset) and not hardware.gpus:
             until = ": as many of its problems as finish in 5 minutes" if timed else ""
             display.note(f"No GPU: the embedded tiny suite{until}.")
@@ -86,7 +85,14 @@ def search(settings: Settings, options: Options, began: float) -> int:
         if skipped.rows:
             display.note(f"Skipped {skipped} ({skipped.reasons[0]}).")
         experiment = Experiment(
-            [PlannedRun(prepared, path, resume=options.resume is not None)],
+            [
+                PlannedRun(
+                    prepared,
+                    path,
+                    resume=options.resume is not None,
+                    retry_failed=options.retry_failed,
+                )
+            ],
             plan,
             display=display,
             interruption=interrupt,
@@ -97,11 +103,32 @@ def search(settings: Settings, options: Options, began: float) -> int:
         try:
             experiment.run()
         except KeyboardInterrupt:
-            return _interrupted(experiment.outcomes.get(path), options.resume_command(path))
+            return _interrupted(experiment.outcomes.get(path), resume_command(path))
         except (ServersLost, LaunchError, EndpointError, PolicyFault, OSError) as error:
-            error.add_note(f"resume with\n  {options.resume_command(path)}")
+            error.add_note(f"resume with\n  {resume_command(path)}")
             raise
     return _show(experiment.outcomes[path], path, settings.ns, as_json=options.json)
+
+
+def _shown(settings: Settings, options: Options, prepared: Prepared, path: Path) -> dict[str, str]:
+    """What the header says: of a run that goes on, what was said; the recipe has all the rest."""
+    if options.said is not settings:
+        return options.said.given() | {"resume": str(path)}
+    aggregate = prepared.recipe.aggregate
+    return settings.given() | ({"aggregate": aggregate} if aggregate else {})
+
+
+def _as_served(prepared: Prepared, plan: Plan, *, dry_run: bool) -> Prepared:
+    """With what the user's endpoints say that they serve; a dry run does without."""
+    from sal.runs.endpoints import check_urls
+    from sal.runs.served import with_served
+
+    try:
+        return replace(prepared, recipe=with_served(prepared.recipe, check_urls(plan.urls)))
+    except RunError:
+        if dry_run:
+            return prepared
+        raise
 
 
 def _interrupted(outcome: Outcome | None, command: str) -> int:
@@ -124,7 +151,8 @@ def _time_left(began: float) -> TimeLimit:
 
 
 def _is_default_tiny(settings: Settings, prepared: Prepared) -> bool:
-    return settings.dataset is None and settings.limit is None and prepared.recipe.dataset == TINY
+    nothing = settings.dataset is None and settings.limit is None
+    return nothing and prepared.recipe.dataset == TINY and prepared.recipe.limit is None
 
 
 def _new_folder(prepared: Prepared) -> Path:
@@ -162,6 +190,10 @@ def _show(outcome: Outcome, path: Path, ns: Sequence[int], *, as_json: bool) -> 
         if ns:
             print(f"\n{at_n_table(summary, ns)}")
     if summary.failed:
-        print(f"sal: {summary.failed} of {summary.problems} problems failed", file=sys.stderr)
+        print(
+            f"sal: {summary.failed} of {summary.problems} problems failed; search them again with\n"
+            f"  {resume_command(path, '--retry-failed')}",
+            file=sys.stderr,
+        )
         return 1
     return 0

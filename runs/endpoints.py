@@ -39,17 +39,19 @@ def model_location(name: str | None, role: Role) -> str | None:
     return str(POLICY if role == "policy" else PRM)
 
 
-def check_urls(urls: Mapping[Role, str]) -> None:
-    """Raise `RunError` for an endpoint of the user's that is not there."""
+def check_urls(urls: Mapping[Role, str]) -> dict[Role, dict[str, Any]]:
+    """What the user's endpoints say of their models; raises `RunError` for one that is none."""
+    infos: dict[Role, dict[str, Any]] = {}
     for role, url in urls.items():
         if not reachable(url):
             raise RunError(f"--{role} {url}: nothing takes connections there")
         with Engine(url) as engine:
             try:
-                engine.info()
+                infos[role] = engine.info()
             except EndpointError as error:
                 said = " ".join(str(error).split())
                 raise RunError(f"--{role} {url}: not an SGLang server: {said:.200}") from error
+    return infos
 
 
 def prm_spec(prm: str | None, family: str | None) -> PrmSpec | None:

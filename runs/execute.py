@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any, Protocol
@@ -19,6 +19,7 @@ from sal.runs.journal import Record
 from sal.runs.judging import answer_keys, judge
 from sal.runs.problems import Question
 from sal.runs.progress import Progress, Snapshot
+from sal.runs.recorded import recorded_models
 from sal.runs.results import ResultRow, Summary, by_name, summarise
 from sal.runs.runner import Abortable, Runner, TimeLimit, owed_problems
 from sal.runs.settings import Prepared
@@ -72,18 +73,24 @@ def execute(
     tick: Callable[[Snapshot], object],
     interrupted: Callable[[], bool] = lambda: False,
     time_limit: TimeLimit | None = None,
+    retry_failed: bool = False,
+    written: Callable[[], int | None] = lambda: None,
 ) -> Outcome:
     """Search what the journal does not hold yet; write results.jsonl and summary.json.
 
-    Runs in the main thread. `requests` says how many are in flight at the policy's server; `tick`
-    and `interrupted` are called four times a second. However it ends, what is finished is in the
-    journal and in the results. Raises `ServersLost`, or OSError when the folder cannot be written.
+    With `retry_failed` also what it holds as failed: a new row supersedes the old one.
+
+    Runs in the main thread. `requests` says how many are in flight at the policy's server,
+    `written` what it has generated meanwhile (None where it does not say); `tick` and `interrupted`
+    are called four times a second. However it ends, what is finished is in the journal and in the
+    results. Raises `ServersLost`, or OSError when the folder cannot be written.
     """
     questions = prepared.problems.questions
-    rows = {row.id: row for row in finished_rows(folder.journal.records)}
+    rows = finished_rows(folder.journal.records, questions)
+    done = [row for row in rows.values() if not (retry_failed and row.error)]
     before = seconds_spent(folder.journal.records)
     until = time_limit.admit_until if time_limit is not None else None
-    progress = Progress(len(questions), rows.values(), until=until)
+    progress = Progress(len(questions), done, until=until, budget=prepared.budget, written=written)
     models = dict(endpoints.models)
     keys = answer_keys(grader)
     folder.journal.append(
@@ -117,7 +124,7 @@ def execute(
         rows[row.id] = row
 
     runner = Runner(
-        owed_problems(questions, rows.values()),
+        owed_problems(questions, done),
         search=search,
         judge=partial(judge, grader=grader),
         record=record,
@@ -140,18 +147,21 @@ def execute(
     return Outcome(summary, interrupted=interrupted(), timed_out=runner.timed_out)
 
 
-def finished(prepared: Prepared, folder: RunFolder) -> Summary | None:
+def finished(
+    prepared: Prepared, folder: RunFolder, *, retry_failed: bool = False
+) -> Summary | None:
     """The summary of a run of which nothing is owed, its results written anew; else None.
 
     Needs no server: all that a summary says is in the journal.
     """
-    rows = {row.id: row for row in finished_rows(folder.journal.records)}
-    if any(question.id not in rows for question in prepared.problems.questions):
+    rows = finished_rows(folder.journal.records, prepared.problems.questions)
+    if len(rows) < len(prepared.problems.questions):
+        return None
+    if retry_failed and any(row.error for row in rows.values()):
         return None
     models: dict[str, ModelCost | None] = {}
     for record in folder.journal.records:
-        for role, model in record.get("models", {}).items():
-            models[role] = model and ModelCost(**model)
+        models.update(recorded_models(record))
     return write_results(prepared, folder, rows, seconds_spent(folder.journal.records), models)
 
 
@@ -190,9 +200,11 @@ def write_results(
     return summary
 
 
-def finished_rows(records: list[Record]) -> list[ResultRow]:
-    """The problems that a journal holds."""
-    return [ResultRow.from_json(r["row"]) for r in records if r.get("type") == "problem"]
+def finished_rows(records: Iterable[Record], questions: Iterable[Question]) -> dict[str, ResultRow]:
+    """What a journal holds of `questions`, by id: of one that was searched again, the last row."""
+    ids = {question.id for question in questions}
+    found = (ResultRow.from_json(r["row"]) for r in records if r.get("type") == "problem")
+    return {row.id: row for row in found if row.id in ids}
 
 
 def seconds_spent(records: list[Record]) -> float:

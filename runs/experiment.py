@@ -17,6 +17,7 @@ from sal.runs.execute import Outcome, execute
 from sal.runs.folder import RunFolder
 from sal.runs.outlook import seconds_left
 from sal.runs.planned_run import PlannedRun
+from sal.runs.pulse import Pulse
 from sal.runs.results import Summary
 from sal.runs.runner import TimeLimit
 from sal.runtime.client import Engine
@@ -64,7 +65,10 @@ class Experiment:
         self._client = client
         self._time_limit = time_limit
         for run in self.runs:
-            summary = run.done()
+            summary, damaged = run.look()
+            if damaged:
+                lines = f"line{'s' * (len(damaged) > 1)} {', '.join(map(str, damaged))}"
+                display.note(f"{run.path}/journal.jsonl: {lines} damaged, and passed over")
             if summary is not None:
                 self.outcomes[run.path] = Outcome(summary, interrupted=False, timed_out=False)
 
@@ -123,7 +127,8 @@ class Experiment:
         if not servers.empty_caches():
             folder.note_warm()
         endpoints = RunEndpoints(servers, recipe)
-        with self._interruption.deferred(), beside(servers.policy):
+        pulse = Pulse(servers.policy.generated)
+        with self._interruption.deferred(), beside(servers.policy), pulse:
             outcome = execute(
                 run.prepared,
                 folder,
@@ -133,6 +138,8 @@ class Experiment:
                 tick=self._display.update,
                 interrupted=lambda: self._interruption.asked,
                 time_limit=self._time_limit(),
+                retry_failed=run.retry_failed,
+                written=lambda: pulse.written,
             )
         self.outcomes[run.path] = outcome
         if outcome.interrupted:

@@ -12,7 +12,8 @@ from typing import Any, Self
 from sal.runs.encoding import json_bytes
 from sal.runs.errors import FolderError
 from sal.runs.journal import Journal
-from sal.runs.recipe import Recipe, differences, read_recipe
+from sal.runs.recipe import Recipe, differences, moved, read_recipe
+from sal.runs.recorded import is_usable
 
 _OF_A_START = {"journal.jsonl", "recipe.yaml", ".recipe.yaml.tmp", "traces"}
 """What a run leaves that ended before its first record."""
@@ -32,14 +33,16 @@ class RunFolder:
         check_folder(path, recipe, resume=resume)
         try:
             path.mkdir(parents=True, exist_ok=True)
-            self.journal = Journal(path / "journal.jsonl")
+            self.journal = Journal(path / "journal.jsonl", is_usable)
         except OSError as error:
             raise FolderError(f"{path}: {error.strerror or error}") from error
         try:
             # Again, now that no other process can write the recipe between the look and the use.
             check_folder(path, recipe, resume=True)
-            if not self.journal.records:
-                write_atomically(self.recipe_path, recipe.dump().encode())
+            there = recipe_of(path) if self.journal.records else None
+            now = recipe if there is None else moved(there, recipe)
+            if now != there:
+                write_atomically(self.recipe_path, now.dump().encode())
             (path / "traces").mkdir(exist_ok=True)
         except BaseException:
             self.journal.close()
@@ -67,6 +70,12 @@ class RunFolder:
         self.journal.close()
 
 
+def recipe_of(path: Path) -> Recipe | None:
+    """The recipe of the run in a folder; None where there is none. Raises `FolderError`."""
+    recipe_path = path / "recipe.yaml"
+    return read_recipe(recipe_path) if recipe_path.is_file() else None
+
+
 def check_folder(path: Path, recipe: Recipe, *, resume: bool) -> None:
     """Raise `FolderError` unless a run of `recipe` may be written to `path`; changes nothing."""
     if not path.exists():
@@ -76,17 +85,16 @@ def check_folder(path: Path, recipe: Recipe, *, resume: bool) -> None:
     names = {item.name for item in path.iterdir()}
     if names <= _OF_A_START and not _holds_anything(path / "journal.jsonl"):
         return
-    recipe_path = path / "recipe.yaml"
+    there = recipe_of(path)
     if not resume:
-        advice = f"; continue the run there with --resume {path}" if recipe_path.exists() else ""
+        advice = f"; continue the run there with --resume {path}" if there is not None else ""
         raise FolderError(f"{path}: not empty{advice}")
-    if recipe_path.exists():
-        differ = differences(read_recipe(recipe_path), recipe)
-        if differ:
-            keys = ", ".join(differ)
-            raise FolderError(f"{path}: holds a run of another recipe; these differ: {keys}")
-    else:
+    if there is None:
         raise FolderError(f"{path}: not empty, and holds no run")
+    differ = differences(there, recipe)
+    if differ:
+        keys = ", ".join(differ)
+        raise FolderError(f"{path}: holds a run of another recipe; these differ: {keys}")
 
 
 def _holds_anything(journal: Path) -> bool:
@@ -94,10 +102,17 @@ def _holds_anything(journal: Path) -> bool:
 
 
 def write_atomically(path: Path, content: bytes) -> None:
-    """The file is there whole or not at all, whenever the process is killed."""
+    """The file is there whole or not at all, whenever the process is killed.
+
+    Raises OSError, which names the file: the disk may be full.
+    """
     unfinished = path.with_name(f".{path.name}.tmp")
-    with open(unfinished, "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(unfinished, path)
+    try:
+        with open(unfinished, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(unfinished, path)
+    except OSError as error:
+        unfinished.unlink(missing_ok=True)  # it takes room that is needed
+        raise OSError(error.errno, error.strerror, str(path)) from error

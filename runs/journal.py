@@ -2,7 +2,8 @@
 
 Killed at any instant, the file holds whole records and at most one torn last line, which the next
 `Journal` cuts off: what it would have recorded is owed again. Every record has a "type", and a
-reader passes over types that it does not know.
+reader passes over types that it does not know. A line that was damaged since stays where it is and
+counts for nothing. A later record of the same thing supersedes an earlier one.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import fcntl
 import json
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -25,11 +26,13 @@ Record = dict[str, Any]
 class Journal:
     """The single writer of a journal file; a second one is refused while the first lives.
 
-    `records` are those found on opening. `append` may be called from any thread. The lock is the
-    kernel's (flock), so that a killed run never leaves a stale one.
+    `records` are those found on opening that are `usable`, `damaged` the numbers of the other
+    lines, from 1 on. `append` may be called from any thread. The lock is the kernel's (flock), so
+    that a killed run never leaves a stale one.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, usable: Callable[[Record], bool] = lambda _: True) -> None:
+        self.path = path
         self._write = threading.Lock()
         self._file = open(path, "ab+")  # noqa: SIM115 - closed by close()
         try:
@@ -42,11 +45,17 @@ class Journal:
         whole = content.rfind(b"\n") + 1
         if whole < len(content):
             self._file.truncate(whole)
-        self.records = list(_records(content[:whole]))
+        self.records: list[Record] = []
+        self.damaged: list[int] = []
+        for number, record in _lines(content[:whole]):
+            if record is not None and usable(record):
+                self.records.append(record)
+            else:
+                self.damaged.append(number)
         _sync_folder(path.parent)
 
     def append(self, record: Record) -> None:
-        """Write one record and wait until it is on disk."""
+        """Write one record and wait until it is on disk; raises OSError, which names the file."""
         data = json_bytes(record) + b"\n"
         handle = self._file.fileno()
         with self._write:
@@ -56,9 +65,9 @@ class Journal:
                 while left:
                     left = left[os.write(handle, left) :]
                 os.fsync(handle)
-            except OSError:  # a full disk: leave no half record for the next one to be glued to
+            except OSError as error:  # a full disk: no half record for the next to be glued to
                 os.ftruncate(handle, start)
-                raise
+                raise OSError(error.errno, error.strerror, str(self.path)) from error
 
     def close(self) -> None:
         self._file.close()
@@ -75,14 +84,16 @@ class Journal:
         self.close()
 
 
-def _records(content: bytes) -> Iterator[Record]:
-    for line in content.split(b"\n"):
+def _lines(content: bytes) -> Iterator[tuple[int, Record | None]]:
+    """Every line that is not empty, by its number; None for what is no record."""
+    for number, line in enumerate(content.split(b"\n"), 1):
+        if not line:
+            continue
         try:
             record = json.loads(line)
-        except ValueError:  # a block that the disk lost: owed again, like a torn line
-            continue
-        if isinstance(record, dict):
-            yield record
+        except (ValueError, RecursionError):  # a block that the disk lost, or nonsense
+            record = None
+        yield number, record if isinstance(record, dict) else None
 
 
 def _sync_folder(folder: Path) -> None:

@@ -16,11 +16,15 @@ from sal.runs.settings import Prepared, Settings, prepare
 
 @dataclass(frozen=True, slots=True)
 class PlannedRun:
-    """A run that could start in `path`. With `resume`, one that is there already goes on."""
+    """A run that could start in `path`. With `resume`, one that is there already goes on.
+
+    With `retry_failed`, problems that failed in it are searched again.
+    """
 
     prepared: Prepared
     path: Path
     resume: bool = True
+    retry_failed: bool = False
 
     @property
     def name(self) -> str:
@@ -35,10 +39,14 @@ class PlannedRun:
         """Its folder, for writing; raises `FolderError`."""
         return RunFolder(self.path, self.prepared.recipe, resume=self.resume)
 
-    def done(self) -> Summary | None:
-        """Its summary if nothing is owed; reads the journal, and makes the folder."""
+    def look(self) -> tuple[Summary | None, list[int]]:
+        """Its summary if nothing is owed, and the damaged lines of its journal.
+
+        Reads the journal, and makes the folder.
+        """
         with self.open() as folder:
-            return finished(self.prepared, folder)
+            summary = finished(self.prepared, folder, retry_failed=self.retry_failed)
+            return summary, folder.journal.damaged
 
     def rows(self) -> Iterator[ResultRow]:
         """Its results, once there are some."""

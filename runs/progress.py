@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from sal.programs.trace import Trace
+from sal.programs.trace import ROLLOUT, Trace
 from sal.runs.results import ResultRow
 from sal.runtime.usage import Usage
+
+RATE_SECONDS = 15.0
+"""The rate of tokens is that of the last seconds: it falls when nothing moves any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +43,11 @@ class Snapshot:
     `done` and `failed` include problems of earlier sessions. `accuracy` is that of the strategy's
     own rule over all that is done, None before the first. `eta` is in seconds, None while unknown;
     `limited` when it is the run's time limit that comes first, and not the last problem.
+
+    `ended` counts completions, of the `allowed` ones that all problems together may have; a problem
+    that is done has all of its own. `written` are the tokens that the policy has generated in this
+    session, those of replies under way too where its server tells, and `rate` how many a second
+    lately; None while unknown.
     """
 
     total: int
@@ -52,12 +61,33 @@ class Snapshot:
     in_flight: tuple[InFlight, ...]
     finished: tuple[Finished, ...]
     limited: bool = False
+    ended: int = 0
+    allowed: int = 0
+    written: int | None = None
+    rate: float | None = None
+
+
+class _Running:
+    """A search under way: since when, and its completions so far, each node looked at once."""
+
+    def __init__(self, began: float, trace: Trace) -> None:
+        self.began = began
+        self.trace = trace
+        self._seen = self._ended = 0
+
+    def ended(self, budget: int) -> int:
+        """Completions, at most `budget`: a search may finish more than it keeps."""
+        new = self.trace.nodes[self._seen :]
+        self._seen += len(new)
+        self._ended += sum(n.finish != "separator" and n.id[-1:] != (ROLLOUT,) for n in new)
+        return min(self._ended, budget)
 
 
 class Progress:
     """Written by the runner's threads; `snapshot()` is consistent.
 
-    `until`: seconds after which a time limit ends the run.
+    `until`: seconds after which a time limit ends the run. `budget`: completions that a problem may
+    have. `written`: tokens that the policy's server has generated in this session, if it tells.
     """
 
     def __init__(
@@ -66,6 +96,8 @@ class Progress:
         earlier: Iterable[ResultRow] = (),
         *,
         until: float | None = None,
+        budget: int = 1,
+        written: Callable[[], int | None] = lambda: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._lock = threading.Lock()
@@ -73,7 +105,10 @@ class Progress:
         self._started = clock()
         self._total = total
         self._until = until
-        self._in_flight: dict[str, tuple[float, Trace]] = {}
+        self._budget = budget
+        self._written = written
+        self._lately: deque[tuple[float, int]] = deque()
+        self._in_flight: dict[str, _Running] = {}
         self._finished: list[Finished] = []
         self._done = self._failed = self._correct = 0
         self._policy = self._prm = Usage()
@@ -87,7 +122,7 @@ class Progress:
 
     def begin(self, problem_id: str, trace: Trace) -> None:
         with self._lock:
-            self._in_flight[problem_id] = (self._clock(), trace)
+            self._in_flight[problem_id] = _Running(self._clock(), trace)
 
     def finish(self, row: ResultRow) -> None:
         with self._lock:
@@ -105,7 +140,7 @@ class Progress:
     def running(self) -> tuple[int, int]:
         """How many problems are being searched, and how many of them had no reply yet."""
         with self._lock:
-            traces = [trace for _, trace in self._in_flight.values()]
+            traces = [search.trace for search in self._in_flight.values()]
         return len(traces), sum(not (trace.nodes or trace.policy.requests) for trace in traces)
 
     def typical_seconds(self) -> float | None:
@@ -120,7 +155,11 @@ class Progress:
             now = self._clock()
             seconds = now - self._started
             running = list(self._in_flight.items())
-            eta = self._eta(seconds, len(running))
+            here = sum(search.ended(self._budget) for _, search in running)
+            here += len(self._finished) * self._budget
+            policy = sum((search.trace.policy for _, search in running), self._policy)
+            written, rate = self._tokens(seconds, policy)
+            eta = self._eta(seconds, len(running), here)
             left = None if self._until is None else max(0.0, self._until - seconds)
             limited = left is not None and (eta is None or left < eta)
             return Snapshot(
@@ -130,21 +169,44 @@ class Progress:
                 accuracy=self._correct / self._done if self._done else None,
                 seconds=seconds,
                 eta=left if limited else eta,
-                policy=sum((trace.policy for _, (_, trace) in running), self._policy),
-                prm=sum((trace.prm for _, (_, trace) in running), self._prm),
+                policy=policy,
+                prm=sum((search.trace.prm for _, search in running), self._prm),
                 in_flight=tuple(
-                    InFlight(id, trace.phase, len(trace.nodes), now - began)
-                    for id, (began, trace) in running
+                    InFlight(id, s.trace.phase, len(s.trace.nodes), now - s.began)
+                    for id, s in running
                 ),
                 finished=tuple(self._finished),
                 limited=limited,
+                ended=here + (self._done - len(self._finished)) * self._budget,
+                allowed=self._total * self._budget,
+                written=written,
+                rate=rate,
             )
 
-    def _eta(self, seconds: float, running: int) -> float | None:
+    def _tokens(self, seconds: float, policy: Usage) -> tuple[int | None, float | None]:
+        """Generated so far, and a second lately: by the server, or by the replies if that is more.
+
+        The server's counter is behind by some seconds; what is shared with others is ahead.
+        """
+        told = [n for n in (self._written(), policy.completion_tokens) if n is not None]
+        if not told:
+            return None, None
+        written = max(told)
+        self._lately.append((seconds, written))
+        while len(self._lately) > 2 and self._lately[1][0] <= seconds - RATE_SECONDS:
+            self._lately.popleft()
+        since, before = self._lately[0]
+        return written, (written - before) / (seconds - since) if seconds > since else None
+
+    def _eta(self, seconds: float, running: int, ended: int) -> float | None:
         here = len(self._finished)
-        if not here:
-            return None
         owed = self._total - self._done
+        if not here:
+            if not ended:
+                return None
+            # As below, of completions: none took longer than all the time until now.
+            by_rate = seconds / ended * (owed * self._budget - ended)
+            return min(by_rate, seconds * max(1.0, owed / max(1, running)))
         typical = sum(item.seconds for item in self._finished) / here
         # The first to finish says little of the rate, but how long those beside it will take.
         return min(seconds / here * owed, typical * max(1.0, owed / max(1, running)))

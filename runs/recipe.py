@@ -6,7 +6,7 @@ import hashlib
 import json
 import platform
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -45,8 +45,10 @@ class Recipe:
     flexible. `sampling` says whether seeds decide what the policy writes, as far as it is known at
     the start. `cache` says whether the servers' caches were empty then, "cold", or may not have
     been, "warm". `answers` says what a list of right answers means ("any" or "all"),
-    `skip_bad_rows` whether rows that are no problems were passed over. `max_problem_tokens` and
-    `max_problem_seconds` are the caps on each problem's search.
+    `skip_bad_rows` whether rows that are no problems were passed over. `served` says, for an
+    endpoint given as a URL, what it serves; its address is then recorded, but not compared: a
+    server may come back at another port. `max_problem_tokens` and `max_problem_seconds` are the
+    caps on each problem's search.
     """
 
     strategy: str
@@ -73,13 +75,14 @@ class Recipe:
     aggregate: str = ""
     sampling: str = ""
     cache: str = ""
+    served: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
 
     def flat(self) -> dict[str, Any]:
         """The keys that determine the results; those of `params` are named `params.width`.
 
         A parameter that is not set is left out: recipes that were written before it was known say
-        the same.
+        the same. What a URL serves stands for it, as `policy.model_path`.
         """
         keys: dict[str, Any] = {}
         for name, value in asdict(self).items():
@@ -91,7 +94,11 @@ class Recipe:
                         if item is not None and _listed(item) != []
                     }
                 )
-            elif name not in NOT_RESULTS:
+            elif name == "served":
+                keys.update(
+                    {f"{role}.{key}": v for role, of in value.items() for key, v in of.items()}
+                )
+            elif name not in NOT_RESULTS and name not in self.served:
                 keys[name] = _listed(value)
         return keys
 
@@ -122,16 +129,42 @@ def read_recipe(path: Path) -> Recipe:
         values = {key: value for key, value in content.items() if key in known}
         for name in ("policy_args", "prm_args"):
             values[name] = tuple(values.get(name) or ())
+        values["served"] = values.get("served") or {}
         return Recipe(**values)
     except (OSError, yaml.YAMLError, AttributeError, TypeError) as error:
         raise FolderError(f"{path}: not a recipe: {' '.join(str(error).split())}") from error
 
 
-def differences(ours: Recipe, theirs: Recipe) -> list[str]:
-    """The names of the result-determining keys whose values differ, in recipe order."""
-    a, b = ours.flat(), theirs.flat()
+def differences(there: Recipe, ours: Recipe) -> list[str]:
+    """The names of the result-determining keys whose values differ, in recipe order.
+
+    Behind the name of what a URL serves stand both values. Where one of the two does not say what
+    is served (an older version's, or a server that was not reached), addresses are compared.
+    """
+    told = there.served.keys() & ours.served.keys()
+    a, b = (replace(r, served=_of_both(there, ours, r)).flat() for r in (there, ours))
     missing = object()
-    return [key for key in (a | b) if a.get(key, missing) != b.get(key, missing)]
+    names = [key for key in (a | b) if a.get(key, missing) != b.get(key, missing)]
+    return [
+        f"{name} ({a.get(name)} there, {b.get(name)} here)"
+        if name.partition(".")[0] in told
+        else name
+        for name in names
+    ]
+
+
+def moved(there: Recipe, ours: Recipe) -> Recipe:
+    """`there` with the addresses of `ours`, from which it does not differ."""
+    return replace(there, policy=ours.policy, prm=ours.prm, served=ours.served or there.served)
+
+
+def _of_both(there: Recipe, ours: Recipe, whose: Recipe) -> dict[str, dict[str, str]]:
+    """What both say of what is served, as `whose` says it: a router says less than its servers."""
+    return {
+        role: {key: of[key] for key in there.served[role] if key in ours.served[role]}
+        for role, of in whose.served.items()
+        if role in there.served and role in ours.served
+    }
 
 
 def installed_versions() -> dict[str, str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from sal.grading.extract import Extraction
@@ -51,7 +51,7 @@ class Settings:
 
     strategy: str
     params: Mapping[str, Any]
-    seed: int = 0
+    seed: int | None = None
     max_problem_tokens: int | None = None
     max_problem_seconds: float | None = None
     policy: str | None = None
@@ -66,7 +66,7 @@ class Settings:
     limit: int | None = None
     question_field: str | None = None
     answer_field: str | None = None
-    extract: Extraction = "strict"
+    extract: Extraction | None = None
     ns: tuple[int, ...] = ()
     answers: Answers | None = None
     skip_bad_rows: bool = False
@@ -87,6 +87,22 @@ class Settings:
             for key, value in shown.items()
             if value != getattr(defaults, key, None)
         }
+
+
+def continued(recipe: Recipe, said: Settings) -> Settings:
+    """`recipe` said again, with what was `said` beside it: where they differ, it is another."""
+    if said.strategy not in ("", recipe.strategy):
+        return said
+    names = {f.name for f in fields(Settings)} & {f.name for f in fields(Recipe)}
+    nothing = Settings(strategy="", params={})
+    values = {name: getattr(recipe, name) for name in names}
+    values["system_prompt"] = recipe.system_prompt or ""
+    for f in fields(Settings):
+        value = getattr(said, f.name)
+        if value != getattr(nothing, f.name):
+            values[f.name] = value
+    values["params"] = {**recipe.params, **said.params}
+    return Settings(**values)
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,13 +171,13 @@ def prepare(settings: Settings, *, gpu: bool) -> Prepared:
         skip_bad_rows=settings.skip_bad_rows,
         problems_digest=problems.digest,
         system_prompt=prompt or None,
-        seed=settings.seed,
+        seed=settings.seed or 0,
         max_problem_tokens=settings.max_problem_tokens,
         max_problem_seconds=settings.max_problem_seconds,
         policy_args=settings.policy_args,
         prm_args=settings.prm_args,
         deterministic=settings.deterministic,
-        extract=settings.extract,
+        extract=settings.extract or "strict",
         aggregate=aggregate,
         sampling=_sampling(settings, gpu=gpu),
         cache="warm" if any(is_url(m) for m in (settings.policy, settings.prm) if m) else "cold",

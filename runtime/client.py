@@ -31,6 +31,7 @@ _LONGEST_WAIT_S = 5.0
 _SERVER_ERRORS = 3  # a request that breaks the server this often will go on doing so
 _INFO_LIMIT_S = 15.0
 _FLUSH_LIMIT_S = 10.0
+_LOADS_LIMIT_S = 2.0
 
 
 class Engine:
@@ -120,6 +121,19 @@ class Engine:
             ]
             return sum(int(number) for number in states) or None
         except (KeyError, TypeError, ValueError):
+            return None
+
+    def generated(self) -> int | None:
+        """Tokens that the server has generated since its start, for requests under way as well.
+
+        Whoever asked for them. None where it does not say (a router, another engine, an older
+        SGLang) or is too busy to; asked once, beside the requests that count as in flight.
+        """
+        try:
+            loads = self._once(self._v1("loads?include=core"), None, _LOADS_LIMIT_S)["loads"]
+            # None before the first decoding step; the last sum is of the generated tokens.
+            return sum(int((load["decode_moments"] or [0])[-1]) for load in loads)
+        except (Broken, _ServerError, EndpointError, LookupError, TypeError, ValueError):
             return None
 
     def close(self) -> None:

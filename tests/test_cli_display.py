@@ -29,6 +29,8 @@ START = Snapshot(
     prm=Usage(),
     in_flight=(InFlight("tiny-1", "step 1", 0, 1.0), InFlight("tiny-2", "queued", 0, 0.0)),
     finished=(),
+    allowed=160,
+    written=50,
 )
 MIDDLE = replace(
     START,
@@ -39,6 +41,9 @@ MIDDLE = replace(
     eta=300.0,
     policy=Usage(100_000, 80_000, 20_000, 900),
     prm=Usage(50_000, 45_000, 0, 900),
+    ended=43,
+    written=21_000,
+    rate=240.4,
     in_flight=(InFlight("tiny-11", "step 7", 93, 12.0), InFlight("tiny-12", "grade", 41, 65.0)),
     finished=(
         Finished("tiny-1", True, 9.0, ""),
@@ -46,7 +51,7 @@ MIDDLE = replace(
         Finished("tiny-3", False, 7.0, "Unreachable: refused"),
     ),
 )
-END = replace(MIDDLE, done=40, seconds=400.0, eta=0.0, in_flight=())
+END = replace(MIDDLE, done=40, seconds=400.0, eta=0.0, in_flight=(), ended=160, rate=0.0)
 
 
 def shown(snapshot: Snapshot, width: int = 100) -> list[str]:
@@ -57,9 +62,10 @@ def shown(snapshot: Snapshot, width: int = 100) -> list[str]:
 
 
 def test_the_live_region_has_progress_usage_and_the_problems_in_flight() -> None:
-    progress, policy, prm, *rows = shown(MIDDLE)
+    progress, written, policy, prm, *rows = shown(MIDDLE)
     assert progress.startswith("━")
     assert progress.strip("━╸ ") == "10/40  1m40s  ETA 5m00s  accuracy 72.5%  failed 1"
+    assert written == "43/160 completions  21.0k generated  240/s"
     assert policy.split("  ")[0] == "policy"
     assert policy.endswith("120.0k tokens  80% cached  400 tokens/s")
     assert prm.split("  ")[0] == "PRM"
@@ -75,6 +81,9 @@ def test_what_is_not_known_yet_is_not_shown() -> None:
     assert "0/40  1s  failed 0" in progress
     assert "ETA" not in progress
     assert "accuracy" not in progress
+    assert shown(START)[1] == "0/160 completions  50 generated"
+    untold = replace(START, allowed=40, written=None)  # greedy, on an endpoint that does not tell
+    assert len(shown(untold)) == len(shown(START)) - 1
 
 
 def test_a_time_limit_that_comes_first_is_said() -> None:
@@ -83,7 +92,7 @@ def test_a_time_limit_that_comes_first_is_said() -> None:
 
 def test_more_problems_than_rows_are_counted() -> None:
     many = tuple(InFlight(f"p{i}", "step 1", 1, 1.0) for i in range(MAX_ROWS + 5))
-    rows = shown(replace(MIDDLE, in_flight=many))[3:]
+    rows = shown(replace(MIDDLE, in_flight=many))[4:]
     assert len(rows) == MAX_ROWS + 1
     assert rows[-1].strip() == "and 5 more"
 
@@ -91,14 +100,14 @@ def test_more_problems_than_rows_are_counted() -> None:
 @pytest.mark.parametrize("width", [100, 60, 52])
 def test_a_narrow_terminal_keeps_one_progress_line_and_every_word(width: int) -> None:
     lines = shown(MIDDLE, width)
-    assert len(lines) == 5
+    assert len(lines) == 6
     assert all(len(line) <= width for line in lines)
     assert lines[0].endswith("10/40  1m40s  ETA 5m00s  accuracy 72.5%  failed 1")
 
 
 def test_a_long_problem_id_is_cut_and_not_its_phase() -> None:
     long = InFlight("x" * 200, "step 3", 5, 2.0)
-    row = shown(replace(MIDDLE, in_flight=(long,)), 60)[3]
+    row = shown(replace(MIDDLE, in_flight=(long,)), 60)[4]
     assert len(row) <= 60
     assert row.split()[-5:] == ["step", "3", "5", "steps", "2s"]
 
@@ -167,8 +176,10 @@ def test_without_a_terminal_there_are_plain_lines(capsys: pytest.CaptureFixture[
         "folder runs-out/x",
         "policy: loading weights, 1 s",
         "policy: ready",
-        "10/40  1m40s  ETA 5m00s  accuracy 72.5%  failed 1  in flight 2",
-        "40/40  6m40s  accuracy 72.5%  failed 1  in flight 0",
+        "10/40  1m40s  ETA 5m00s  accuracy 72.5%  failed 1  in flight 2  43/160 completions  "
+        "21.0k generated  240/s",
+        "40/40  6m40s  accuracy 72.5%  failed 1  in flight 0  160/160 completions  "
+        "21.0k generated  0/s",
         "policy  120.0k tokens  80% cached  100 tokens/s",
         "PRM     50.0k tokens  90% cached  12 tokens/s",
     ]
@@ -186,14 +197,32 @@ def test_plain_lines_come_neither_too_often_nor_too_rarely(
     assert seconds[-2:] == ["50s", "1m20s"]
 
 
+@pytest.mark.parametrize("kind", [PlainDisplay, LogDisplay])
+def test_while_no_problem_is_done_a_line_comes_within_ten_seconds_and_each_half_minute(
+    kind: type[PlainDisplay | LogDisplay], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Four minutes of 24 long answers: the tokens move, and so does what is shown."""
+    display = kind()
+    for quarter in range(4 * 240):
+        seconds = quarter / 4
+        now = replace(START, total=24, seconds=seconds, written=int(seconds * 300), rate=300.0)
+        display.update(now)
+    lines = [line.partition("Z ")[2] or line for line in capsys.readouterr().err.splitlines()]
+    assert lines[0] == ("0/24  5s  failed 0  in flight 2  0/160 completions  1.5k generated  300/s")
+    assert [line.split()[1] for line in lines[1:4]] == ["35s", "1m05s", "1m35s"]
+    assert len({line.split()[-3] for line in lines}) == len(lines) == 8
+
+
 def test_the_log_has_a_dated_line_per_problem(capsys: pytest.CaptureFixture[str]) -> None:
     follow(LogDisplay())
     err = capsys.readouterr().err
     lines = [line.split(" ", 1)[1] for line in err.splitlines()]
-    assert lines[-3:] == [
+    assert lines[-4:] == [
         "problem tiny-1: right in 9s",
         "problem tiny-2: wrong in 8s",
         "problem tiny-3: failed: Unreachable: refused in 7s",
+        "10/40  1m40s  ETA 5m00s  accuracy 72.5%  failed 1  in flight 2  43/160 completions  "
+        "21.0k generated  240/s",
     ]
     assert all(line.startswith("20") and line[19] == "Z" for line in err.splitlines())
 

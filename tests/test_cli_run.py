@@ -14,7 +14,6 @@ import typer
 from conftest import CPU_ONLY
 
 from sal.cli.main import build, main
-from sal.cli.resume import resume_command
 from sal.cli.run import EPILOG
 from sal.runs.folder import RunFolder
 from sal.runs.settings import Settings, prepare
@@ -26,6 +25,7 @@ Sal = Callable[..., tuple[int, str, str]]
 DEMANDED = {
     *("--budget", "--width", "--max-steps", "--temperature", "--seed", "--policy", "--prm"),
     *("--dataset", "--split", "--limit", "--aggregate", "--out", "--resume", "--dry-run"),
+    "--retry-failed",
     *(
         "--max-problem-tokens",
         "--max-problem-seconds",
@@ -156,6 +156,10 @@ BAD: dict[str, tuple[str, str]] = {
     ),
     "a folder without a run": ("dvts --resume full", r"full: not empty, and holds no run"),
     "a file for a folder": ("dvts --out rows.jsonl", r"rows\.jsonl: not a folder"),
+    "a strategy of another run": ("beam --resume run", r"another recipe; these differ: strategy,"),
+    "no strategy and no run": ("--resume nowhere", r"nowhere: no recipe to go on with.*STRATEGY"),
+    "no strategy and no recipe": ("--resume full", r"full: no recipe to go on with.*STRATEGY"),
+    "failed problems of no run": ("dvts --retry-failed", r"--retry-failed goes with --resume"),
     "two folders": ("dvts --out a --resume b", r"not both"),
     "a policy that is not there": ("dvts --policy ./nothing", r"no model folder ./nothing"),
     "a policy without a config": ("dvts --policy full", r"full is no model folder"),
@@ -265,17 +269,3 @@ def test_a_bad_variable_is_named(sal: Sal, monkeypatch: pytest.MonkeyPatch) -> N
     code, _, err = sal("run", "dvts")
     assert code == 2
     assert "SAL_BUDGET" in err
-
-
-def test_the_resume_command_says_again_what_was_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("SAL_LIMIT", "3")
-    words = ["dvts", "-n", "8", "--out", "old", "--json", "--system-prompt", "Think hard."]
-    words += ["--policy-arg=--context-length 64", "--policy-arg", "--tp=2", "--dry-run"]
-    context = command().make_context("sal run", words)
-    said = shlex.split(resume_command(context, Path("a folder")))
-    assert said[:3] == ["sal", "run", "dvts"]
-    assert said[-2:] == ["--resume", "a folder"]
-    assert "old" not in said
-    monkeypatch.delenv("SAL_LIMIT")
-    again = command().make_context("run", said[2:]).params
-    assert again == {**context.params, "out": None, "resume": Path("a folder"), "dry_run": False}

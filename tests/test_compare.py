@@ -350,7 +350,7 @@ def test_an_interrupted_comparison_keeps_what_is_finished(
         interrupt.asked = True
         with pytest.raises(KeyboardInterrupt):
             command.compare(planned, interrupt, urls)
-    assert planned[-1].done() is None
+    assert planned[-1].look() == (None, [])
 
 
 class Kept(SharedEngine):

@@ -74,6 +74,26 @@ def test_a_new_run_wants_an_empty_folder_and_a_resumed_one_the_same_recipe(tmp_p
         pass
 
 
+def test_a_run_that_moved_remembers_where_it_is_now(tmp_path: Path) -> None:
+    served = {"policy": {"model_path": "m"}}
+    first = recipe(policy="http://a:1", served=served, versions={"sal": "1"})
+    with RunFolder(tmp_path, first, resume=False) as folder:
+        folder.journal.append({"type": "session"})
+    second = recipe(policy="http://b:2", served=served, versions={"sal": "2"})
+    with RunFolder(tmp_path, second, resume=True) as folder:
+        kept = read_recipe(folder.recipe_path)
+    assert (kept.policy, kept.versions, kept.digest) == ("http://b:2", {"sal": "1"}, first.digest)
+
+
+def test_a_router_that_says_less_of_the_same_model_is_no_other(tmp_path: Path) -> None:
+    whole = recipe(
+        policy="http://a:1", served={"policy": {"model_path": "m", "weight_version": "1"}}
+    )
+    router = recipe(policy="http://b:2", served={"policy": {"model_path": "m"}})
+    assert differences(whole, router) == []
+    assert differences(router, whole) == []
+
+
 def test_a_run_killed_before_its_recipe_was_written_can_start_again(tmp_path: Path) -> None:
     (tmp_path / "journal.jsonl").touch()
     (tmp_path / ".recipe.yaml.tmp").write_text("strat")

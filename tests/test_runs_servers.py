@@ -376,7 +376,9 @@ def test_a_problem_that_fails_is_a_failed_row_and_exit_code_1(
     words = ["run", "best-of-n", "--budget", "2", "--dataset", "rows.jsonl", "--out", "run"]
     done = sal([*words, *urls], tmp_path)
     assert done.returncode == 1, done.stderr
-    assert done.stderr.splitlines()[-1] == "sal: 1 of 2 problems failed"
+    *_, said, command = done.stderr.splitlines()
+    assert said == "sal: 1 of 2 problems failed; search them again with"
+    assert command.strip() == "sal run --resume run --retry-failed"
     assert "1 failed (counted as wrong)" in done.stdout
     first, second = rows_of(tmp_path / "run")
     assert first["error"] is None
@@ -385,3 +387,86 @@ def test_a_problem_that_fails_is_a_failed_row_and_exit_code_1(
     summary = json.loads((tmp_path / "run" / "summary.json").read_text())
     assert (summary["problems"], summary["failed"], summary["owed"]) == (2, 1, 0)
     assert not os.path.exists(tmp_path / "runs-out")
+
+    final = sal(["run", "--resume", "run"], tmp_path)
+    assert final.returncode == 1
+    assert len(records(tmp_path / "run", "problem")) == 2
+    again = sal(shlex.split(command)[1:], tmp_path)
+    assert again.returncode == 1, again.stderr
+    assert again.stderr.splitlines()[-1] == command
+    *_, last = (record["row"] for record in records(tmp_path / "run", "problem"))
+    assert len(records(tmp_path / "run", "problem")) == 3
+    assert last["id"] == second["id"]
+    assert [row["id"] for row in rows_of(tmp_path / "run")] == [first["id"], second["id"]]
+
+
+def test_a_run_goes_on_when_its_server_came_back_elsewhere(
+    policy_server: str, six: list[str], ids: list[str], tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    with Proxy(policy_server) as before:
+        words = ["run", "majority", *WIDE, *six, "--policy", before.url]
+        terminal = Terminal([*words, "--out", str(run)], tmp_path)
+        terminal.until(lambda: records(run, "problem"))
+        terminal.press_ctrl_c()
+        assert terminal.wait() == 130
+    done = len(records(run, "problem"))
+    assert 1 <= done < len(ids)
+    assert terminal.shown.rstrip().splitlines()[-1] == f"  sal run --resume {run}"
+    with Proxy(policy_server) as now:
+        moved = sal(["run", "--resume", str(run), "--policy", now.url], tmp_path)
+        assert moved.returncode == 0, moved.stderr
+        check_whole(run, ids)
+        assert now.requests == sum(
+            record["row"]["usage"]["policy"]["requests"]
+            for record in records(run, "problem")[done:]
+        )
+        recipe = yaml.safe_load((run / "recipe.yaml").read_text())
+        assert recipe["policy"] == now.url
+        assert recipe["served"]["policy"]["model_path"]
+
+
+def test_a_disk_that_takes_no_more_stops_the_run_which_goes_on_when_it_does(
+    policy_server: str, six: list[str], ids: list[str], tmp_path: Path
+) -> None:
+    """A limit on the size of files stands for the disk's."""
+    words = ["run", "majority", "--budget", "4", *six, "--policy", policy_server, "--out", "run"]
+    full = subprocess.run(
+        ["bash", "-c", f"ulimit -f 6; {shlex.join([str(SAL), *words])}"],
+        cwd=tmp_path,
+        env=environment(tmp_path / "state"),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=240,
+    )
+    assert (full.returncode, full.stdout) == (1, "")
+    *_, said, advice, command = full.stderr.splitlines()
+    assert re.fullmatch(r"sal: run/\S+: File too large", said)
+    assert (advice, command) == ("resume with", "  sal run --resume run")
+    assert len(records(tmp_path / "run", "problem")) < len(ids)
+    resumed = sal(shlex.split(command)[1:], tmp_path)
+    assert resumed.returncode == 0, resumed.stderr
+    check_whole(tmp_path / "run", ids)
+
+
+def test_a_closed_or_full_stdout_is_told_and_the_results_are_whole(
+    policy_server: str, six: list[str], ids: list[str], tmp_path: Path
+) -> None:
+    words = ["run", "majority", "--budget", "2", *six, "--policy", policy_server]
+    for name, redirection in (("closed", ">&-"), ("full", "> /dev/full"), ("pipe", "| true")):
+        run = tmp_path / name
+        line = shlex.join([str(SAL), *words, "--out", str(run)])
+        done = subprocess.run(
+            ["bash", "-c", f"set -o pipefail; {line} {redirection}"],
+            cwd=tmp_path,
+            env=environment(tmp_path / "state"),
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+            timeout=240,
+        )
+        assert done.returncode == 1, (name, done.stderr)
+        assert done.stderr.splitlines()[-1].startswith("sal: cannot write to stdout: "), name
+        assert "Traceback" not in done.stderr
+        check_whole(run, ids)

@@ -982,6 +982,21 @@ def test_server_info_tells_device_and_room(policy: Engine) -> None:
     assert policy.capacity() == sum(room)
 
 
+@pytest.mark.servers
+@contract
+def test_loads_count_the_tokens_that_are_being_generated(policy: Engine) -> None:
+    before = policy.generated()
+    assert before is not None
+    with ThreadPoolExecutor(1) as threads:
+        writing = threads.submit(ask, policy, fresh(), tokens=1000, ignore_eos=True)
+        seen = set()
+        while not writing.done():
+            seen.add(policy.generated())
+    assert len(seen) > 5
+    time.sleep(1.0)
+    assert (policy.generated() or 0) - before >= 900  # a few steps are not counted
+
+
 @several_cores
 @pytest.mark.servers
 @contract

@@ -14,7 +14,3 @@ class Display(RunDisplay, Protocol):
     def header(self, title: str, settings: Mapping[str, str]) -> None:
         """Say what the command does: only the settings that are not the defaults."""
         ...
-
-    def note(self, text: str) -> None:
-        """One line that stays."""
-        ...

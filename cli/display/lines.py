@@ -6,12 +6,18 @@ import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
-from sal.cli.display.words import begin_line, duration, header_line, progress_line, usage_line
+from sal.cli.display.words import (
+    begin_line,
+    duration,
+    header_line,
+    moment_line,
+    usage_line,
+)
 from sal.runs.display import Begun
 from sal.runs.progress import Snapshot
 
 BUSY_SECONDS = 5.0
-"""At most one progress line in this time, however fast problems finish."""
+"""At most one progress line in this time, however fast problems finish; the first comes then."""
 
 QUIET_SECONDS = 30.0
 """At least one in this time, however slow they are."""
@@ -29,13 +35,25 @@ class StatusLines:
         return phase != before
 
 
+class Pace:
+    """When a line about a moment of the run is due: `news` since the last one brings it forward."""
+
+    def __init__(self) -> None:
+        self.shown: Snapshot | None = None
+
+    def due(self, snapshot: Snapshot, *, news: bool) -> bool:
+        since = snapshot.seconds - (self.shown.seconds if self.shown else 0.0)
+        soon = news or self.shown is None
+        return since >= QUIET_SECONDS or (soon and since >= BUSY_SECONDS)
+
+
 class PlainDisplay:
     """Progress lines, when something finished and now and then."""
 
     def __init__(self) -> None:
         self._statuses = StatusLines()
+        self._pace = Pace()
         self._last: Snapshot | None = None
-        self._shown: Snapshot | None = None
 
     def header(self, title: str, settings: Mapping[str, str]) -> None:
         self.note(header_line(title, settings))
@@ -52,29 +70,31 @@ class PlainDisplay:
 
     def update(self, snapshot: Snapshot) -> None:
         self._last = snapshot
-        since = snapshot.seconds - (self._shown.seconds if self._shown else 0.0)
-        news = snapshot.done != (self._shown.done if self._shown else 0)
-        if since >= QUIET_SECONDS or (news and since >= BUSY_SECONDS):
+        if self._pace.due(snapshot, news=self._is_news(snapshot)):
             self._show(snapshot)
 
     def close(self) -> None:
         if self._last is not None:
-            if self._shown is None or self._shown.done != self._last.done:
+            if self._pace.shown is None or self._is_news(self._last):
                 self._show(self._last)
             self.note(usage_line("policy", self._last.policy, self._last.seconds))
             self.note(usage_line("PRM", self._last.prm, self._last.seconds))
-        self._last = self._shown = None
+        self._last = self._pace.shown = None
+
+    def _is_news(self, snapshot: Snapshot) -> bool:
+        return self._pace.shown is not None and self._pace.shown.done != snapshot.done
 
     def _show(self, snapshot: Snapshot) -> None:
-        self._shown = snapshot
-        self.note(f"{progress_line(snapshot)}  in flight {len(snapshot.in_flight)}")
+        self._pace.shown = snapshot
+        self.note(moment_line(snapshot))
 
 
 class LogDisplay:
-    """A dated line per event and per finished problem."""
+    """A dated line per event and per finished problem, and now and then how far it all is."""
 
     def __init__(self) -> None:
         self._statuses = StatusLines()
+        self._pace = Pace()
         self._written = 0
 
     def header(self, title: str, settings: Mapping[str, str]) -> None:
@@ -98,9 +118,13 @@ class LogDisplay:
             )
             self.note(f"problem {item.id}: {verdict} in {duration(item.seconds)}")
         self._written = len(snapshot.finished)
+        if snapshot.in_flight and self._pace.due(snapshot, news=False):
+            self._pace.shown = snapshot
+            self.note(moment_line(snapshot))
 
     def close(self) -> None:
         self._written = 0
+        self._pace.shown = None
 
 
 class NoDisplay:

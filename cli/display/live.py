@@ -10,7 +10,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from sal.cli.display.words import begin_line, duration, progress_line, usage_line
+from sal.cli.display.words import begin_line, duration, progress_line, usage_line, writing
 from sal.runs.display import Begun
 from sal.runs.progress import Snapshot
 
@@ -79,6 +79,7 @@ def draw(s: Snapshot, width: int, rows: int = MAX_ROWS) -> RenderableType:
         top.add_row(line)
     parts: list[RenderableType] = [
         top,
+        *([Text(moving, style="green")] if (moving := writing(s)) else []),
         Text(usage_line("policy", s.policy, s.seconds), style="cyan"),
         Text(usage_line("PRM", s.prm, s.seconds), style="magenta"),
     ]

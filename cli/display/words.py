@@ -50,6 +50,25 @@ def progress_line(s: Snapshot) -> str:
     return "  ".join(parts)
 
 
+def writing(s: Snapshot) -> str:
+    """What moves before a problem is done: completions, tokens generated, tokens a second lately.
+
+    A strategy that writes one completion for a problem has no count of them beside the problems'.
+    """
+    parts = [] if s.allowed <= s.total else [f"{s.ended}/{s.allowed} completions"]
+    if s.written is not None:
+        parts.append(f"{count(s.written)} generated")
+    if s.rate is not None:
+        parts.append(f"{count(s.rate)}/s")
+    return "  ".join(parts)
+
+
+def moment_line(s: Snapshot) -> str:
+    """All of a moment that a single line can say."""
+    parts = [progress_line(s), f"in flight {len(s.in_flight)}", writing(s)]
+    return "  ".join(part for part in parts if part)
+
+
 def usage_line(name: str, usage: Usage, seconds: float) -> str:
     """Tokens through the endpoint, the cached share of its prompts, and its rate."""
     prompt, made, new = usage.prompt_tokens, usage.completion_tokens, usage.uncached_tokens

@@ -1,0 +1,43 @@
+"""Which records of a journal can be used: a damaged one must not end the run that meets it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from sal.runs.results import ResultRow
+from sal.runtime.model_cost import ModelCost
+from sal.runtime.usage import Usage
+
+
+def recorded_models(session: Mapping[str, Any]) -> dict[str, ModelCost | None]:
+    """What the models of a session compute, by endpoint; {} before that was recorded."""
+    models: Mapping[str, Any] = session.get("models", {})
+    return {role: model and ModelCost(**model) for role, model in models.items()}
+
+
+def is_usable(record: Mapping[str, Any]) -> bool:
+    """Whether it says what its type must say; a type of a later version is not looked into."""
+    try:
+        if record["type"] == "problem":
+            _use_problem(record)
+        elif record["type"] == "session":
+            for model in recorded_models(record).values():
+                _ = model and model.flops(Usage())
+    except (LookupError, TypeError, ValueError, AttributeError):
+        return False
+    return True
+
+
+def _use_problem(record: Mapping[str, Any]) -> None:
+    """Read it and add it up, as a run does; raises what that raises on a damaged one."""
+    row = ResultRow.from_json(record["row"])
+    texts = [row.id, row.question, row.answer, row.rule, row.error]
+    texts += [text for c in row.completions for text in (c.text, c.finish, c.key, c.verdict)]
+    if not all(isinstance(text, str) for text in texts):
+        raise TypeError("no text")
+    _ = float(record["at"]) + row.seconds + row.unspent + row.capped
+    _ = sum(c.weight for c in row.completions if c.weight is not None)
+    _ = 0 if row.kv_peak is None else 0 + row.kv_peak
+    _ = Usage() + row.policy + row.prm
+    _ = sum(map(float, row.correct.values()))
