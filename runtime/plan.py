@@ -20,7 +20,7 @@ from typing import Literal
 from sal.runtime import cpu_attention, cpu_matmul, cpu_sampling
 from sal.runtime.hardware import Gpu, Hardware, all_but_one
 from sal.runtime.model_files import canonical, is_url
-from sal.runtime.model_size import GIB, ModelSize, model_size
+from sal.runtime.model_size import GIB, ModelSize, head_size, model_size
 
 Role = Literal["policy", "prm"]
 Flags = dict[str, tuple[str, ...]]
@@ -32,7 +32,9 @@ _CPU_REQUESTS = "256"
 _CPU_THREADS = "--cpu-threads"  # no flag of SGLang's, which takes torch's own variable
 _DETERMINISTIC = "--enable-deterministic-inference"
 _KEEP_RADIX_CACHE = ("fa3", "fa4", "triton")  # attention of that mode (SGLang 0.5.23)
-_RESERVE = int(3 * GIB)  # per server: CUDA context, graphs, activations
+_FLASHINFER_HEADS = (None, 64, 128, 256)  # numbers a head; None: not known
+_RESERVE = int(3 * GIB)  # per server, at the least: CUDA context, graphs, activations
+_RESERVE_SHARE = 10  # and at the least a tenth: SGLang prefills more at once on a larger GPU
 
 
 class PlanError(ValueError):
@@ -253,8 +255,18 @@ def _deterministic(gpus: tuple[Gpu, ...]) -> Flags:
     on Hopper, Triton elsewhere; flashinfer's would switch it off). On a CPU it is our plugins'."""
     if not gpus:
         return {_DETERMINISTIC: ()}
-    hopper = all(re.search(r"\bGH?\d|\bH\d", gpu.name) for gpu in gpus)
-    return {_DETERMINISTIC: (), "--attention-backend": ("fa3" if hopper else "triton",)}
+    return {_DETERMINISTIC: (), "--attention-backend": ("fa3" if _hopper(gpus) else "triton",)}
+
+
+def _hopper(gpus: tuple[Gpu, ...]) -> bool:
+    return all(re.search(r"\bGH?\d|\bH\d", gpu.name) for gpu in gpus)
+
+
+def _attention(gpus: tuple[Gpu, ...], model: str) -> str:
+    """FlashAttention 3 where it runs, on Hopper; flashinfer elsewhere, for the sizes it has."""
+    if _hopper(gpus):
+        return "fa3"
+    return "flashinfer" if head_size(model) in _FLASHINFER_HEADS else "triton"
 
 
 def _brings_rust_server() -> bool:
@@ -273,7 +285,7 @@ def _on_gpus(
     after: Role | None = None,
 ) -> ServerSpec:
     flags: Flags = {
-        "--attention-backend": ("flashinfer",),
+        "--attention-backend": (_attention(gpus, model),),
         "--schedule-policy": ("lpm",),
         **memory,
     }
@@ -358,7 +370,8 @@ def _share_one(
     """
     policy, prm = size_of(models["policy"]), size_of(models["prm"])
     free = gpu.free_bytes
-    kv = free - policy.weight_bytes - prm.weight_bytes - 2 * _RESERVE
+    reserve = max(_RESERVE, free // _RESERVE_SHARE)
+    kv = free - policy.weight_bytes - prm.weight_bytes - 2 * reserve
     if kv < 0.5 * GIB:
         need = (free - kv) / GIB + 0.5
         raise PlanError(
@@ -370,7 +383,7 @@ def _share_one(
     )
     static_policy = policy.weight_bytes + kv_policy
     static_prm = prm.weight_bytes + kv - kv_policy
-    left = free - static_policy - _RESERVE
+    left = free - static_policy - reserve
     tokens = kv_policy // policy.kv_bytes_per_token
     common = f"shares the GPU: room for about {tokens:,} cached tokens in each server"
     servers: dict[Role, ServerSpec] = {}
