@@ -32,7 +32,7 @@ _CPU_REQUESTS = "256"
 _CPU_THREADS = "--cpu-threads"  # no flag of SGLang's, which takes torch's own variable
 _DETERMINISTIC = "--enable-deterministic-inference"
 _KEEP_RADIX_CACHE = ("fa3", "fa4", "triton")  # attention of that mode (SGLang 0.5.23)
-_FLASHINFER_HEADS = (None, 64, 128, 256)  # numbers a head; None: not known
+_USUAL_HEADS = (None, 64, 128, 256)  # numbers a head; None: not known
 _RESERVE = int(3 * GIB)  # per server, at the least: CUDA context, graphs, activations
 _RESERVE_SHARE = 10  # and at the least a tenth: SGLang prefills more at once on a larger GPU
 
@@ -263,10 +263,10 @@ def _hopper(gpus: tuple[Gpu, ...]) -> bool:
 
 
 def _attention(gpus: tuple[Gpu, ...], model: str) -> str:
-    """FlashAttention 3 where it runs, on Hopper; flashinfer elsewhere, for the sizes it has."""
-    if _hopper(gpus):
-        return "fa3"
-    return "flashinfer" if head_size(model) in _FLASHINFER_HEADS else "triton"
+    """FlashAttention 3 on Hopper, flashinfer elsewhere; Triton for heads of another size."""
+    if head_size(model) not in _USUAL_HEADS:
+        return "triton"
+    return "fa3" if _hopper(gpus) else "flashinfer"
 
 
 def _brings_rust_server() -> bool:
