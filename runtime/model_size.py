@@ -6,8 +6,9 @@ import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from sal.runtime.model_files import local_files
+from sal.runtime.model_files import local_files, local_folder
 from sal.runtime.weight_files import weight_files
 
 GIB = float(1 << 30)
@@ -42,12 +43,25 @@ def model_size(model: str) -> ModelSize:
     )
 
 
+def head_size(model: str) -> int | None:
+    """Numbers a head, where the model's config is here and says so."""
+    folder = local_folder(model)
+    try:
+        return _head_size(json.loads((folder / "config.json").read_text())) if folder else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _head_size(config: dict[str, Any]) -> int:
+    return int(config.get("head_dim") or config["hidden_size"] // config["num_attention_heads"])
+
+
 def _kv_from_config(path: Path) -> int | None:
     """2 (key and value) x layers x KV heads x head size x 2 bytes (16-bit cache)."""
     try:
         config = json.loads(path.read_text())
         heads = int(config["num_attention_heads"])
-        size = int(config.get("head_dim") or config["hidden_size"] // heads)
+        size = _head_size(config)
         kv_heads = int(config.get("num_key_value_heads") or heads)
         return 2 * int(config["num_hidden_layers"]) * kv_heads * size * 2
     except (OSError, ValueError, KeyError, TypeError):

@@ -21,7 +21,7 @@ from sal.runtime import cpu_attention, cpu_matmul, cpu_sampling
 from sal.runtime.generation_config import with_model_defaults
 from sal.runtime.hardware import Gpu, Hardware, all_but_one
 from sal.runtime.model_files import canonical, is_url
-from sal.runtime.model_size import GIB, ModelSize, model_size
+from sal.runtime.model_size import GIB, ModelSize, head_size, model_size
 
 Role = Literal["policy", "prm"]
 Flags = dict[str, tuple[str, ...]]
@@ -33,7 +33,9 @@ _CPU_REQUESTS = "256"
 _CPU_THREADS = "--cpu-threads"  # no flag of SGLang's, which takes torch's own variable
 _DETERMINISTIC = "--enable-deterministic-inference"
 _KEEP_RADIX_CACHE = ("fa3", "fa4", "triton")  # attention of that mode (SGLang 0.5.23)
-_RESERVE = int(3 * GIB)  # per server: CUDA context, graphs, activations
+_FLASHINFER_HEADS = (None, 64, 128, 256, 512)  # numbers a head (its utils.cuh); None: not known
+_RESERVE = int(3 * GIB)  # per server, at the least: CUDA context, graphs, activations
+_RESERVE_SHARE = 10  # and at the least a tenth: 3 GiB each were too little on an H200
 
 
 class PlanError(ValueError):
@@ -258,6 +260,11 @@ def _deterministic(gpus: tuple[Gpu, ...]) -> Flags:
     return {_DETERMINISTIC: (), "--attention-backend": ("fa3" if hopper else "triton",)}
 
 
+def _attention(model: str) -> str:
+    """Flashinfer's, or Triton's for heads of a size that flashinfer has no kernel for."""
+    return "flashinfer" if head_size(model) in _FLASHINFER_HEADS else "triton"
+
+
 def _brings_rust_server() -> bool:
     """Whether the sglang that is installed has its server in Rust: not every platform's has."""
     extensions = Path(str(distribution("sglang").locate_file("sglang/srt/rust_extensions")))
@@ -274,7 +281,7 @@ def _on_gpus(
     after: Role | None = None,
 ) -> ServerSpec:
     flags: Flags = {
-        "--attention-backend": ("flashinfer",),
+        "--attention-backend": (_attention(model),),
         "--schedule-policy": ("lpm",),
         **memory,
     }
@@ -360,7 +367,8 @@ def _share_one(
     """
     policy, prm = size_of(models["policy"]), size_of(models["prm"])
     free = gpu.free_bytes
-    kv = free - policy.weight_bytes - prm.weight_bytes - 2 * _RESERVE
+    reserve = max(_RESERVE, free // _RESERVE_SHARE)
+    kv = free - policy.weight_bytes - prm.weight_bytes - 2 * reserve
     if kv < 0.5 * GIB:
         need = (free - kv) / GIB + 0.5
         raise PlanError(
@@ -372,7 +380,7 @@ def _share_one(
     )
     static_policy = policy.weight_bytes + kv_policy
     static_prm = prm.weight_bytes + kv - kv_policy
-    left = free - static_policy - _RESERVE
+    left = free - static_policy - reserve
     tokens = kv_policy // policy.kv_bytes_per_token
     common = f"shares the GPU: room for about {tokens:,} cached tokens in each server"
     servers: dict[Role, ServerSpec] = {}
