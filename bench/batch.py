@@ -21,7 +21,7 @@ class Batches:
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
-        self._connection = Connection()
+        self._connection = Connection(engine.url)
 
     def generate(
         self, inputs: Sequence[Sequence[int]], asked: dict[str, Any]
@@ -34,8 +34,8 @@ class Batches:
         replies: list[dict[str, Any]] = []
         for i in range(0, len(inputs), MOST):
             body = orjson.dumps({**asked, "input_ids": inputs[i : i + MOST]})
-            status, reply = self._connection.exchange(url, body, LIMIT_S)
-            if status != 200:
-                raise RuntimeError(f"{url}: HTTP {status}: {reply[:500].decode()}")
-            replies += orjson.loads(reply)
+            reply = self._connection.exchange(url, body, LIMIT_S)
+            if reply.status != 200:
+                raise RuntimeError(f"{url}: HTTP {reply.status}: {reply.body[:500].decode()}")
+            replies += orjson.loads(reply.body)
         return replies

@@ -178,6 +178,47 @@ PrmFamily = Annotated[
         rich_help_panel=MODELS,
     ),
 ]
+PolicyKey = Annotated[
+    str | None,
+    typer.Option(
+        metavar="KEY|@FILE",
+        help="The API key of a policy given by its URL; in a file or in the environment it is not "
+        "seen in the process list.",
+        envvar="SAL_POLICY_KEY",
+        rich_help_panel=MODELS,
+        show_default=False,
+    ),
+]
+PrmKey = Annotated[
+    str | None,
+    typer.Option(
+        metavar="KEY|@FILE",
+        help="The API key of a PRM given by its URL.",
+        envvar="SAL_PRM_KEY",
+        rich_help_panel=MODELS,
+        show_default=False,
+    ),
+]
+PolicyHeader = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="'NAME: VALUE'|@FILE",
+        help="A header that the policy's server wants; may be repeated.",
+        envvar="SAL_POLICY_HEADER",
+        rich_help_panel=MODELS,
+        show_default=False,
+    ),
+]
+PrmHeader = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="'NAME: VALUE'|@FILE",
+        help="A header that the PRM's server wants; may be repeated.",
+        envvar="SAL_PRM_HEADER",
+        rich_help_panel=MODELS,
+        show_default=False,
+    ),
+]
 SystemPrompt = Annotated[
     str | None,
     typer.Option(

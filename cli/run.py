@@ -76,6 +76,7 @@ def _typed(text: str) -> str:
 
 
 def run(
+    context: typer.Context,
     strategy: Annotated[
         str | None,
         typer.Argument(
@@ -101,6 +102,10 @@ def run(
     policy: options.Policy = None,
     prm: options.Prm = None,
     prm_family: options.PrmFamily = None,
+    policy_key: options.PolicyKey = None,
+    prm_key: options.PrmKey = None,
+    policy_header: options.PolicyHeader = None,
+    prm_header: options.PrmHeader = None,
     system_prompt: options.SystemPrompt = None,
     policy_arg: options.PolicyArg = None,
     prm_arg: options.PrmArg = None,
@@ -145,10 +150,19 @@ def run(
         "separator": None if separator is None else _typed(separator),
         "aggregate": aggregate,
     }
-    from sal.cli.resume import resumed
+    from sal.cli.resume import resumed, secrets_of
     from sal.cli.search import Options, search
     from sal.runs.settings import Settings
+    from sal.runtime.access import Access, AccessError, read_access
+    from sal.runtime.plan import Role
 
+    try:
+        access: dict[Role, Access] = {
+            "policy": read_access("policy", policy_key, policy_header),
+            "prm": read_access("prm", prm_key, prm_header),
+        }
+    except AccessError as error:
+        raise typer.BadParameter(str(error)) from error
     given = {name: value for name, value in params.items() if value is not None}
     settings = Settings(
         strategy=strategy or "",
@@ -188,5 +202,7 @@ def run(
         display=display,
         json=json,
         said=settings,
+        access=access,
+        secrets=secrets_of(context),
     )
     return search(again, chosen, began)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -16,7 +16,7 @@ import yaml
 from sal.cli.display.choose import choose_display
 from sal.cli.display.names import DisplayName
 from sal.cli.interrupt import EXIT_CODE, Interrupt
-from sal.cli.resume import resume_command
+from sal.cli.resume import Secrets, resume_command
 from sal.cli.table import at_n_table, summary_table
 from sal.runs.errors import RunError, ServersLost
 from sal.runs.folder import check_folder
@@ -28,7 +28,8 @@ from sal.runtime.policy import PolicyFault
 
 if TYPE_CHECKING:
     from sal.runs.execute import Outcome
-    from sal.runtime.plan import Plan
+    from sal.runtime.access import Access
+    from sal.runtime.plan import Plan, Role
 
 TINY_SECONDS = 300.0
 """How long the embedded suite may take by default, servers included."""
@@ -52,6 +53,8 @@ class Options:
     json: bool
     said: Settings
     """By the user, beside what the recipe of a run that goes on says."""
+    access: Mapping[Role, Access]
+    secrets: Secrets
 
 
 def search(settings: Settings, options: Options, began: float) -> int:
@@ -68,10 +71,10 @@ def search(settings: Settings, options: Options, began: float) -> int:
     from sal.runs.server_plan import plan_servers
 
     with Interrupt() as interrupt:
-        prepared = prepare(settings, gpu=bool(hardware.gpus))
+        prepared = prepare(settings, gpu=bool(hardware.gpus), access=options.access)
         plan = plan_servers([prepared.recipe], hardware)
-        prepared = _as_served(prepared, plan, dry_run=options.dry_run)
         path = options.resume or options.out or _new_folder(prepared)
+        prepared = _as_served(prepared, plan, options, new=not path.exists())
         check_folder(path, prepared.recipe, resume=options.resume is not None)
         if options.dry_run:
             _show_plan(plan, prepared, path, as_json=options.json)
@@ -96,6 +99,7 @@ def search(settings: Settings, options: Options, began: float) -> int:
             plan,
             display=display,
             interruption=interrupt,
+            access=options.access,
             time_limit=lambda: _time_left(began) if timed else None,
         )
         if not experiment.owed:
@@ -103,11 +107,13 @@ def search(settings: Settings, options: Options, began: float) -> int:
         try:
             experiment.run()
         except KeyboardInterrupt:
-            return _interrupted(experiment.outcomes.get(path), resume_command(path))
+            return _interrupted(
+                experiment.outcomes.get(path), resume_command(path, secrets=options.secrets)
+            )
         except (ServersLost, LaunchError, EndpointError, PolicyFault, OSError) as error:
-            error.add_note(f"resume with\n  {resume_command(path)}")
+            error.add_note(f"resume with\n  {resume_command(path, secrets=options.secrets)}")
             raise
-    return _show(experiment.outcomes[path], path, settings.ns, as_json=options.json)
+    return _show(experiment.outcomes[path], path, settings.ns, options)
 
 
 def _shown(settings: Settings, options: Options, prepared: Prepared, path: Path) -> dict[str, str]:
@@ -118,15 +124,19 @@ def _shown(settings: Settings, options: Options, prepared: Prepared, path: Path)
     return settings.given() | ({"aggregate": aggregate} if aggregate else {})
 
 
-def _as_served(prepared: Prepared, plan: Plan, *, dry_run: bool) -> Prepared:
-    """With what the user's endpoints say that they serve; a dry run does without."""
+def _as_served(prepared: Prepared, plan: Plan, options: Options, *, new: bool) -> Prepared:
+    """With what the user's endpoints say that they serve; a dry run does without.
+
+    Those of a `new` run are also asked for a few tokens.
+    """
     from sal.runs.endpoints import check_urls
     from sal.runs.served import with_served
 
     try:
-        return replace(prepared, recipe=with_served(prepared.recipe, check_urls(plan.urls)))
+        infos = check_urls(plan.urls, options.access, write=new and not options.dry_run)
+        return replace(prepared, recipe=with_served(prepared.recipe, infos))
     except RunError:
-        if dry_run:
+        if options.dry_run:
             return prepared
         raise
 
@@ -178,12 +188,12 @@ def _show_plan(plan: Plan, prepared: Prepared, path: Path, *, as_json: bool) -> 
     print(prepared.recipe.dump(), end="")
 
 
-def _show(outcome: Outcome, path: Path, ns: Sequence[int], *, as_json: bool) -> int:
+def _show(outcome: Outcome, path: Path, ns: Sequence[int], options: Options) -> int:
     summary = outcome.summary
     if outcome.timed_out:
         rest = f"{summary.owed} more would take longer; --limit chooses how many"
         print(f"Time is up: complete over {summary.problems} problems ({rest}).", file=sys.stderr)
-    if as_json:
+    if options.json:
         print(json.dumps(summary.as_json(), indent=2))
     else:
         print(summary_table(summary, path))
@@ -192,7 +202,7 @@ def _show(outcome: Outcome, path: Path, ns: Sequence[int], *, as_json: bool) -> 
     if summary.failed:
         print(
             f"sal: {summary.failed} of {summary.problems} problems failed; search them again with\n"
-            f"  {resume_command(path, '--retry-failed')}",
+            f"  {resume_command(path, '--retry-failed', secrets=options.secrets)}",
             file=sys.stderr,
         )
         return 1

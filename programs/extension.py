@@ -15,7 +15,7 @@ from sal.programs.params import Sampling
 from sal.programs.scores import Scores
 from sal.programs.trace import Finish, Node, Trace
 from sal.runtime.frontend.states import Place, backend_name, shorten, write
-from sal.runtime.policy import IncompleteReply, PolicyFault, Reply
+from sal.runtime.policy import IncompleteReply, Reply, is_fault
 from sal.strategies.steps import split_steps
 from sal.verifiers.interface import Scored, Usage
 
@@ -70,25 +70,25 @@ class Extension:
     ) -> Candidate:
         """Write, score and record the node `path` behind `parent`, whose fork `state` is.
 
-        Whatever goes wrong with it, on either endpoint, is its error. Raises only PolicyFault.
+        Whatever goes wrong with it, on either endpoint, is its error. Raises only what is the
+        fault of an endpoint (`is_fault`): the search ends then.
         """
         written = _Written(state, parent)
         finish: Finish
         error, scored = "", Scored(())
         try:
             finish = self._write(written, order)
-        except PolicyFault:
-            self.stopped.set()
-            raise
         except Exception as wrong:
-            finish, error = "error", f"policy: {reason(wrong)}"
+            finish, error = "error", self._told("policy", wrong)
         text = written.text
         steps = written.steps(self._sampling.separator)
+        if finish == "eot" and not parent.steps and not steps:  # this is no completion
+            finish, error = "error", "policy: it ended without a word"
         if finish != "error" and steps and self._scores is not None:
             try:
                 scored = self._scores.score(self._question, parent.steps, steps)
             except Exception as wrong:
-                finish, error = "error", f"PRM: {reason(wrong)}"
+                finish, error = "error", self._told("PRM", wrong)
         node = Node(
             path,
             _between(text, parent.finish, finish),
@@ -112,6 +112,13 @@ class Extension:
             written.data,
         )
         return grown if grown.open else replace(grown, text=grown.text.rstrip())
+
+    def _told(self, endpoint: str, wrong: Exception) -> str:
+        """The error of a candidate; raises what would be that of every other too."""
+        if is_fault(wrong):
+            self.stopped.set()
+            raise wrong
+        return f"{endpoint}: {reason(wrong)}"
 
     def _write(self, written: _Written, order: Order) -> Finish:
         """Have the policy write until there are `most` steps: one separator too many makes none.

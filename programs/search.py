@@ -23,7 +23,7 @@ from sal.programs.threads import SharedThreads
 from sal.programs.trace import ROLLOUT, SearchResult, Trace
 from sal.programs.vote import AnswerKeys, Vote, boxed_answers
 from sal.runtime.frontend.states import fork, read_ahead
-from sal.runtime.policy import PolicyFault
+from sal.runtime.policy import is_fault
 from sal.strategies.seeds import Random, derive, generator
 from sal.verifiers.interface import Verifier
 
@@ -161,9 +161,9 @@ class Search:
             for i, grown in enumerate(growing):
                 try:
                     done += grown.result()
-                except PolicyFault:
-                    raise
                 except Exception as wrong:
+                    if is_fault(wrong):
+                        raise
                     self._lost.append(((i,), f"subtree {i}: {reason(wrong)}"))
         except BaseException:
             self._extension.stopped.set()  # an interrupt: the subtrees end with their present step
@@ -194,10 +194,10 @@ class Search:
         self._prompt_read = True
         try:
             reply = read_ahead(self.root.state, self._temperature)
-        except PolicyFault:
-            raise
-        except Exception:  # the candidates will say what is wrong with the policy
-            return
+        except Exception as wrong:
+            if is_fault(wrong):
+                raise
+            return  # the candidates will say what is wrong with the policy
         if reply is not None:
             self.trace.spend(reply.usage)
 

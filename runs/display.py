@@ -23,12 +23,12 @@ class Begun:
 class RunDisplay(Protocol):
     """Called from the main thread unless said otherwise; one serves for all runs."""
 
-    def note(self, text: str) -> None:
-        """One line that stays."""
-        ...
-
     def begin(self, run: Begun) -> None:
         """Say which run begins."""
+        ...
+
+    def note(self, text: str) -> None:
+        """One line that stays."""
         ...
 
     def status(self, role: str, text: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -11,9 +12,10 @@ from sal.programs.problem import Problem
 from sal.runs.errors import RunError, ServersLost
 from sal.runs.problems import TINY, Question
 from sal.runs.recipe import Recipe
+from sal.runtime.access import OPEN, Access
 from sal.runtime.backend import PooledBackend
-from sal.runtime.client import Engine
-from sal.runtime.endpoint_errors import EndpointError
+from sal.runtime.client import Engine, Retrying
+from sal.runtime.endpoint_errors import EndpointError, Misread, Missing, Overloaded, Unreachable
 from sal.runtime.model_cost import ModelCost, model_cost
 from sal.runtime.model_files import is_url, local_files, local_folder
 from sal.runtime.plan import Role
@@ -39,22 +41,51 @@ def model_location(name: str | None, role: Role) -> str | None:
     return str(POLICY if role == "policy" else PRM)
 
 
-def check_urls(urls: Mapping[Role, str]) -> dict[Role, dict[str, Any]]:
-    """What the user's endpoints say of their models; raises `RunError` for one that is none."""
+_FIRST_LIMIT_S = 15.0
+"""Before anything is shown."""
+
+_TRIED: Mapping[Role, dict[str, Any]] = {
+    "policy": {"text": "1 + 1 =", "sampling_params": {"max_new_tokens": 2, "temperature": 0}},
+    "prm": {
+        "input_ids": [1, 2, 3],
+        "sampling_params": {"max_new_tokens": 0, "temperature": 0},
+        "return_logprob": True,
+        "token_ids_logprob": [0, 1],
+    },
+}
+
+
+def check_urls(
+    urls: Mapping[Role, str], access: Mapping[Role, Access] | None = None, *, write: bool = True
+) -> dict[Role, dict[str, Any]]:
+    """What the user's endpoints say of their models.
+
+    Each is asked all that a run asks: with `write`, also for a few tokens. What may pass, such as
+    a full queue, is left to the run, which waits for it and says so. Raises `RunError` for an
+    endpoint that is not there, or is no SGLang server.
+    """
     infos: dict[Role, dict[str, Any]] = {}
     for role, url in urls.items():
         if not reachable(url):
             raise RunError(f"--{role} {url}: nothing takes connections there")
-        with Engine(url) as engine:
+        with Engine(url, (access or {}).get(role, OPEN), deadline_s=_FIRST_LIMIT_S) as engine:
             try:
                 infos[role] = engine.info()
+                engine.server_info()
+                if write:
+                    with suppress(Unreachable, Overloaded):
+                        engine.generate(_TRIED[role])
             except EndpointError as error:
+                other = isinstance(error, Missing | Misread)
+                kind = "not an SGLang server" if other else "cannot be used"
                 said = " ".join(str(error).split())
-                raise RunError(f"--{role} {url}: not an SGLang server: {said:.200}") from error
+                raise RunError(f"--{role} {url}: {kind}: {said}") from error
     return infos
 
 
-def prm_spec(prm: str | None, family: str | None) -> PrmSpec | None:
+def prm_spec(
+    prm: str | None, family: str | None, access: Mapping[Role, Access] | None = None
+) -> PrmSpec | None:
     """What is known of a run's PRM; None without one, and for a URL that does not answer.
 
     Looks on the Hub only for what neither its files here nor its name tell. Raises ValueError for
@@ -67,7 +98,9 @@ def prm_spec(prm: str | None, family: str | None) -> PrmSpec | None:
         if not reachable(model):
             return None
         try:
-            with Engine(model) as engine:
+            with Engine(
+                model, (access or {}).get("prm", OPEN), deadline_s=_FIRST_LIMIT_S
+            ) as engine:
                 return look_up(served_model(engine.info()), family)
         except (EndpointError, KeyError):
             return None
@@ -113,9 +146,18 @@ class RunEndpoints:
 
     def __init__(self, servers: Servers, recipe: Recipe) -> None:
         self._servers = servers
-        self._engines = [e for e in (servers.policy, servers.prm) if e is not None]
+        self._engines: dict[str, Engine] = {"policy": servers.policy}
+        if servers.prm is not None:
+            self._engines["PRM"] = servers.prm
+        self.notes: list[str] = []
+        """What whoever follows the run should know of its endpoints."""
         self._system_prompt = recipe.system_prompt
         self.backend = PooledBackend(servers.policy)
+        if self.backend.tokenizer is None:
+            self.notes.append(
+                f"policy: no tokenizer of {self.backend.get_model_name()} here or on the Hub: "
+                "questions go out as plain text, without a chat template"
+            )
         self.capacity = servers.policy.capacity()
         self.verifier: Any = None
         self.models: dict[str, ModelCost | None] = {"policy": _cost(self.backend.get_model_name())}
@@ -151,14 +193,19 @@ class RunEndpoints:
         """A server of ours was restarted once before this; one of the user's is asked now."""
         if self._servers.failed:
             raise ServersLost(self._servers.failed)
-        for engine in self._engines:
+        for engine in self._engines.values():
             try:
                 engine.info()
             except EndpointError as error:
                 raise ServersLost(f"{engine.url} no longer answers: {error}") from error
 
+    def retrying(self) -> dict[str, Retrying]:
+        """What is being tried again now, by endpoint."""
+        seen = {name: engine.retrying for name, engine in self._engines.items()}
+        return {name: retrying for name, retrying in seen.items() if retrying is not None}
+
     def abort(self) -> None:
-        for engine in self._engines:
+        for engine in self._engines.values():
             engine.close()
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
@@ -20,6 +21,7 @@ from sal.runs.planned_run import PlannedRun
 from sal.runs.pulse import Pulse
 from sal.runs.results import Summary
 from sal.runs.runner import TimeLimit
+from sal.runtime.access import Access
 from sal.runtime.client import Engine
 from sal.runtime.placement import beside
 from sal.runtime.plan import Plan, Role
@@ -41,8 +43,9 @@ class Experiment:
 
     Each run lives in its own folder: what a killed experiment has finished is not searched again.
     What is finished already is known from the start, in `outcomes`; when nothing is owed, no server
-    is started and none is asked. Each run has clients of its own, made by `client`, and so counts
-    its own requests. `time_limit` is asked when a run's search begins.
+    is started and none is asked. Each run has clients of its own, made by `client` with the
+    `access` of its role, and so counts its own requests. `time_limit` is asked when a run's search
+    begins.
 
     Raises `FolderError` for a folder that a run cannot be in.
     """
@@ -54,7 +57,8 @@ class Experiment:
         *,
         display: RunDisplay,
         interruption: Interruption,
-        client: Callable[[str], Engine] = Engine,
+        client: Callable[[str, Access], Engine] = Engine,
+        access: Mapping[Role, Access] | None = None,
         time_limit: Callable[[], TimeLimit | None] = lambda: None,
     ) -> None:
         self.runs = list(runs)
@@ -63,6 +67,7 @@ class Experiment:
         self._display = display
         self._interruption = interruption
         self._client = client
+        self._access = access
         self._time_limit = time_limit
         for run in self.runs:
             summary, damaged = run.look()
@@ -112,7 +117,9 @@ class Experiment:
         return Begun(run.name, run.path, self.runs.index(run) + 1, len(self.runs), left)
 
     def _servers(self, stack: ExitStack) -> Servers:
-        servers = Servers(self._plan, on_status=self._display.status, client=self._client)
+        servers = Servers(
+            self._plan, on_status=self._display.status, client=self._client, access=self._access
+        )
         return stack.enter_context(servers)
 
     def _search(
@@ -127,6 +134,8 @@ class Experiment:
         if not servers.empty_caches():
             folder.note_warm()
         endpoints = RunEndpoints(servers, recipe)
+        for note in endpoints.notes:
+            self._display.note(note)
         pulse = Pulse(servers.policy.generated)
         with self._interruption.deferred(), beside(servers.policy), pulse:
             outcome = execute(
@@ -135,7 +144,9 @@ class Experiment:
                 endpoints,
                 grader,
                 requests=lambda: servers.policy.in_flight,
-                tick=self._display.update,
+                tick=lambda seen: self._display.update(
+                    replace(seen, retrying=endpoints.retrying())
+                ),
                 interrupted=lambda: self._interruption.asked,
                 time_limit=self._time_limit(),
                 retry_failed=run.retry_failed,

@@ -5,11 +5,12 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 
 from sal.programs.trace import ROLLOUT, Trace
 from sal.runs.results import ResultRow
+from sal.runtime.client import Retrying
 from sal.runtime.usage import Usage
 
 RATE_SECONDS = 15.0
@@ -42,7 +43,8 @@ class Snapshot:
 
     `done` and `failed` include problems of earlier sessions. `accuracy` is that of the strategy's
     own rule over all that is done, None before the first. `eta` is in seconds, None while unknown;
-    `limited` when it is the run's time limit that comes first, and not the last problem.
+    `limited` when it is the run's time limit that comes first, and not the last problem. `retrying`
+    names the endpoints that fail at this moment, and what is tried again there.
 
     `ended` counts completions, of the `allowed` ones that all problems together may have; a problem
     that is done has all of its own. `written` are the tokens that the policy has generated in this
@@ -65,6 +67,7 @@ class Snapshot:
     allowed: int = 0
     written: int | None = None
     rate: float | None = None
+    retrying: Mapping[str, Retrying] = field(default_factory=dict)
 
 
 class _Running:
@@ -79,7 +82,9 @@ class _Running:
         """Completions, at most `budget`: a search may finish more than it keeps."""
         new = self.trace.nodes[self._seen :]
         self._seen += len(new)
-        self._ended += sum(n.finish != "separator" and n.id[-1:] != (ROLLOUT,) for n in new)
+        self._ended += sum(
+            n.finish not in ("separator", "cut") and n.id[-1:] != (ROLLOUT,) for n in new
+        )
         return min(self._ended, budget)
 
 

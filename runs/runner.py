@@ -2,7 +2,7 @@
 
 Each problem is searched in a thread of its own and waits for no other. How many are searched at a
 time is `sal.runs.admission`'s to say. What one problem does never ends the run: a search that fails
-becomes a failed row with its reason. A fault of the policy's backend, which all would meet, does.
+becomes a failed row with its reason. A fault of an endpoint, which all would meet, does.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from sal.runs.admission import Admission
 from sal.runs.problems import Question
 from sal.runs.progress import Progress
 from sal.runs.results import ResultRow, failed_row
-from sal.runtime.policy import PolicyFault
+from sal.runtime.policy import is_fault
 from sal.runtime.usage import Usage
 
 SAMPLE_SECONDS = 0.125
@@ -111,8 +111,8 @@ class Runner:
         """Search until nothing is owed, the time is over, or `interrupt()` was called.
 
         `tick` is called four times a second. Raises `ServersLost` when the servers are gone,
-        `PolicyFault` when the policy's replies are of no use, and whatever a thread of ours raised
-        that was not a search's own failure.
+        `PolicyFault` or `EndpointError` when an endpoint is at fault, and whatever a thread of ours
+        raised that was not a search's own failure.
         """
         seen = self._progress.seconds
         looks = 0
@@ -183,10 +183,10 @@ class Runner:
         reason = ""
         try:
             result = self._search(question, trace)
-        except PolicyFault:  # every problem would meet it: none is recorded as failed for it
-            self._progress.drop(question.id)
-            raise
         except Exception as error:  # a bad problem is data, not a crash
+            if is_fault(error):  # every problem would meet it: none is recorded as failed for it
+                self._progress.drop(question.id)
+                raise
             reason = f"{type(error).__name__}: {error}"
         if result is None or result.errors:
             if self._cancelled.is_set():

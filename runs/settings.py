@@ -14,7 +14,9 @@ from sal.runs.golds import Answers
 from sal.runs.problems import TINY, ProblemSet, load_problems
 from sal.runs.recipe import Recipe, installed_versions
 from sal.runs.registry import Strategy, find_strategy
+from sal.runtime.access import Access
 from sal.runtime.model_files import is_url
+from sal.runtime.plan import Role
 
 HUB_POLICY = "meta-llama/Llama-3.2-1B-Instruct"
 HUB_PRM = "RLHFlow/Llama3.1-8B-PRM-Deepseek-Data"
@@ -127,7 +129,9 @@ class Prepared:
         return Caps(self.recipe.max_problem_tokens, self.recipe.max_problem_seconds)
 
 
-def prepare(settings: Settings, *, gpu: bool) -> Prepared:
+def prepare(
+    settings: Settings, *, gpu: bool, access: Mapping[Role, Access] | None = None
+) -> Prepared:
     """Resolve every default; without a GPU they are the embedded tiny suite's.
 
     Raises `RunError` for a strategy that is not there, parameters that it refuses, caps that are
@@ -151,7 +155,7 @@ def prepare(settings: Settings, *, gpu: bool) -> Prepared:
     prm = settings.prm or (default_prm if strategy.program.needs_prm else None)
     try:
         params, aggregate = settle_aggregate(
-            params, settings.params, lambda: prm_spec(prm, settings.prm_family)
+            params, settings.params, lambda: prm_spec(prm, settings.prm_family, access)
         )
     except (ValueError, OSError) as error:
         raise RunError(" ".join(str(error).split())) from error

@@ -48,7 +48,7 @@ class PooledBackend(Policy):
             payload["input_ids"] = ids
         reply = self.engine.generate(payload)
 
-        text: str = reply["text"]
+        text: str = reply.get("text", "")  # absent where no token was to be written, at most
         told: dict[str, Any] = reply["meta_info"]
         output: list[int] = reply.get("output_ids") or []
         told["output_ids"] = output

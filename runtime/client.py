@@ -6,45 +6,82 @@ import atexit
 import random
 import threading
 import weakref
+from collections.abc import Callable
 from time import monotonic
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import orjson
 
-from sal.runtime.connection import Broken, Connection, TimedOut
+from sal.runtime import replies
+from sal.runtime.access import OPEN, Access
+from sal.runtime.connection import Answer, Broken, Connection, TimedOut, Untrusted
 from sal.runtime.endpoint_errors import (
     Aborted,
     Closed,
+    Denied,
     EndpointError,
+    Failing,
+    Misread,
+    Missing,
     Overloaded,
     Rejected,
     Unreachable,
+    error_of,
 )
 from sal.runtime.usage import Usage, openai_usage
 
 Payload = dict[str, Any]
 Reply = dict[str, Any]
+Check = Callable[[Reply], str] | None
+"""Says what is wrong with a reply, "" for nothing."""
 
 _FIRST_WAIT_S = 0.1
 _LONGEST_WAIT_S = 5.0
-_SERVER_ERRORS = 3  # a request that breaks the server this often will go on doing so
+_TIMES = 3
+"""What a server does this often with one request, it will go on doing."""
+
+_FAILING_LIMIT_S = 120.0
+"""How long a server may answer 5xx to everything."""
+
 _INFO_LIMIT_S = 15.0
 _FLUSH_LIMIT_S = 10.0
 _LOADS_LIMIT_S = 2.0
+_GIVEN_UP = object()
+"""Stands for the last request that was given up, until another is answered."""
+
+
+class Retrying(NamedTuple):
+    """Requests that failed, and are tried again: why the last did, how many there are, the seconds
+    since the first failure, and the seconds until the first of them is given up."""
+
+    reason: str
+    requests: int
+    since: float
+    left: float
 
 
 class Engine:
     """A client of one SGLang endpoint, for any number of threads.
 
     At most `max_inflight` requests are on the wire; the rest wait here, outside their deadline.
-    `deadline_s` bounds one request with all its retries: connections that fail or break, a full
-    queue (503), and, a few times only, other server errors are tried again with growing pauses.
+    `deadline_s` bounds one request with all its retries, which have growing pauses, or those that
+    the server asks for (Retry-After): connections that fail or break, a full queue, other server
+    errors, and, a few times only, replies that are none. What is still wrong then is the
+    endpoint's fault (`EndpointError.at_fault`), unless it answers others meanwhile.
     """
 
-    def __init__(self, url: str, *, deadline_s: float = 600.0, max_inflight: int = 512) -> None:
+    def __init__(
+        self,
+        url: str,
+        access: Access = OPEN,
+        *,
+        deadline_s: float = 600.0,
+        max_inflight: int = 512,
+    ) -> None:
         self.url = url.rstrip("/")
         self.deadline_s = deadline_s
+        self._access = access
         self._slots = threading.Semaphore(max_inflight)
         self._closed = threading.Event()
         self._lock = threading.Lock()
@@ -53,6 +90,12 @@ class Engine:
         self._idle: list[Connection] = []
         self._busy: set[Connection] = set()
         self._jitter = random.Random(0)
+        self._well = 0.0
+        """When the latest of the attempts that succeeded began."""
+        self._wrote = False
+        """Whether a reply held text."""
+        self._failed: dict[object, tuple[str, float, float]] = {}
+        """Of requests that are tried again: why, since when, until when."""
         _open_engines.add(self)
 
     @property
@@ -65,17 +108,33 @@ class Engine:
         """How many requests are on the wire, or wait here for it or for their next attempt."""
         return self._in_flight
 
+    @property
+    def retrying(self) -> Retrying | None:
+        """What is being tried again at this moment."""
+        with self._lock:
+            failed = list(self._failed.values())
+        if not failed:
+            return None
+        reason, _, _ = failed[-1]
+        now = monotonic()
+        return Retrying(
+            reason,
+            len(failed),
+            now - min(since for _, since, _ in failed),
+            max(0.0, min(until for _, _, until in failed) - now),
+        )
+
     def generate(self, payload: Payload) -> Reply:
         """Send `payload` to /generate and wait for the reply; raises an `EndpointError`."""
-        return self._ask("/generate", payload, self.deadline_s)
+        return self._ask("/generate", payload, self.deadline_s, self._generated)
 
     def complete(self, payload: Payload) -> Reply:
         """Send `payload` to the OpenAI-compatible /v1/completions; raises an `EndpointError`."""
-        return self._ask(self._v1("completions"), payload, self.deadline_s)
+        return self._ask(self._v1("completions"), payload, self.deadline_s, replies.completed)
 
     def models(self) -> list[str]:
         """The names of the models that an OpenAI-compatible server lists."""
-        listed = self._ask(self._v1("models"), None, _INFO_LIMIT_S)
+        listed = self._ask(self._v1("models"), None, _INFO_LIMIT_S, replies.listed)
         return [model["id"] for model in listed["data"]]
 
     def _v1(self, path: str) -> str:
@@ -88,15 +147,18 @@ class Engine:
         Raises `Unreachable` if nothing answers within seconds.
         """
         try:
-            return self._ask("/model_info", None, _INFO_LIMIT_S)
-        except Rejected:  # sglang-router knows the older path only
-            return self._ask("/get_model_info", None, _INFO_LIMIT_S)
+            return self._ask("/model_info", None, _INFO_LIMIT_S, replies.described)
+        except Missing:  # sglang-router knows the older path only
+            return self._ask("/get_model_info", None, _INFO_LIMIT_S, replies.described)
 
     def server_info(self) -> dict[str, Any]:
-        """What the server says of itself: its arguments and its state; {} from a router."""
+        """What the server says of itself: its arguments and its state; {} from a router.
+
+        Raises `Misread` where that is no JSON object.
+        """
         try:
-            return self._ask("/server_info", None, _INFO_LIMIT_S)
-        except Closed:
+            return self._ask("/server_info", None, _INFO_LIMIT_S, replies.an_object)
+        except (Closed, Misread):
             raise
         except EndpointError:
             return {}
@@ -107,7 +169,7 @@ class Engine:
         Raises an `EndpointError` when nothing answers.
         """
         try:
-            self._ask(f"/flush_cache?timeout={_FLUSH_LIMIT_S:g}", {}, 2 * _FLUSH_LIMIT_S)
+            self._ask(f"/flush_cache?timeout={_FLUSH_LIMIT_S:g}", {}, 2 * _FLUSH_LIMIT_S, None)
         except Rejected:
             return False
         return True
@@ -130,10 +192,12 @@ class Engine:
         SGLang) or is too busy to; asked once, beside the requests that count as in flight.
         """
         try:
-            loads = self._once(self._v1("loads?include=core"), None, _LOADS_LIMIT_S)["loads"]
+            loads = self._once(
+                self._v1("loads?include=core"), None, _LOADS_LIMIT_S, replies.an_object
+            )["loads"]
             # None before the first decoding step; the last sum is of the generated tokens.
             return sum(int((load["decode_moments"] or [0])[-1]) for load in loads)
-        except (Broken, _ServerError, EndpointError, LookupError, TypeError, ValueError):
+        except (_Again, EndpointError, LookupError, TypeError, ValueError):
             return None
 
     def close(self) -> None:
@@ -157,74 +221,112 @@ class Engine:
     ) -> None:
         self.close()
 
-    def _ask(self, path: str, payload: Payload | None, limit_s: float) -> Reply:
+    def _ask(self, path: str, payload: Payload | None, limit_s: float, check: Check) -> Reply:
         """One request, once there is a slot for it."""
         with self._lock:
             self._in_flight += 1
         try:
             with self._slots:
-                return self._attempts(path, payload, monotonic() + limit_s, limit_s)
+                return self._attempts(path, payload, limit_s, check)
         finally:
             with self._lock:
                 self._in_flight -= 1
 
-    def _attempts(
-        self, path: str, payload: Payload | None, deadline: float, limit_s: float
-    ) -> Reply:
-        failure: EndpointError | None = None
-        server_errors = 0
-        attempt = 0
-        while True:
-            try:
-                return self._once(path, payload, deadline - monotonic())
-            except Broken as error:
-                if isinstance(error, TimedOut) and monotonic() >= deadline:
-                    raise failure or Unreachable(
-                        f"{self.url} gave no answer within {limit_s:g} s", url=self.url
-                    ) from None
-                failure = Unreachable(f"{self.url}: {error}", url=self.url)
-            except Overloaded as error:
-                failure = error
-            except _ServerError as error:
-                failure = EndpointError(f"{self.url}: {error}", url=self.url)
-                server_errors += 1
-                if server_errors == _SERVER_ERRORS:
-                    raise failure from None
-            pause = min(_FIRST_WAIT_S * 2.0**attempt, _LONGEST_WAIT_S)
-            pause *= 0.5 + 0.5 * self._jitter.random()
-            attempt += 1
-            if monotonic() + pause >= deadline:
-                raise failure
-            self._closed.wait(pause)
+    def _attempts(self, path: str, payload: Payload | None, limit_s: float, check: Check) -> Reply:
+        began = monotonic()
+        deadline = began + limit_s
+        mine = object()
+        first = last = 0.0
+        attempt = alone = damaged = 0
+        try:
+            while True:
+                try:
+                    reply = self._once(path, payload, deadline - began, check)
+                    self._well = max(self._well, began)
+                    if self._failed:
+                        with self._lock:
+                            self._failed.pop(mine, None)
+                            self._failed.pop(_GIVEN_UP, None)
+                    return reply
+                except _Again as again:
+                    failure, least = again.error, again.retry_after
+                    timed_out = again.timed_out
+                now = monotonic()
+                if timed_out and now >= deadline:  # a reply that takes too long, or none of any
+                    failure.at_fault = self._well <= (first or (began + now) / 2)
+                    raise failure
+                # Someone who asked after this failed last was answered: it is this request.
+                alone = alone + 1 if first and self._well > last else 0
+                first, last = first or now, now
+                until = deadline
+                if isinstance(failure, Failing):
+                    until = min(deadline, first + _FAILING_LIMIT_S)
+                    if alone >= _TIMES:
+                        raise failure
+                damaged += isinstance(failure, Misread)
+                with self._lock:
+                    self._failed[mine] = (str(failure), first, until)
+                pause = min(_FIRST_WAIT_S * 2.0**attempt, _LONGEST_WAIT_S)
+                pause = max(least, pause * (0.5 + 0.5 * self._jitter.random()))
+                attempt += 1
+                if damaged == _TIMES or now + pause >= until:
+                    failure.at_fault = alone == 0 or isinstance(failure, Overloaded | Misread)
+                    raise failure
+                self._closed.wait(pause)
+                began = monotonic()
+        except BaseException as error:
+            with self._lock:
+                gone = self._failed.pop(mine, None)
+                if gone is not None and isinstance(error, EndpointError) and error.at_fault:
+                    self._failed[_GIVEN_UP] = gone
+            raise
 
-    def _once(self, path: str, payload: Payload | None, limit_s: float) -> Reply:
+    def _once(self, path: str, payload: Payload | None, limit_s: float, check: Check) -> Reply:
         connection = self._take()
         broken = True
         try:
-            status, body = connection.exchange(
+            answer = connection.exchange(
                 self.url + path, None if payload is None else orjson.dumps(payload), limit_s
             )
             broken = False
-        except Broken:
+        except Untrusted as error:
+            raise Unreachable(
+                f"{self.url}: {error} (SSL_CERT_FILE names a file of authorities to trust)",
+                url=self.url,
+                at_fault=True,
+            ) from None
+        except Broken as error:
             if self._closed.is_set():
                 raise Closed("the client was shut down", url=self.url) from None
-            raise
+            late = isinstance(error, TimedOut)
+            said = f"{self.url}: {self._access.scrub(str(error))}"
+            if late:
+                said = f"{self.url}{path} gave no answer in time ({error})"
+            raise _Again(Unreachable(said, url=self.url), timed_out=late) from None
         finally:
             self._give_back(connection, broken)
-        if status == 200:
-            return self._accept(body)
-        message = f"HTTP {status}: {_message(body)}"
-        if status in (429, 503):
-            raise Overloaded(f"{self.url}: {message}", url=self.url)
-        if 300 <= status < 500:
-            raise Rejected(f"{self.url}: {message}", url=self.url)
-        raise _ServerError(message)
+        if answer.status == 200:
+            return self._accept(path, answer, check)
+        raise self._refusal(path, answer)
+
+    def _refusal(self, path: str, answer: Answer) -> Exception:
+        """What to raise for a status other than 200."""
+        kind = error_of(answer.status)
+        words = self._access.scrub(replies.message(answer.body))
+        said = f"{self.url}{path}: HTTP {answer.status}: {words}"
+        if kind is Denied:
+            said = f"{said} ({self._access.remedy()})"
+        if kind in (Overloaded, Failing):
+            if answer.retry_after:
+                said = f"{said} (it asks to wait {answer.retry_after} s)"
+            return _Again(kind(said, url=self.url), answer.retry_after)
+        return kind(said, url=self.url, at_fault=kind in (Denied, Missing))
 
     def _take(self) -> Connection:
         with self._lock:
             if self._closed.is_set():
                 raise Closed("the client is shut down", url=self.url)
-            connection = self._idle.pop() if self._idle else Connection()
+            connection = self._idle.pop() if self._idle else Connection(self.url, self._access)
             self._busy.add(connection)
         return connection
 
@@ -240,8 +342,22 @@ class Engine:
         with self._lock:
             self._usage += used
 
-    def _accept(self, body: bytes) -> Reply:
-        reply: Reply = orjson.loads(body) if body[:1] == b"{" else {}
+    def _accept(self, path: str, answer: Answer, check: Check) -> Reply:
+        """The reply in a 200; counts what it tells of its cost."""
+        if check is None:
+            return {}
+        wrong = ""
+        try:
+            reply: Reply = orjson.loads(answer.body)
+            wrong = check(reply) if isinstance(reply, dict) else "no JSON object"
+        except orjson.JSONDecodeError:
+            wrong = "no whole JSON"
+        if wrong:
+            said = self._access.scrub(
+                f"{self.url}{path} answered 200 ({answer.content_type}) with what is no reply of "
+                f"SGLang's: {wrong}: {replies.excerpt(answer.body)}"
+            )
+            raise _Again(Misread(said, url=self.url))
         meta = reply.get("meta_info")
         if meta is None:
             if "choices" in reply:
@@ -255,24 +371,35 @@ class Engine:
                 1,
             )
         )
-        finish = meta.get("finish_reason") or {}
-        if finish.get("type") == "abort":
+        finish = meta["finish_reason"]
+        if finish["type"] == "abort":
             raise Aborted(f"{self.url}: {finish.get('message') or 'aborted'}", url=self.url)
         return reply
 
+    def _generated(self, reply: Reply) -> str:
+        wrong = replies.generated(reply)
+        if wrong or self._wrote:
+            return wrong
+        if reply.get("text"):
+            self._wrote = True
+            return ""
+        meta = reply["meta_info"]
+        tokens = meta.get("completion_tokens") or 0
+        if tokens > 1 and meta["finish_reason"]["type"] != "abort":
+            return f"{tokens} tokens were generated, and their text is empty"
+        return ""
 
-class _ServerError(Exception):
-    """A 5xx that is not a full queue."""
 
+class _Again(Exception):
+    """An attempt that failed with `error`, and that may be made again after `retry_after` s."""
 
-def _message(body: bytes) -> str:
-    try:
-        error = orjson.loads(body)
-        while isinstance(error, dict):
-            error = error.get("error") or error.get("message") or error.get("detail") or str(error)
-        return str(error)
-    except orjson.JSONDecodeError:
-        return body[:500].decode(errors="replace").strip()
+    def __init__(
+        self, error: EndpointError, retry_after: float = 0.0, *, timed_out: bool = False
+    ) -> None:
+        super().__init__(str(error))
+        self.error = error
+        self.retry_after = retry_after
+        self.timed_out = timed_out
 
 
 _open_engines: weakref.WeakSet[Engine] = weakref.WeakSet()

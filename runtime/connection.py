@@ -11,8 +11,11 @@ import socket
 import ssl
 import threading
 from contextlib import suppress
+from typing import NamedTuple
 
 import pycurl
+
+from sal.runtime.access import OPEN, Access, proxy_for
 
 _CONNECT_LIMIT_S = 15.0
 
@@ -27,17 +30,41 @@ class TimedOut(Broken):
     """The exchange, or connecting, took too long."""
 
 
-class Connection:
-    """Opens when it is first used, and again when it was closed or long idle meanwhile."""
+class Untrusted(Broken):
+    """The server's certificate, or the file that would vouch for it, is no good."""
 
-    def __init__(self) -> None:
+
+class Answer(NamedTuple):
+    """What came back; `retry_after` in seconds, 0 where the server does not say.
+
+    Of a 200 that looks like a JSON object, only the body is looked at.
+    """
+
+    status: int
+    body: bytes
+    content_type: str = "a JSON object"
+    retry_after: int = 0
+
+
+_UNTRUSTED = (pycurl.E_PEER_FAILED_VERIFICATION, pycurl.E_SSL_CACERT_BADFILE)
+
+
+class Connection:
+    """Opens when it is first used, and again when it was closed or long idle meanwhile.
+
+    Goes to `url` and the paths below it, by the environment's proxy for it.
+    """
+
+    def __init__(self, url: str, access: Access = OPEN) -> None:
         self._sockets: set[int] = set()
         self._dropped = False
         self._lock = threading.Lock()
         self._curl = curl = pycurl.Curl()
         curl.setopt(pycurl.NOSIGNAL, 1)
-        curl.setopt(pycurl.PROXY, "")  # endpoints are named as they are to be reached
-        curl.setopt(pycurl.HTTPHEADER, ["Content-Type: application/json", "Expect:"])
+        curl.setopt(pycurl.PROXY, proxy_for(url))  # "" keeps libcurl from looking by itself
+        curl.setopt(
+            pycurl.HTTPHEADER, ["Content-Type: application/json", "Expect:", *access.lines()]
+        )
         curl.setopt(pycurl.CONNECTTIMEOUT_MS, int(_CONNECT_LIMIT_S * 1000))
         curl.setopt(pycurl.MAXAGE_CONN, _KEEPALIVE_S)
         curl.setopt(pycurl.SOCKOPTFUNCTION, self._opened)
@@ -50,10 +77,10 @@ class Connection:
         if authorities.capath:
             curl.setopt(pycurl.CAPATH, authorities.capath)
 
-    def exchange(self, url: str, body: bytes | None, limit_s: float) -> tuple[int, bytes]:
-        """The status and the body of the reply to `body` posted to `url`, or to a GET without one.
+    def exchange(self, url: str, body: bytes | None, limit_s: float) -> Answer:
+        """What is answered to `body` posted to `url`, or to a GET without one.
 
-        Raises `TimedOut` after `limit_s`, and `Broken`; after either, close the connection.
+        Raises `TimedOut` after `limit_s`, `Untrusted`, and `Broken`; then close the connection.
         """
         curl = self._curl
         curl.setopt(pycurl.URL, url)
@@ -66,11 +93,20 @@ class Connection:
         curl.setopt(pycurl.NOPROGRESS, threading.current_thread() is not threading.main_thread())
         try:
             reply: bytes = curl.perform_rb()
-            return curl.getinfo(pycurl.RESPONSE_CODE), reply
+            status = curl.getinfo(pycurl.RESPONSE_CODE)
+            if status == 200 and reply[:1] == b"{":  # most likely all is well
+                return Answer(status, reply)
+            return Answer(
+                status,
+                reply,
+                curl.getinfo(pycurl.CONTENT_TYPE) or "no content type",
+                curl.getinfo(pycurl.RETRY_AFTER),
+            )
         except pycurl.error as error:
             code, reason = error.args
+            kind = Untrusted if code in _UNTRUSTED else Broken
             late = code == pycurl.E_OPERATION_TIMEDOUT
-            raise (TimedOut if late else Broken)(reason or f"libcurl error {code}") from None
+            raise (TimedOut if late else kind)(reason or f"libcurl error {code}") from None
 
     def drop(self) -> None:
         """Break it off, from any thread: an exchange that is under way raises `Broken`."""

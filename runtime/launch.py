@@ -10,12 +10,12 @@ import subprocess
 import sys
 import time
 import urllib.error
-import urllib.request
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import psutil
 
+from sal.runtime.access import open_directly
 from sal.runtime.endpoint_errors import LaunchError
 from sal.runtime.generation_config import with_model_defaults
 from sal.runtime.placement import place
@@ -209,8 +209,8 @@ def answers(url: str) -> bool:
     """
     for path in ("/ready", "/health"):
         try:
-            with urllib.request.urlopen(url + path, timeout=5) as reply:  # noqa: S310
-                return bool(reply.status == 200)
+            open_directly(url + path, 5)
+            return True
         except urllib.error.HTTPError as error:
             if error.code != 404:
                 return False
@@ -227,8 +227,15 @@ def free_port() -> int:
 
 
 def _environment(extra: dict[str, str]) -> dict[str, str]:
-    """Ours plus `extra`, whose PYTHONPATH goes before the one that is set."""
+    """Ours plus `extra`, whose PYTHONPATH goes before the one that is set.
+
+    Keys of endpoints are no server's business, and a server asks itself without a proxy.
+    """
     env = {**os.environ, **extra}
+    for name in ("SAL_POLICY_KEY", "SAL_PRM_KEY", "SAL_POLICY_HEADER", "SAL_PRM_HEADER"):
+        env.pop(name, None)
+    for name in ("no_proxy", "NO_PROXY"):
+        env[name] = ",".join(filter(None, [env.get(name), "127.0.0.1", "localhost", "::1"]))
     if "PYTHONPATH" in extra and os.environ.get("PYTHONPATH"):
         env["PYTHONPATH"] = os.pathsep.join([extra["PYTHONPATH"], os.environ["PYTHONPATH"]])
     return env

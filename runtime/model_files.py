@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import urllib.error
+import urllib.request
+from functools import cache
 from pathlib import Path
+
+_HUB_LIMIT_S = 3.0
 
 
 def is_url(model: str) -> bool:
@@ -51,11 +56,35 @@ def local_file(model: str, name: str) -> Path | None:
     return cached_file(model, name)
 
 
+def _on_the_hub(model: str) -> bool:
+    """Whether `model` can be a Hub name; a folder of another machine is none."""
+    return model.count("/") <= 1 and not model.startswith((".", "/", "~"))
+
+
+@cache
+def _hub_answers() -> bool:
+    """Whether the Hub can be reached: one short attempt, where a download makes five long ones."""
+    from huggingface_hub import constants
+
+    if constants.HF_HUB_OFFLINE:
+        return False
+    asked = urllib.request.Request(constants.ENDPOINT, method="HEAD")  # noqa: S310
+    try:
+        with urllib.request.urlopen(asked, timeout=_HUB_LIMIT_S):  # noqa: S310
+            return True
+    except urllib.error.HTTPError:
+        return True
+    except (OSError, ValueError):
+        return False
+
+
 def model_file(model: str, name: str) -> Path | None:
     """A file of the model, downloaded from the Hub if it must be; None if it cannot be had."""
     found = local_file(model, name)
     if found is not None or Path(model).expanduser().is_dir():
         return found
+    if not _on_the_hub(model) or not _hub_answers():
+        return None
     from huggingface_hub import hf_hub_download
 
     try:

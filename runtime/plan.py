@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Literal
 
 from sal.runtime import cpu_attention, cpu_matmul, cpu_sampling
+from sal.runtime.access import AccessError, check_url
 from sal.runtime.generation_config import with_model_defaults
 from sal.runtime.hardware import Gpu, Hardware, all_but_one
 from sal.runtime.model_files import canonical, is_url
@@ -131,10 +132,19 @@ def make_plan(
         if model is None:
             continue
         if is_url(model):
+            try:
+                check_url(model)
+            except AccessError as error:
+                raise PlanError(f"--{role} {error}") from None
             urls[role] = model.rstrip("/")
         else:
             models[role] = _checked(canonical(model))
             overrides[role] = parse_flags(args)
+            if "--api-key" in overrides[role]:
+                raise PlanError(
+                    f"--{role}-arg --api-key: a server of sal's needs no key, for it listens on "
+                    "this machine alone; a key there would stand in the process list"
+                )
             if hardware.gpus and _CPU_THREADS in overrides[role]:
                 raise PlanError(f"{_CPU_THREADS} is for models on a CPU, and there is a GPU here")
             if deterministic or _DETERMINISTIC in overrides[role]:

@@ -9,10 +9,12 @@ PolicyFault            the backend is at fault, whatever it is asked: the search
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
+from sal.runtime.endpoint_errors import EndpointError
 from sal.runtime.usage import Usage
 
 Ending = Literal["stop", "end", "length"]
@@ -94,6 +96,11 @@ class IncompleteReply(PolicyFault):
         self.field = field
 
 
+def is_fault(error: BaseException) -> bool:
+    """Whether every other request would meet `error` too, on either endpoint."""
+    return isinstance(error, PolicyFault) or (isinstance(error, EndpointError) and error.at_fault)
+
+
 def read_reply(
     backend: str,
     text: str,
@@ -110,6 +117,8 @@ def read_reply(
     top = told.get("output_top_logprobs") or ()
     if request.top_logprobs and text and not top:
         raise IncompleteReply(backend, "output_top_logprobs", "the search weighs tokens by them")
+    if request.top_logprobs and not all(_is_number(entry[0]) for place in top for entry in place):
+        raise IncompleteReply(backend, "number among its log-probabilities", "it sent NaN or none")
     return Reply(
         text,
         ended,
@@ -123,6 +132,10 @@ def read_reply(
         known,
         told,
     )
+
+
+def _is_number(logprob: Any) -> bool:
+    return isinstance(logprob, float | int) and math.isfinite(logprob)
 
 
 def _ending(backend: str, told: Mapping[str, Any], request: Request) -> tuple[Ending, str]:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from types import TracebackType
 from urllib.parse import urlsplit
 
+from sal.runtime.access import OPEN, Access, proxy_for
 from sal.runtime.client import Engine
 from sal.runtime.endpoint_errors import LaunchError
 from sal.runtime.launch import OnStatus, Server, start_all, stop_all
@@ -21,8 +22,8 @@ _REFUSALS = 10  # in a row, a second apart: networks blink
 
 
 def reachable(url: str) -> bool:
-    """Whether something takes connections there; a busy server does, whatever it is doing."""
-    parts = urlsplit(url)
+    """Whether something takes connections there, or its proxy; a busy server does, too."""
+    parts = urlsplit(proxy_for(url) or url)
     try:
         port = parts.port or (443 if parts.scheme == "https" else 80)
         with socket.create_connection((parts.hostname or "", port), timeout=_CONNECT_S):
@@ -37,7 +38,8 @@ class Servers:
     Inside, a server started here that dies is started again, once; when it dies again, or one that
     was given takes no connection for some 10 s, its client is closed and `failed` says why: the run
     stops, to be resumed. Only what was started here is ended on exit. `on_status(role, text)`
-    tells the progress, also of a restart; `client` makes the client of a URL.
+    tells the progress, also of a restart; `client` makes the client of a URL with an `Access`,
+    that of the role in `access`.
     """
 
     def __init__(
@@ -45,13 +47,15 @@ class Servers:
         plan: Plan,
         warm_servers: WarmServers | None = None,
         on_status: OnStatus | None = None,
-        client: Callable[[str], Engine] = Engine,
+        client: Callable[[str, Access], Engine] = Engine,
+        access: Mapping[Role, Access] | None = None,
     ) -> None:
         self.plan = plan
         self.failed = ""
         self._warm_servers = warm_servers or WarmServers()
         self._on_status = on_status
         self._client = client
+        self._access = access or {}
         self._started: list[Server] = []
         self._urls: dict[Role, str] = {}
         self._engines: dict[Role, Engine] = {}
@@ -96,7 +100,9 @@ class Servers:
         The old ones are closed.
         """
         self._close()
-        self._engines = {role: self._client(self._urls[role]) for role in roles}
+        self._engines = {
+            role: self._client(self._urls[role], self._access.get(role, OPEN)) for role in roles
+        }
 
     def empty_caches(self) -> bool:
         """Empty the caches of the connected servers; False if one may hold something.

@@ -6,13 +6,12 @@ import json
 import os
 import sys
 import time
-import urllib.error
-import urllib.request
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import psutil
 
+from sal.runtime.access import open_directly
 from sal.runtime.launch import Server, end_group
 from sal.runtime.plan import Role, ServerSpec
 
@@ -43,9 +42,9 @@ class Warm:
     def answers(self) -> bool:
         """Whether it serves the model it was started for."""
         try:
-            with urllib.request.urlopen(f"{self.url}/model_info", timeout=5) as reply:  # noqa: S310
-                return bool(json.load(reply).get("model_path") == self.model)
-        except (urllib.error.URLError, OSError, ValueError):
+            said = json.loads(open_directly(f"{self.url}/model_info", 5))
+            return bool(said.get("model_path") == self.model)
+        except (OSError, ValueError, AttributeError):
             return False
 
 

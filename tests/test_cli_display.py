@@ -16,6 +16,7 @@ from sal.cli.display.live import MAX_ROWS, RichDisplay, draw
 from sal.cli.display.words import count, duration
 from sal.runs.display import Begun
 from sal.runs.progress import Finished, InFlight, Snapshot
+from sal.runtime.client import Retrying
 from sal.runtime.usage import Usage
 
 START = Snapshot(
@@ -125,6 +126,28 @@ def follow(display: Display) -> None:
     for snapshot in (START, MIDDLE, END, END):
         display.update(snapshot)
     display.close()
+
+
+FAILING = {"policy": Retrying("http://h/generate: HTTP 503:\n full", 12, 45.0, 75.0)}
+FAILS = "policy: trying 12 requests again for 45s, 1m15s more at most: http://h/generate: HTTP 503: full"
+
+
+def test_the_live_region_says_what_is_tried_again() -> None:
+    assert FAILS in " ".join(shown(replace(MIDDLE, retrying=FAILING), 120))
+
+
+@pytest.mark.parametrize("kind", [PlainDisplay, LogDisplay])
+def test_lines_say_what_is_tried_again_and_when_it_is_over(
+    kind: type[PlainDisplay | LogDisplay], capsys: pytest.CaptureFixture[str]
+) -> None:
+    display = kind()
+    short = {"PRM": Retrying("a blink", 1, 0.3, 600.0)}
+    for second in range(1, 50):
+        retrying = short if second == 1 else FAILING if 10 <= second < 45 else {}
+        display.update(replace(START, seconds=float(second), retrying=retrying))
+    lines = [line.partition("Z ")[2] or line for line in capsys.readouterr().err.splitlines()]
+    told = [line for line in lines if "trying" in line or "again" in line or "blink" in line]
+    assert told == [FAILS, FAILS, "policy: answers again"]
 
 
 def test_the_live_display_redraws_and_leaves_the_last_moment(

@@ -34,6 +34,7 @@ from sal.runs import registry
 from sal.runs.errors import RunError
 from sal.runs.planned_run import PlannedRun
 from sal.runs.results import Summary, summarise
+from sal.runtime.access import Access
 from sal.runtime.client import Engine
 from sal.runtime.plan import Role
 
@@ -358,8 +359,8 @@ class Kept(SharedEngine):
 
     made: ClassVar[list[Kept]] = []
 
-    def __init__(self, url: str, replies: Replies) -> None:
-        super().__init__(url, replies)
+    def __init__(self, url: str, access: Access, *, replies: Replies) -> None:
+        super().__init__(url, access, replies=replies)
         self.made.append(self)
 
 
@@ -418,7 +419,7 @@ def test_replies_are_remembered_and_counted_as_from_a_cold_cache(
     said: dict[str, Any] = {"input_ids": [1, 2, 3]}
     large = {**said, "top_logprobs_num": 20}
     payloads = [said, dict(said), {**said, "logprob_start_len": 1}, large, large]
-    with SharedEngine("http://127.0.0.1:9", {}) as engine:
+    with SharedEngine("http://127.0.0.1:9", replies={}) as engine:
         cached = [engine.generate(p)["meta_info"]["cached_tokens"] for p in payloads]
     assert asked == [said, payloads[2], large, large]
     assert cached == [0, 2, 1, 2, 2]

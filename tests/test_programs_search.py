@@ -510,12 +510,12 @@ class TestSteps:
         result = search(beam, policy, ScriptedPrm(), BeamParams(budget=1, max_tokens=3))
         assert [(c.finish, c.steps) for c in result.completions] == [("length", ())]
 
-    def test_an_end_without_a_step_has_no_answer(self) -> None:
+    def test_an_end_without_a_word_is_no_completion(self) -> None:
         result = search(
             dvts, ScriptedPolicy(lambda _: end("")), ScriptedPrm(), DvtsParams(budget=2, width=2)
         )
-        assert [c.scores for c in result.completions] == [(), ()]
-        assert set(result.chosen.values()) == {None}
+        assert result.completions == ()
+        assert set(result.errors) == {"policy: it ended without a word"}
 
     def test_a_step_that_spends_the_last_token_is_truncated(self) -> None:
         policy = ScriptedPolicy({(0,): Say("abc")})

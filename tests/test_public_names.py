@@ -13,6 +13,7 @@ SOURCE = Path(__file__).parent.parent / "src" / "sal" / "__init__.py"
 
 PUBLIC = [
     "AbMctsParams",
+    "Access",
     "AdaptiveBestOfNParams",
     "AdaptiveDvtsParams",
     "BeamParams",

@@ -25,6 +25,7 @@ from sal.runs.problems import TINY
 from sal.runs.progress import Snapshot
 from sal.runs.server_plan import plan_servers
 from sal.runs.settings import Settings, prepare
+from sal.runtime.access import Access
 from sal.runtime.client import Engine
 from sal.runtime.plan import Plan
 from sal.runtime.session import Servers
@@ -71,8 +72,8 @@ class Follower:
 def experiment(
     runs: list[PlannedRun], urls: dict[str, str], follower: Follower, made: list[Engine]
 ) -> Experiment:
-    def client(url: str) -> Engine:
-        made.append(Engine(url))
+    def client(url: str, access: Access) -> Engine:
+        made.append(Engine(url, access))
         return made[-1]
 
     plan = Plan(urls=urls)  # type: ignore[arg-type]

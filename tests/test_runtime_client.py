@@ -21,7 +21,7 @@ from sal.runtime.client import Engine
 from sal.runtime.endpoint_errors import (
     Aborted,
     Closed,
-    EndpointError,
+    Failing,
     Overloaded,
     Rejected,
     Unreachable,
@@ -151,11 +151,39 @@ def test_a_wrong_request_fails_at_once_with_the_servers_words(
     assert len(stub.seen) == 1
 
 
-def test_a_request_that_breaks_the_server_is_given_up(stub: Stub, engine: Engine) -> None:
+def test_a_server_that_only_fails_is_at_fault_after_a_while(
+    stub: Stub, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sal.runtime.client._FAILING_LIMIT_S", 1.0)
     stub.answers = [says({"error": "boom"}, 500)]
-    with pytest.raises(EndpointError, match="HTTP 500: boom"):
+    with pytest.raises(Failing, match="HTTP 500: boom") as caught:
         engine.generate({"text": ""})
-    assert len(stub.seen) == 3
+    assert caught.value.at_fault
+    assert len(stub.seen) > 2
+    seen = engine.retrying
+    assert seen is not None
+    assert "boom" in seen.reason
+    stub.answers = [says(OK)]
+    engine.generate({"text": ""})
+    assert engine.retrying is None
+
+
+def test_a_request_that_fails_where_others_are_answered_is_itself_at_fault(
+    stub: Stub, engine: Engine
+) -> None:
+    async def breaks_on_bad(request: web.Request) -> web.StreamResponse:
+        bad = (await request.json())["text"] == "bad"
+        return await says({"error": "boom"} if bad else OK, 500 if bad else 200)(request)
+
+    stub.answers = [breaks_on_bad]
+    with ThreadPoolExecutor() as threads:
+        future = threads.submit(engine.generate, {"text": "bad"})
+        while not future.done():
+            assert engine.generate({"text": "good"}) == OK
+            time.sleep(0.02)
+    failure = future.exception()
+    assert isinstance(failure, Failing)
+    assert not failure.at_fault
 
 
 def test_a_queue_that_stays_full_is_overloaded(stub: Stub) -> None:

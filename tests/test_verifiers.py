@@ -369,7 +369,9 @@ class TestFamily:
 
     def test_a_folder_without_a_tokenizer_is_told(self, tmp_path: Path) -> None:
         (tmp_path / "config.json").write_text(json.dumps({"sal_prm": {"family": "step-token"}}))
-        with pytest.raises(ValueError, match=r"no tokenizer\.json"):
+        with pytest.raises(
+            ValueError, match=r"the PRM's tokenizer .* is neither here nor on the Hub"
+        ):
             load_verifier(Reply(), str(tmp_path))
 
     def test_a_folder_is_enough(self, tmp_path: Path) -> None:

@@ -13,9 +13,12 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
-from sal.runtime.endpoint_errors import EndpointError
+from sal.runtime.endpoint_errors import Misread
 from sal.verifiers.interface import Scored, Usage
 from sal.verifiers.rendering import Family
+
+_TIMES = 3
+"""How often a reply without verdicts is asked for again, before it is the endpoint's fault."""
 
 NOTHING_GENERATED = {"max_new_tokens": 0, "temperature": 0}
 
@@ -57,17 +60,23 @@ class CausalVerifier:
         }
         if len(tags) > 1:
             payload["logprob_start_len"] = tags[0]
-        meta = self._engine.generate(payload).get("meta_info", {})
-        try:
-            pairs = [meta["input_token_ids_logprobs"][tag - tags[0] + 1] for tag in tags[:-1]]
-            pairs.append(meta["output_token_ids_logprobs"][0])
-            scores = tuple(map(self.verdict, pairs))
-            return Scored(scores, _usage(meta))
-        except (KeyError, IndexError, TypeError, ValueError) as wrong:
-            raise EndpointError(
-                f"the PRM's reply does not hold its verdicts ({type(wrong).__name__}: {wrong}); "
-                f"it ended with {meta.get('finish_reason')}"
-            ) from wrong
+        for attempt in range(1, _TIMES + 1):  # one damaged reply among good ones is no fault
+            meta = self._engine.generate(payload).get("meta_info", {})
+            try:
+                pairs = [meta["input_token_ids_logprobs"][tag - tags[0] + 1] for tag in tags[:-1]]
+                pairs.append(meta["output_token_ids_logprobs"][0])
+                return Scored(tuple(map(self.verdict, pairs)), _usage(meta))
+            except (KeyError, IndexError, TypeError, ValueError) as wrong:
+                if attempt == _TIMES:
+                    where = getattr(self._engine, "url", "the PRM")
+                    raise Misread(
+                        f"{where}: the PRM's reply does not hold its verdicts "
+                        f"({type(wrong).__name__}: {wrong}); "
+                        f"it ended with {meta.get('finish_reason')}",
+                        url=where,
+                        at_fault=True,
+                    ) from wrong
+        raise AssertionError("unreachable")
 
     def verdict(self, pair: Sequence[Sequence[Any]]) -> float:
         """The score in a reply's log-probabilities: softmax over the two verdicts.
@@ -75,8 +84,9 @@ class CausalVerifier:
         `pair` is `[[logprob, token id, text], ...]`; raises ValueError or KeyError for another.
         """
         logprobs = {int(token): float(logprob) for logprob, token, *_ in pair}
-        margin = logprobs[self.family.good] - logprobs[self.family.bad]
-        if math.isnan(margin):
+        good, bad = logprobs[self.family.good], logprobs[self.family.bad]
+        margin = good - bad
+        if math.isnan(margin) or math.inf in (good, bad):
             raise ValueError("a verdict's log-probability is not a number")
         return 0.5 * (1.0 + math.tanh(margin / 2))
 

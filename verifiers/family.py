@@ -150,7 +150,11 @@ def load_verifier(
     spec = look_up(model, family)
     tokenizer = Tokenizer.load(model)
     if tokenizer is None:
-        raise ValueError(f"no tokenizer.json is to be had for the PRM {model}; name its folder")
+        raise ValueError(
+            f"the PRM's tokenizer ({model}) is neither here nor on the Hub, and its prompts are "
+            "made here, in token ids: copy the model's tokenizer.json and config.json to that "
+            "path (of a Hub model: hf download), or let sal serve it (--prm FOLDER)"
+        )
     return CausalVerifier(engine, build_family(spec, tokenizer), spec.own_aggregate[0])
 
 

@@ -23,6 +23,7 @@ from hashlib import blake2b
 import numpy as np
 import orjson
 
+from sal.runtime.access import OPEN, Access
 from sal.runtime.client import Engine, Payload, Reply
 
 Replies = dict[bytes, bytes]
@@ -35,8 +36,8 @@ class SharedEngine(Engine):
     `usage` stays what the server did; the replies' `cached_tokens` are those of a run alone.
     """
 
-    def __init__(self, url: str, replies: Replies) -> None:
-        super().__init__(url)
+    def __init__(self, url: str, access: Access = OPEN, *, replies: Replies) -> None:
+        super().__init__(url, access)
         self._replies = replies
         self._cache = ColdCache()
 

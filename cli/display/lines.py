@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 
 from sal.cli.display.words import (
@@ -11,6 +11,7 @@ from sal.cli.display.words import (
     duration,
     header_line,
     moment_line,
+    retrying_line,
     usage_line,
 )
 from sal.runs.display import Begun
@@ -21,6 +22,9 @@ BUSY_SECONDS = 5.0
 
 QUIET_SECONDS = 30.0
 """At least one in this time, however slow they are."""
+
+SHORT_SECONDS = 2.0
+"""A failure that is over by then is not worth a word."""
 
 
 class StatusLines:
@@ -47,12 +51,32 @@ class Pace:
         return since >= QUIET_SECONDS or (soon and since >= BUSY_SECONDS)
 
 
+class RetryLines:
+    """A line when an endpoint begins to fail, now and then while it does, and when it is over."""
+
+    def __init__(self) -> None:
+        self._said: dict[str, float] = {}
+
+    def lines(self, snapshot: Snapshot) -> Iterator[str]:
+        now = snapshot.seconds
+        for endpoint, retrying in snapshot.retrying.items():
+            said = self._said.get(endpoint)
+            due = retrying.since >= SHORT_SECONDS if said is None else now - said >= QUIET_SECONDS
+            if due:
+                self._said[endpoint] = now
+                yield retrying_line(endpoint, retrying)
+        for endpoint in self._said.keys() - snapshot.retrying.keys():
+            del self._said[endpoint]
+            yield f"{endpoint}: answers again"
+
+
 class PlainDisplay:
     """Progress lines, when something finished and now and then."""
 
     def __init__(self) -> None:
         self._statuses = StatusLines()
         self._pace = Pace()
+        self._retries = RetryLines()
         self._last: Snapshot | None = None
 
     def header(self, title: str, settings: Mapping[str, str]) -> None:
@@ -70,6 +94,8 @@ class PlainDisplay:
 
     def update(self, snapshot: Snapshot) -> None:
         self._last = snapshot
+        for line in self._retries.lines(snapshot):
+            self.note(line)
         if self._pace.due(snapshot, news=self._is_news(snapshot)):
             self._show(snapshot)
 
@@ -95,6 +121,7 @@ class LogDisplay:
     def __init__(self) -> None:
         self._statuses = StatusLines()
         self._pace = Pace()
+        self._retries = RetryLines()
         self._written = 0
 
     def header(self, title: str, settings: Mapping[str, str]) -> None:
@@ -112,6 +139,8 @@ class LogDisplay:
             self.note(f"{role}: {text}")
 
     def update(self, snapshot: Snapshot) -> None:
+        for line in self._retries.lines(snapshot):
+            self.note(line)
         for item in snapshot.finished[self._written :]:
             verdict = (
                 f"failed: {item.error}" if item.error else "right" if item.correct else "wrong"

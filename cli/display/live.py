@@ -10,7 +10,14 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from sal.cli.display.words import begin_line, duration, progress_line, usage_line, writing
+from sal.cli.display.words import (
+    begin_line,
+    duration,
+    progress_line,
+    retrying_line,
+    usage_line,
+    writing,
+)
 from sal.runs.display import Begun
 from sal.runs.progress import Snapshot
 
@@ -83,6 +90,8 @@ def draw(s: Snapshot, width: int, rows: int = MAX_ROWS) -> RenderableType:
         Text(usage_line("policy", s.policy, s.seconds), style="cyan"),
         Text(usage_line("PRM", s.prm, s.seconds), style="magenta"),
     ]
+    for endpoint, retrying in s.retrying.items():
+        parts.append(Text(retrying_line(endpoint, retrying), style="yellow"))
     if rows and s.in_flight:
         table = Table.grid(padding=(0, 2))
         for item in s.in_flight[:rows]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from sal.runs.display import Begun
 from sal.runs.progress import Snapshot
+from sal.runtime.client import Retrying
 from sal.runtime.usage import Usage
 
 
@@ -67,6 +68,15 @@ def moment_line(s: Snapshot) -> str:
     """All of a moment that a single line can say."""
     parts = [progress_line(s), f"in flight {len(s.in_flight)}", writing(s)]
     return "  ".join(part for part in parts if part)
+
+
+def retrying_line(endpoint: str, retrying: Retrying) -> str:
+    """What is tried again there, why, since when, and until when."""
+    requests = f"{retrying.requests} request{'' if retrying.requests == 1 else 's'}"
+    return (
+        f"{endpoint}: trying {requests} again for {duration(retrying.since)}, "
+        f"{duration(retrying.left)} more at most: {' '.join(retrying.reason.split())}"
+    )
 
 
 def usage_line(name: str, usage: Usage, seconds: float) -> str:

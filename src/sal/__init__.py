@@ -78,6 +78,7 @@ if TYPE_CHECKING:
     from sal.programs.vote import Vote as Vote
     from sal.programs.vote import by_number as by_number
     from sal.programs.vote import by_score as by_score
+    from sal.runtime.access import Access as Access
     from sal.runtime.backend import PooledBackend as PooledBackend
     from sal.runtime.client import Engine as Engine
     from sal.runtime.endpoint_errors import EndpointError as EndpointError
@@ -131,6 +132,7 @@ _HOMES = {
     "sal.programs.strategy": ("Program", "strategy"),
     "sal.programs.trace": ("Completion", "Node", "SearchResult", "Trace"),
     "sal.programs.vote": ("Vote", "by_number", "by_score"),
+    "sal.runtime.access": ("Access",),
     "sal.runtime.backend": ("PooledBackend",),
     "sal.runtime.client": ("Engine",),
     "sal.runtime.endpoint_errors": ("EndpointError",),
