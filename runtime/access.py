@@ -49,7 +49,7 @@ class Access:
     def scrub(self, text: str) -> str:
         """`text` without the secrets, which some servers repeat when they refuse them."""
         values = [header.partition(":")[2].strip() for header in self.headers]
-        words = {word for value in (self.key, *values) for word in (value, value.rpartition(" ")[2])}
+        words = {w for value in (self.key, *values) for w in (value, value.rpartition(" ")[2])}
         for word in sorted(words, key=len, reverse=True):  # a whole before what it ends with
             if len(word) >= _SHORTEST or (word and word == self.key):
                 text = text.replace(word, _HIDDEN)
