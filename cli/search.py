@@ -75,9 +75,10 @@ def search(settings: Settings, options: Options, began: float) -> int:
         plan = plan_servers([prepared.recipe], hardware)
         path = options.resume or options.out or _new_folder(prepared)
         prepared = _as_served(prepared, plan, options, new=not path.exists())
-        check_folder(path, prepared.recipe, resume=options.resume is not None)
+        kept = check_folder(path, prepared.recipe, resume=options.resume is not None)
         if options.dry_run:
-            _show_plan(plan, prepared, path, as_json=options.json)
+            shown = replace(prepared, recipe=kept)
+            _show_plan(plan, shown, path, as_json=options.json)
             return 0
         timed = _is_default_tiny(options.said, prepared)
         display.header(f"sal {settings.strategy}", _shown(settings, options, prepared, path))

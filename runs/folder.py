@@ -76,15 +76,18 @@ def recipe_of(path: Path) -> Recipe | None:
     return read_recipe(recipe_path) if recipe_path.is_file() else None
 
 
-def check_folder(path: Path, recipe: Recipe, *, resume: bool) -> None:
-    """Raise `FolderError` unless a run of `recipe` may be written to `path`; changes nothing."""
+def check_folder(path: Path, recipe: Recipe, *, resume: bool) -> Recipe:
+    """The recipe of a run of `recipe` in `path`: of one that is there, its own. Changes nothing.
+
+    Raises `FolderError` where it may not be written.
+    """
     if not path.exists():
-        return
+        return recipe
     if not path.is_dir():
         raise FolderError(f"{path}: not a folder")
     names = {item.name for item in path.iterdir()}
     if names <= _OF_A_START and not _holds_anything(path / "journal.jsonl"):
-        return
+        return recipe
     there = recipe_of(path)
     if not resume:
         advice = f"; continue the run there with --resume {path}" if there is not None else ""
@@ -95,6 +98,7 @@ def check_folder(path: Path, recipe: Recipe, *, resume: bool) -> None:
     if differ:
         keys = ", ".join(differ)
         raise FolderError(f"{path}: holds a run of another recipe; these differ: {keys}")
+    return moved(there, recipe)
 
 
 def _holds_anything(journal: Path) -> bool:

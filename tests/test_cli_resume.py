@@ -58,6 +58,7 @@ def test_a_folder_alone_goes_on_with_its_own_recipe(sal: Sal, tmp_path: Path) ->
     begun(tmp_path / "run")
     found = dry(sal, "--resume", "run")
     assert found["recipe"]["digest"] == ours.digest
+    assert found["recipe"]["aggregate"] == ours.aggregate
     assert found["folder"] == "run"
 
 
