@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import csv
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import psutil
 
@@ -27,11 +29,15 @@ class Gpu:
 
 @dataclass(frozen=True, slots=True)
 class Hardware:
-    """The GPUs this process may use, its cores' numbers, and the machine's memory in bytes."""
+    """The GPUs this process may use, its cores' numbers, and the machine's memory in bytes.
+
+    `bf16`: whether the CPU has instructions for products of bfloat16.
+    """
 
     gpus: tuple[Gpu, ...]
     cores: tuple[int, ...]
     memory_bytes: int
+    bf16: bool = False
 
 
 def detect() -> Hardware:
@@ -40,6 +46,7 @@ def detect() -> Hardware:
         visible(parse_gpus(_nvidia_smi()), os.environ.get("CUDA_VISIBLE_DEVICES")),
         usable_cores(),
         int(psutil.virtual_memory().total),
+        multiplies_bf16(_cpu_info()),
     )
 
 
@@ -97,3 +104,16 @@ def usable_cores() -> tuple[int, ...]:
 def all_but_one(cores: Sequence[int]) -> tuple[int, ...]:
     """`cores` without the first; a single one stays."""
     return tuple(cores[1:] or cores)
+
+
+def multiplies_bf16(cpu_info: str) -> bool:
+    """Whether Linux' /proc/cpuinfo names AMX's, AVX-512's or Arm's instructions for bfloat16."""
+    flags = re.search(r"^(?:flags|Features)\s*:(.*)$", cpu_info, re.MULTILINE)
+    return bool(flags and {"amx_bf16", "avx512_bf16", "bf16"} & set(flags[1].split()))
+
+
+def _cpu_info() -> str:
+    try:
+        return Path("/proc/cpuinfo").read_text()
+    except OSError:
+        return ""

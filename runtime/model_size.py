@@ -17,11 +17,20 @@ _GUESS_B = 8.0  # billions of parameters where even the name is silent
 
 @dataclass(frozen=True, slots=True)
 class ModelSize:
-    """Bytes of the weights as served, bytes of KV cache per token, and how they are known."""
+    """Bytes of the weights as stored, bytes of a 16-bit KV cache per token, and how they are known.
+
+    A number of the weights is `bytes_each` long.
+    """
 
     weight_bytes: int
     kv_bytes_per_token: int
     reason: str
+    bytes_each: int = 2
+
+    @property
+    def parameters(self) -> int:
+        """About how many there are."""
+        return self.weight_bytes // self.bytes_each
 
 
 def model_size(model: str) -> ModelSize:
@@ -33,14 +42,11 @@ def model_size(model: str) -> ModelSize:
         weights = 0
     if folder is None or weights == 0:
         return _from_name(model)
-    kv = _kv_from_config(folder / "config.json")
+    kv, each = _from_config(folder / "config.json")
+    said = f"weights {weights / GIB:.1f} GiB on disk"
     if kv is None:
-        return ModelSize(
-            weights, _kv_guess(weights / 2e9), f"weights {weights / GIB:.1f} GiB on disk"
-        )
-    return ModelSize(
-        weights, kv, f"weights {weights / GIB:.1f} GiB on disk, KV {kv / 1024:.0f} KiB per token"
-    )
+        return ModelSize(weights, _kv_guess(weights / each / 1e9), said, each)
+    return ModelSize(weights, kv, f"{said}, KV {kv / 1024:.0f} KiB per token", each)
 
 
 def head_size(model: str) -> int | None:
@@ -56,15 +62,24 @@ def _head_size(config: dict[str, Any]) -> int:
     return int(config.get("head_dim") or config["hidden_size"] // config["num_attention_heads"])
 
 
-def _kv_from_config(path: Path) -> int | None:
-    """2 (key and value) x layers x KV heads x head size x 2 bytes (16-bit cache)."""
+def _from_config(path: Path) -> tuple[int | None, int]:
+    """Bytes of KV cache per token, where it can be told, and of a number of the weights."""
     try:
         config = json.loads(path.read_text())
+        kind = str(config.get("dtype") or config.get("torch_dtype"))
+        return _kv_bytes(config), 4 if kind.endswith("float32") else 2
+    except (OSError, ValueError, AttributeError):
+        return None, 2
+
+
+def _kv_bytes(config: dict[str, Any]) -> int | None:
+    """2 (key and value) x layers x KV heads x head size x 2 bytes (16-bit cache)."""
+    try:
         heads = int(config["num_attention_heads"])
         size = _head_size(config)
         kv_heads = int(config.get("num_key_value_heads") or heads)
         return 2 * int(config["num_hidden_layers"]) * kv_heads * size * 2
-    except (OSError, ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError):
         return None
 
 

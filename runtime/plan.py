@@ -19,6 +19,7 @@ from typing import Literal
 
 from sal.runtime import cpu_attention, cpu_matmul, cpu_sampling
 from sal.runtime.access import AccessError, check_url
+from sal.runtime.cpu_choice import CpuChoice, choose
 from sal.runtime.generation_config import with_model_defaults
 from sal.runtime.hardware import Gpu, Hardware, all_but_one
 from sal.runtime.model_files import canonical, is_url
@@ -29,7 +30,6 @@ Flags = dict[str, tuple[str, ...]]
 
 STAND_IN = Path(__file__).resolve().parent / "stand_in"
 
-_CPU_TOKENS = "131072"  # more makes the KV allocation itself take tens of seconds
 _CPU_REQUESTS = "256"
 _CPU_THREADS = "--cpu-threads"  # no flag of SGLang's, which takes torch's own variable
 _DETERMINISTIC = "--enable-deterministic-inference"
@@ -156,7 +156,19 @@ def make_plan(
         if len(models) == 2:
             cores["prm"] = all_but_one(hardware.cores)
         servers = {
-            role: _on_cpu(role, models[role], overrides[role], hardware, cores[role])
+            role: _on_cpu(
+                role,
+                models[role],
+                overrides[role],
+                hardware,
+                cores[role],
+                choose(
+                    size_of(models[role]),
+                    hardware,
+                    len(models),
+                    exact=_DETERMINISTIC in overrides[role],
+                ),
+            )
             for role in models
         }
         return Plan(servers, urls)
@@ -204,13 +216,16 @@ def _on_cpu(
     overrides: Flags,
     hardware: Hardware,
     cores: tuple[int, ...],
+    choice: CpuChoice,
 ) -> ServerSpec:
-    threads = _cpu_threads(overrides)
+    threads = _cpu_threads(overrides, choice.threads)
     exact = _DETERMINISTIC in overrides
+    dtype = " ".join(overrides.get("--dtype", (choice.dtype,)))
+    tokens = " ".join(overrides.get("--max-total-tokens", (str(choice.tokens),)))
     flags: Flags = {
         "--device": ("cpu",),
-        "--dtype": ("float32",),
-        "--max-total-tokens": (_CPU_TOKENS,),
+        "--dtype": (choice.dtype,),
+        "--max-total-tokens": (str(choice.tokens),),
         "--max-running-requests": (_CPU_REQUESTS,),
         "--schedule-policy": ("lpm",),
         "--disable-overlap-schedule": (),  # no device to overlap with: 12-19% more tokens/s
@@ -244,18 +259,23 @@ def _on_cpu(
         else "sampling is seeded: a seed's text is the same, whatever runs beside it"
     )
     reasons = [
-        f"no GPU: SGLang's CPU engine, float32, {threads} torch thread{'s' if threads > 1 else ''}",
-        f"KV cache of {_CPU_TOKENS} tokens, longest shared prefix first",
+        f"no GPU: SGLang's CPU engine, {dtype}, {threads} torch thread{'s' if threads > 1 else ''}",
+        f"KV cache of {tokens} tokens, longest shared prefix first",
         seeded,
     ]
+    if choice.lacks > 0:
+        reasons.append(
+            f"about {choice.lacks / GIB:.1f} GiB more memory than this machine has for it: try a "
+            "smaller model, a machine with a GPU, or the URL of a server elsewhere"
+        )
     if len(cores) < len(hardware.cores):
         reasons.append("leaves one core to the policy")
     return _spec(role, model, "cpu", flags, env, reasons, overrides, cores=cores)
 
 
-def _cpu_threads(overrides: Flags) -> int:
-    """torch's threads: one, unless the user says; both servers and the client share the cores."""
-    given = overrides.get(_CPU_THREADS, ("1",))
+def _cpu_threads(overrides: Flags, chosen: int) -> int:
+    """torch's threads: as `chosen`, unless the user says."""
+    given = overrides.get(_CPU_THREADS, (str(chosen),))
     if len(given) != 1 or not given[0].isdigit() or int(given[0]) < 1:
         raise PlanError(f"{_CPU_THREADS} takes a number from 1, not {' '.join(given)!r}")
     return int(given[0])

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from sal.runtime.cpu_choice import CpuChoice, choose
 from sal.runtime.default_models import default_models
-from sal.runtime.hardware import Gpu, Hardware, parse_gpus, visible
+from sal.runtime.hardware import Gpu, Hardware, multiplies_bf16, parse_gpus, visible
 from sal.runtime.model_size import GIB, ModelSize, model_size
 from sal.runtime.plan import STAND_IN, Plan, PlanError, ServerSpec, make_plan, parse_flags
 
@@ -68,6 +69,54 @@ def test_deterministic_on_a_cpu_is_its_plugins_own() -> None:
     by_flag = make_plan(here, *TINY, policy_args=["--enable-deterministic-inference"])
     assert by_flag.servers["policy"].env == spec.env
     assert by_flag.servers["prm"].env["SAL_CPU_ATTENTION"] == "1"
+
+
+def of(billions: float) -> ModelSize:
+    return ModelSize(int(billions * 2e9), int(32 * 1024 * billions), "known")
+
+
+@pytest.mark.parametrize(
+    ("billions", "cores", "gib", "bf16", "servers", "chosen"),
+    [
+        (0.002, 2, 24, True, 2, CpuChoice("float32", 1, 131072)),  # the tiny suite's size
+        (0.002, 2, 4, False, 2, CpuChoice("float32", 1, 131072)),
+        (0.135, 2, 24, True, 1, CpuChoice("bfloat16", 2, 131072)),
+        (0.135, 2, 24, True, 2, CpuChoice("bfloat16", 1, 131072)),
+        (0.135, 8, 24, False, 2, CpuChoice("float32", 4, 131072)),
+        (3, 8, 16, False, 1, CpuChoice("bfloat16", 8, 67852)),  # as float32 there is no room
+        (8, 8, 16, True, 1, CpuChoice("bfloat16", 8, 8192, 5477330125)),
+    ],
+)
+def test_what_a_cpu_serves_a_model_as(
+    billions: float, cores: int, gib: int, bf16: bool, servers: int, chosen: CpuChoice
+) -> None:
+    here = Hardware((), tuple(range(cores)), gib << 30, bf16)
+    assert choose(of(billions), here, servers) == chosen
+    exact = choose(of(billions), here, servers, exact=True)
+    assert (exact.dtype, exact.threads) == ("float32", 1)
+
+
+def test_a_plan_for_a_cpu_says_what_was_chosen_and_what_is_missing() -> None:
+    here = Hardware((), (0, 1, 2, 3), 16 << 30, bf16=True)
+    spec = make_plan(here, POLICY, None, size_of=lambda _: of(8)).servers["policy"]
+    assert (flag(spec, "--dtype"), flag(spec, "--max-total-tokens")) == ("bfloat16", "8192")
+    assert spec.env["OMP_NUM_THREADS"] == "4"
+    assert "bfloat16, 4 torch threads" in spec.reasons[0]
+    assert any("5.1 GiB more memory than this machine has" in reason for reason in spec.reasons)
+
+
+@pytest.mark.parametrize(
+    ("info", "found"),
+    [
+        ("model name\t: A\nflags\t\t: fpu avx512f avx512_bf16\n", True),
+        ("flags\t\t: fpu amx_bf16 amx_tile\n", True),
+        ("Features\t: fp asimd bf16 i8mm\n", True),
+        ("flags\t\t: fpu avx512f\nbugs\t\t: bf16\n", False),
+        ("", False),
+    ],
+)
+def test_bfloat16_is_read_from_the_cpus_flags(info: str, found: bool) -> None:
+    assert multiplies_bf16(info) is found
 
 
 def test_on_a_cpu_the_users_type_and_threads_win() -> None:

@@ -1,0 +1,64 @@
+"""How a model is served on a CPU: its data type, torch's threads, and room for its KV cache.
+
+The figures are in docs/performance.md, "Any model on a CPU".
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from sal.runtime.hardware import Hardware
+from sal.runtime.model_size import GIB, ModelSize
+
+SMALL = 50_000_000
+"""Parameters up to which a model is small: one thread in float32 is its fastest."""
+
+TOKENS = 131072
+"""Of the KV cache, where memory allows: more makes its allocation take tens of seconds."""
+
+FEWEST_TOKENS = 8192
+"""Below which a search of a few long solutions has no room."""
+
+_FOR_MODELS = 0.8
+"""Of the machine's memory; the rest is the client's and the system's."""
+
+_SERVER = int(GIB)
+"""A server's own memory, beside weights and cache."""
+
+
+Kind = Literal["float32", "bfloat16"]
+_BYTES: dict[Kind, int] = {"float32": 4, "bfloat16": 2}
+
+
+@dataclass(frozen=True, slots=True)
+class CpuChoice:
+    """`tokens` is the size of the KV cache; `lacks` bytes of memory will be missing."""
+
+    dtype: Kind
+    threads: int
+    tokens: int
+    lacks: int = 0
+
+
+def choose(size: ModelSize, hardware: Hardware, servers: int, *, exact: bool = False) -> CpuChoice:
+    """For one of `servers` models, which share this machine; `exact` for bits that repeat."""
+    large = size.parameters > SMALL and not exact
+    threads = max(1, len(hardware.cores) // servers) if large else 1
+    kinds: list[Kind] = ["float32"] if exact else ["float32", "bfloat16"]
+    if large and hardware.bf16:
+        kinds.reverse()
+    room = int(hardware.memory_bytes * _FOR_MODELS / servers) - _SERVER
+    for kind in kinds:
+        left = room - _BYTES[kind] * size.parameters
+        tokens = min(TOKENS, left // _kv_bytes(size, kind))
+        if tokens >= FEWEST_TOKENS:
+            return CpuChoice(kind, threads, tokens)
+    least = min(kinds, key=_BYTES.__getitem__)
+    needs = _BYTES[least] * size.parameters + FEWEST_TOKENS * _kv_bytes(size, least)
+    return CpuChoice(least, threads, FEWEST_TOKENS, needs - room)
+
+
+def _kv_bytes(size: ModelSize, kind: Kind) -> int:
+    """A token of the cache, whose numbers are those of the weights."""
+    return size.kv_bytes_per_token * _BYTES[kind] // 2
