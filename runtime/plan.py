@@ -257,6 +257,8 @@ def _on_cpu(
         "runs beside it; 10 to 16% slower"
         if exact
         else "sampling is seeded: a seed's text is the same, whatever runs beside it"
+        if dtype == "float32"
+        else "sampling is seeded"
     )
     reasons = [
         f"no GPU: SGLang's CPU engine, {dtype}, {threads} torch thread{'s' if threads > 1 else ''}",

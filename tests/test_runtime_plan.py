@@ -102,6 +102,7 @@ def test_a_plan_for_a_cpu_says_what_was_chosen_and_what_is_missing() -> None:
     assert (flag(spec, "--dtype"), flag(spec, "--max-total-tokens")) == ("bfloat16", "8192")
     assert spec.env["OMP_NUM_THREADS"] == "4"
     assert "bfloat16, 4 torch threads" in spec.reasons[0]
+    assert "sampling is seeded" in spec.reasons  # what repeats was measured in float32
     assert any("5.1 GiB more memory than this machine has" in reason for reason in spec.reasons)
 
 
