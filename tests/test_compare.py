@@ -37,6 +37,7 @@ from sal.runs.results import Summary, summarise
 from sal.runtime.access import Access
 from sal.runtime.client import Engine
 from sal.runtime.plan import Role
+from sal.runtime.usage import Usage
 
 ROOT = Path(__file__).parents[1]
 PAIRS = st.lists(st.tuples(st.booleans(), st.booleans()), min_size=2, max_size=40)
@@ -364,6 +365,10 @@ class Kept(SharedEngine):
         self.made.append(self)
 
 
+def but_for_the_cache(usage: Usage) -> Usage:
+    return replace(usage, cached_tokens=0, attended_tokens=0)
+
+
 @pytest.mark.servers
 def test_what_was_asked_before_is_not_asked_again_and_costs_the_same(
     policy: Engine,
@@ -392,12 +397,13 @@ def test_what_was_asked_before_is_not_asked_again_and_costs_the_same(
     for counted, real, twice in zip(
         (first.policy, first.prm), asked[:2], (0.01, 0.05), strict=True
     ):
-        assert replace(counted, cached_tokens=0) == replace(real, cached_tokens=0)
+        assert but_for_the_cache(counted) == but_for_the_cache(real)
         assert counted.cached_tokens == pytest.approx(real.cached_tokens, rel=twice)
+        assert counted.attended_tokens == pytest.approx(real.attended_tokens, rel=2 * twice)
 
     assert [usage.requests for usage in asked[2:4]] == [0, 0]
     for once, anew in ((first.policy, again.policy), (first.prm, again.prm)):
-        assert replace(anew, cached_tokens=0) == replace(once, cached_tokens=0)
+        assert but_for_the_cache(anew) == but_for_the_cache(once)
         assert anew.cached_tokens == pytest.approx(once.cached_tokens, rel=0.01)
     rows, rows_again = (list(run.rows()) for run in planned[:2])
     assert [row.completions for row in rows_again] == [row.completions for row in rows]

@@ -154,14 +154,13 @@ def test_numbers_and_ids_are_written_as_before(tmp_path: Path, text: str, digest
 
 
 @pytest.mark.recorded
-def test_recorded_sets_have_the_digests_of_before() -> None:
-    folder = Path(__file__).resolve().parent.parent.parent / "shared" / "data"
+def test_recorded_sets_have_the_digests_of_before(recorded_data: Path) -> None:
     for name, digest in (
         ("math500.jsonl", "59695e34115bb39b"),
         ("aime24.jsonl", "4f4462adc9b912ea"),
         ("gsm8k_test.jsonl", "7d09117e6f8a6b8a"),
     ):
-        assert load_problems(str(folder / name)).digest == digest
+        assert load_problems(str(recorded_data / name)).digest == digest
 
 
 def test_skipped_rows_are_counted_and_told_and_keep_their_numbers(tmp_path: Path) -> None:

@@ -97,12 +97,12 @@ def test_forks_share_the_prefix_and_usage_is_the_sum_of_the_replies(policy_serve
         prompts = {ids.ids[: len(engine.sent[0]["input_ids"])] for ids in state["ids"]}
         assert prompts == {engine.sent[0]["input_ids"]}
         metas = [reply["meta_info"] for reply in engine.got]
-        assert engine.usage == Usage(
-            sum(meta["prompt_tokens"] for meta in metas),
-            sum(meta["cached_tokens"] for meta in metas),
-            sum(meta["completion_tokens"] for meta in metas),
-            8,
-        )
+        each = [
+            Usage(meta["prompt_tokens"], meta["cached_tokens"], meta["completion_tokens"], 1)
+            for meta in metas
+        ]
+        assert engine.usage == sum(each, Usage())
+        assert engine.usage.requests == 8
         assert engine.usage.completion_tokens == 8 * 12
 
 
