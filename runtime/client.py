@@ -8,7 +8,6 @@ import threading
 import weakref
 from collections.abc import Callable
 from time import monotonic
-from types import TracebackType
 from typing import Any, NamedTuple, Self
 
 import orjson
@@ -213,12 +212,7 @@ class Engine:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def _ask(self, path: str, payload: Payload | None, limit_s: float, check: Check) -> Reply:

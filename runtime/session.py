@@ -5,7 +5,6 @@ from __future__ import annotations
 import socket
 import threading
 from collections.abc import Callable, Iterable, Mapping
-from types import TracebackType
 from urllib.parse import urlsplit
 
 from sal.runtime.access import OPEN, Access, proxy_for
@@ -115,12 +114,7 @@ class Servers:
         ]
         return all(emptied)
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._ending.set()
         self._close()
         stop_all(self._started)
