@@ -2,7 +2,8 @@
 
 Each looks at draws: samples that know nothing of each other, in the order of their place in the
 tree. A draw holds the (key, score) of its completions that have a vote: one or none for a sample
-of Best-of-N, up to M for a subtree of DVTS, whose siblings are no independent evidence.
+of Best-of-N, up to M for a subtree of DVTS, whose siblings are no independent evidence. Inside a
+draw they are in the order of their places too: it decides between equal scores.
 
 - "agreement": the last `agree` draws have one answer (Early-Stopping Self-Consistency, arXiv
   2401.10480; Dynasor's certainty window over probed answers, arXiv 2412.20993).

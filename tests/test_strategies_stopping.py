@@ -21,6 +21,7 @@ from sal.strategies.stopping import (
 keys = st.sampled_from(["", "1", "2", "3"])
 unit = st.floats(0, 1)
 votes = st.lists(st.tuples(keys, unit), max_size=6)
+untied = st.lists(st.tuples(keys, unit), max_size=6, unique_by=lambda vote: vote[1])
 
 
 class TestAgreement:
@@ -110,8 +111,8 @@ class TestMargin:
 
 class TestSettled:
     @settings(deadline=None)
-    @given(st.lists(votes, max_size=6), st.integers(0, 9), st.sampled_from(STOPS))
-    def test_the_order_inside_a_draw_decides_nothing(
+    @given(st.lists(untied, max_size=6), st.integers(0, 9), st.sampled_from(STOPS))
+    def test_the_order_inside_a_draw_decides_nothing_but_ties(
         self, draws: list[list[tuple[str, float]]], left: int, stop: str
     ) -> None:
         def decide(draws: list[list[tuple[str, float]]]) -> bool:
@@ -133,6 +134,12 @@ class TestSettled:
             for d in (draws, shuffled)
         )
         assert one is other
+
+    def test_of_equal_scores_the_first_in_the_tree_counts(self) -> None:
+        draws = [[("1", 0.0)], [("1", 0.0), ("2", 0.0)]]
+        assert is_settled("agreement", draws, 3, agree=2, confidence=1)
+        draws[1].reverse()
+        assert not is_settled("agreement", draws, 3, agree=2, confidence=1)
 
     def test_a_draw_has_the_answer_of_its_best_completion(self) -> None:
         assert answer_of([("x", 0.3), ("y", 0.6), ("x", 0.5)]) == "y"
