@@ -96,6 +96,7 @@ def execute(
     folder.journal.append(
         {
             "type": "session",
+            "problems": len(questions),
             "versions": dict(prepared.recipe.versions),
             "models": {role: model and asdict(model) for role, model in models.items()},
         }

@@ -78,6 +78,12 @@ class Journal:
         self.close()
 
 
+def read_records(path: Path) -> list[Record]:
+    """The whole records of a journal that may be growing; raises OSError."""
+    content = path.read_bytes()
+    return [r for _, r in _lines(content[: content.rfind(b"\n") + 1]) if r is not None]
+
+
 def _lines(content: bytes) -> Iterator[tuple[int, Record | None]]:
     """Every line that is not empty, by its number; None for what is no record."""
     for number, line in enumerate(content.split(b"\n"), 1):
