@@ -12,7 +12,7 @@ import yaml
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from sal.runs.recipe_file import RECORDS, Loaded, load
+from sal.runs.recipe_file import RECORDS, load
 from sal.runs.recipe_shown import as_json, as_yaml, resolved
 from sal.runs.recipe_yaml import Entry, RecipeError, read_value
 from sal.runs.settings import Settings, prepare
@@ -97,12 +97,14 @@ def test_a_flag_and_a_word_may_not_say_the_same_key(tmp_path: Path) -> None:
     path = write(tmp_path, "strategy: beam\n")
     with pytest.raises(RecipeError, match=r"^seed: said twice, by --seed and by seed=1$"):
         load(path, ["seed=1"], flags={"seed": Entry(1, "--seed")})
-    with pytest.raises(RecipeError, match="said twice, by width=1 and by params.width=2"):
+    with pytest.raises(RecipeError, match=r"said twice, by width=1 and by params\.width=2"):
         load(path, ["width=1", "params.width=2"])
 
 
 def test_a_sweep_is_handed_over_with_its_lines(tmp_path: Path) -> None:
-    text = "dataset: tiny\nwidth: 2\nsweep:\n  strategy: [beam, dvts]\n  budget:\n    - 4\n    - 16\n"
+    text = (
+        "dataset: tiny\nwidth: 2\nsweep:\n  strategy: [beam, dvts]\n  budget:\n    - 4\n    - 16\n"
+    )
     path = write(tmp_path, text)
     loaded = load(path, ["sweep.seed=[0, 1]"])
     assert loaded.settings == Settings(strategy="", params={"width": 2}, dataset="tiny")
@@ -121,7 +123,7 @@ def test_a_runs_own_recipe_is_a_recipe_file_for_the_same_run(tmp_path: Path, str
     said = Settings(strategy=strategy, params={"max_tokens": 99}, limit=2, system_prompt="")
     run = prepare(said, gpu=False).recipe
     path = write(tmp_path, run.dump(), "recipe.yaml")
-    assert RECORDS >= {"digest", "versions", "problems_digest", "served", "sampling", "cache"}
+    assert {"digest", "versions", "problems_digest", "served", "sampling", "cache"} <= RECORDS
     loaded = load(path)
     assert prepare(loaded.settings, gpu=False).recipe.digest == run.digest
 
@@ -258,7 +260,25 @@ VALID = (
     "system_prompt: |\n  Think.\n  Answer.\ntemperature: 0.7\nparams:\n  width: 2\n"
     "  stop_strings: ['\\n\\n', \"x\\ty\"]\n  aggregate: min\n"
 )
-INSERTED = ["\t", "\n", ":", " ", "-", "&a", "*a", "{", "[", "'", '"', "no", "0x", "é", "\x00", "!", "|"]
+INSERTED = [
+    "\t",
+    "\n",
+    ":",
+    " ",
+    "-",
+    "&a",
+    "*a",
+    "{",
+    "[",
+    "'",
+    '"',
+    "no",
+    "0x",
+    "é",
+    "\x00",
+    "!",
+    "|",
+]
 
 
 @given(
@@ -277,9 +297,11 @@ def test_any_change_of_a_recipe_leaves_a_recipe_or_a_line(
     path = folder / "x.yaml"
     path.write_bytes(text.encode("utf-8", "surrogatepass"))
     try:
-        assert isinstance(load(path), Loaded)
+        load(path)
+        said = ""
     except RecipeError as error:
-        assert len(str(error).splitlines()) == 1
+        said = str(error)
+    assert len(said.splitlines()) <= 1
 
 
 class TestShown:
