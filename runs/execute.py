@@ -125,7 +125,7 @@ def execute(
         rows[row.id] = row
 
     runner = Runner(
-        owed_problems(questions, done),
+        owed_problems(prepared.problems, done),
         search=search,
         judge=partial(judge, grader=grader),
         record=record,

@@ -48,7 +48,8 @@ class Recipe:
     `skip_bad_rows` whether rows that are no problems were passed over. `served` says, for an
     endpoint given as a URL, what it serves; its address is then recorded, but not compared: a
     server may come back at another port. `max_problem_tokens` and `max_problem_seconds` are the
-    caps on each problem's search.
+    caps on each problem's search. `shard` is the part of the problems that is searched, as in
+    "2/8"; None for all.
     """
 
     strategy: str
@@ -72,6 +73,7 @@ class Recipe:
     extract: str = "strict"
     answers: str | None = None
     skip_bad_rows: bool = False
+    shard: str | None = None
     aggregate: str = ""
     sampling: str = ""
     cache: str = ""
@@ -81,8 +83,8 @@ class Recipe:
     def flat(self) -> dict[str, Any]:
         """The keys that determine the results; those of `params` are named `params.width`.
 
-        A parameter that is not set is left out: recipes that were written before it was known say
-        the same. What a URL serves stands for it, as `policy.model_path`.
+        A parameter that is not set is left out, and so is `shard`: recipes that were written before
+        it was known say the same. What a URL serves stands for it, as `policy.model_path`.
         """
         keys: dict[str, Any] = {}
         for name, value in asdict(self).items():
@@ -98,6 +100,8 @@ class Recipe:
                 keys.update(
                     {f"{role}.{key}": v for role, of in value.items() for key, v in of.items()}
                 )
+            elif name == "shard" and value is None:
+                continue
             elif name not in NOT_RESULTS and name not in self.served:
                 keys[name] = _listed(value)
         return keys

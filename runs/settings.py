@@ -14,6 +14,7 @@ from sal.runs.golds import Answers
 from sal.runs.problems import TINY, ProblemSet, load_problems
 from sal.runs.recipe import Recipe, installed_versions
 from sal.runs.registry import Strategy, find_strategy
+from sal.runs.shard import Shard
 from sal.runtime.access import Access
 from sal.runtime.model_files import is_url
 from sal.runtime.plan import Role
@@ -72,6 +73,7 @@ class Settings:
     ns: tuple[int, ...] = ()
     answers: Answers | None = None
     skip_bad_rows: bool = False
+    shard: str | None = None
 
     def given(self) -> dict[str, str]:
         """What differs from the defaults, as the header of a run shows it."""
@@ -135,8 +137,8 @@ def prepare(
     """Resolve every default; without a GPU they are the embedded tiny suite's.
 
     Raises `RunError` for a strategy that is not there, parameters that it refuses, caps that are
-    not positive, an n beyond the budget, a PRM of a family that is not served, and problems that
-    cannot be read.
+    not positive, an n beyond the budget, a PRM of a family that is not served, problems that cannot
+    be read, and a shard that is none.
     """
     from sal.runs.endpoints import prm_spec  # as late as this: it imports the frontend
 
@@ -151,6 +153,9 @@ def prepare(
         answers=settings.answers,
         skip_bad_rows=settings.skip_bad_rows,
     )
+    shard = None if settings.shard is None else _shard(settings.shard)
+    if shard is not None:
+        problems = problems.shard(shard)
     default_prm = HUB_PRM if gpu else TINY
     prm = settings.prm or (default_prm if strategy.program.needs_prm else None)
     try:
@@ -173,6 +178,7 @@ def prepare(
         answer_field=problems.answer_field,
         answers=settings.answers,
         skip_bad_rows=settings.skip_bad_rows,
+        shard=str(shard) if shard else None,
         problems_digest=problems.digest,
         system_prompt=prompt or None,
         seed=settings.seed or 0,
@@ -195,6 +201,13 @@ def prepare(
     except ValueError as error:
         raise RunError(str(error)) from error
     return prepared
+
+
+def _shard(text: str) -> Shard:
+    try:
+        return Shard.parse(text)
+    except ValueError as error:
+        raise RunError(f"--shard {error}") from error
 
 
 def _sampling(settings: Settings, *, gpu: bool) -> str:
