@@ -382,6 +382,9 @@ Display = Annotated[
         rich_help_panel=RUN,
     ),
 ]
+StatusJson = Annotated[
+    bool, typer.Option("--json", help="As JSON of a stable schema (docs/clusters.md).")
+]
 Json = Annotated[
     bool,
     typer.Option(
