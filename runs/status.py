@@ -72,6 +72,7 @@ def run_status(path: Path, now: float | None = None) -> RunStatus:
     written = is_written(path / "journal.jsonl")  # before the look at what it says of itself
     live = read_live(path)
     lives = _lives(live, written, now)
+    total: int | None
     if live is not None and live.snapshot is not None and lives:
         total, moment = live.snapshot.total, live.snapshot
     else:

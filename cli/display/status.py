@@ -55,7 +55,7 @@ def runs_table(statuses: Sequence[RunStatus]) -> str:
 
 def state(status: RunStatus) -> str:
     """The state with what is wrong in it: `finished, 3 failed`; `killed, 12 owed`."""
-    parts = [status.state]
+    parts: list[str] = [status.state]
     if status.moment.failed:
         parts.append(f"{status.moment.failed} failed")
     if status.resumable and status.owed and status.state not in ("new", "owed"):

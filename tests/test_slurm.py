@@ -1,0 +1,136 @@
+"""The scripts of examples/slurm, given to a real Slurm, and by hand where there is none."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from runs_terminal import SAL, environment, records
+from slurm_cluster import Cluster, slurm_cluster, why_not
+
+from sal.runs.status import run_status
+
+SCRIPTS = Path(__file__).parents[1] / "examples/slurm"
+PROBLEMS, SHARDS = 6, 2
+WORDS = ["best-of-n", "--budget", "4", "--limit", str(PROBLEMS), "--max-tokens", "200"]
+
+
+@pytest.fixture(scope="module")
+def models(policy_server: str, prm_server: str) -> list[str]:
+    return ["--policy", policy_server, "--prm", prm_server]
+
+
+@pytest.fixture(scope="module")
+def whole(models: list[str], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The run without shards."""
+    folder = tmp_path_factory.mktemp("whole")
+    subprocess.run(
+        [SAL, "run", *WORDS, *models, "--out", "run"],
+        cwd=folder,
+        env=environment(folder / "state"),
+        check=True,
+        timeout=240,
+    )
+    return folder / "run"
+
+
+@pytest.fixture
+def cluster(tmp_path: Path) -> Iterator[Cluster]:
+    if why := why_not():
+        pytest.skip(why)
+    with slurm_cluster(tmp_path, environment(tmp_path / "sal-state")) as started:
+        yield started
+
+
+def rows(folder: Path) -> list[dict[str, Any]]:
+    """What was found: all but how long it took, and what was in the servers' caches."""
+    found = [json.loads(line) for line in (folder / "results.jsonl").read_text().splitlines()]
+    for row in found:
+        del row["seconds"]
+        for usage in row["usage"].values():
+            del usage["cached_tokens"], usage["attended_tokens"]
+    return found
+
+
+@pytest.mark.servers
+def test_an_array_with_a_task_that_was_told_to_stop_becomes_the_whole_run(
+    cluster: Cluster, models: list[str], whole: Path
+) -> None:
+    folder = cluster.folder
+    array = f"--array=1-{SHARDS}%1"
+    job = cluster.submit(array, SCRIPTS / "sal-array.slurm", "shards", *WORDS, *models)
+    merge = cluster.submit(
+        f"--dependency=afterany:{job}", SCRIPTS / "sal-merge.slurm", "merged", "shards"
+    )
+    shard = folder / f"shards/1-of-{SHARDS}"
+    cluster.until(lambda: records(shard, "session"))
+    assert cluster.state(merge) == "PENDING"
+    cluster.call("scancel", "--batch", "--signal=TERM", f"{job}_1")  # as `--signal=B:TERM@60` does
+    cluster.until(lambda: "PENDING" in cluster.state(f"{job}_1"))  # it is back in the queue
+    assert run_status(shard).state == "interrupted"
+    cluster.until(lambda: (folder / "merged").exists())
+    cluster.until(lambda: cluster.state(merge) == "COMPLETED")
+    assert len(records(shard, "session")) == 2
+    assert rows(folder / "merged") == rows(whole)
+    assert f"{PROBLEMS} problems" in (folder / f"sal-merge-{merge}.log").read_text()
+    log = (folder / f"sal-{job}_1.log").read_text()
+    assert "sal: interrupted" in log
+
+
+def by_hand(folder: Path, task: int, models: list[str]) -> subprocess.Popen[str]:
+    """A task of the array, with the variables that Slurm sets and a `scontrol` that only notes."""
+    (folder / "bin").mkdir(exist_ok=True)
+    scontrol = folder / "bin/scontrol"
+    scontrol.write_text(f'#!/bin/sh\necho "$@" >> {folder}/scontrol.txt\n')
+    scontrol.chmod(0o755)
+    set_by_slurm = {
+        "SLURM_ARRAY_JOB_ID": "7",
+        "SLURM_ARRAY_TASK_ID": str(task),
+        "SLURM_ARRAY_TASK_COUNT": str(SHARDS),
+    }
+    ours = environment(folder / "state")
+    return subprocess.Popen(
+        ["bash", SCRIPTS / "sal-array.slurm", "shards", *WORDS, *models],
+        cwd=folder,
+        env=ours | set_by_slurm | {"PATH": f"{folder / 'bin'}:{ours['PATH']}"},
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+@pytest.mark.servers
+def test_the_same_by_hand(models: list[str], whole: Path, tmp_path: Path) -> None:
+    shard = tmp_path / f"shards/1-of-{SHARDS}"
+    task = by_hand(tmp_path, 1, models)
+    deadline = time.monotonic() + 120
+    while not records(shard, "session") and task.poll() is None:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    os.kill(task.pid, signal.SIGTERM)  # to the shell alone
+    _, err = task.communicate(timeout=60)
+    assert (task.returncode, "sal: interrupted" in err) == (130, True), err
+    assert (tmp_path / "scontrol.txt").read_text() == "requeue 7_1\n"
+    assert run_status(shard).state == "interrupted"
+    for number in (1, 2):
+        task = by_hand(tmp_path, number, models)
+        _, err = task.communicate(timeout=120)
+        assert task.returncode == 0, err
+    assert (tmp_path / "scontrol.txt").read_text() == "requeue 7_1\n"
+    merged = subprocess.run(
+        ["bash", SCRIPTS / "sal-merge.slurm", "merged", "shards"],
+        cwd=tmp_path,
+        env=environment(tmp_path / "state"),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert merged.returncode == 0, merged.stderr
+    assert rows(tmp_path / "merged") == rows(whole)
