@@ -86,7 +86,7 @@ class Cluster:
         deadline = time.monotonic() + limit_s
         while not condition():
             assert time.monotonic() < deadline, self.told()
-            time.sleep(0.1)
+            time.sleep(0.02)
 
     def told(self) -> str:
         """The logs of the jobs, and of the daemons."""

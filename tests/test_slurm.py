@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from runs_proxy import Proxy
 from runs_terminal import SAL, environment, records
 from slurm_cluster import Cluster, slurm_cluster, why_not
 
@@ -19,12 +20,19 @@ from sal.runs.status import run_status
 
 SCRIPTS = Path(__file__).parents[1] / "examples/slurm"
 PROBLEMS, SHARDS = 6, 2
-WORDS = ["best-of-n", "--budget", "4", "--limit", str(PROBLEMS), "--max-tokens", "200"]
+WORDS = ["best-of-n", "--budget", "16", "--limit", str(PROBLEMS), "--max-tokens", "200"]
 
 
 @pytest.fixture(scope="module")
-def models(policy_server: str, prm_server: str) -> list[str]:
-    return ["--policy", policy_server, "--prm", prm_server]
+def policy(policy_server: str) -> Iterator[Proxy]:
+    """The policy's server; cut off, a search can only wait for it."""
+    with Proxy(policy_server) as proxy:
+        yield proxy
+
+
+@pytest.fixture(scope="module")
+def models(policy: Proxy, prm_server: str) -> list[str]:
+    return ["--policy", policy.url, "--prm", prm_server]
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +69,7 @@ def rows(folder: Path) -> list[dict[str, Any]]:
 
 @pytest.mark.servers
 def test_an_array_with_a_task_that_was_told_to_stop_becomes_the_whole_run(
-    cluster: Cluster, models: list[str], whole: Path
+    cluster: Cluster, policy: Proxy, models: list[str], whole: Path
 ) -> None:
     folder = cluster.folder
     array = f"--array=1-{SHARDS}%1"
@@ -71,10 +79,12 @@ def test_an_array_with_a_task_that_was_told_to_stop_becomes_the_whole_run(
     )
     shard = folder / f"shards/1-of-{SHARDS}"
     cluster.until(lambda: records(shard, "session"))
+    policy.cut()
     assert cluster.state(merge) == "PENDING"
     cluster.call("scancel", "--batch", "--signal=TERM", f"{job}_1")  # as `--signal=B:TERM@60` does
     cluster.until(lambda: "PENDING" in cluster.state(f"{job}_1"))  # it is back in the queue
     assert run_status(shard).state == "interrupted"
+    policy.mend()
     cluster.until(lambda: (folder / "merged").exists())
     cluster.until(lambda: cluster.state(merge) == "COMPLETED")
     assert len(records(shard, "session")) == 2
@@ -106,18 +116,20 @@ def by_hand(folder: Path, task: int, models: list[str]) -> subprocess.Popen[str]
 
 
 @pytest.mark.servers
-def test_the_same_by_hand(models: list[str], whole: Path, tmp_path: Path) -> None:
+def test_the_same_by_hand(policy: Proxy, models: list[str], whole: Path, tmp_path: Path) -> None:
     shard = tmp_path / f"shards/1-of-{SHARDS}"
     task = by_hand(tmp_path, 1, models)
     deadline = time.monotonic() + 120
     while not records(shard, "session") and task.poll() is None:
         assert time.monotonic() < deadline
         time.sleep(0.02)
+    policy.cut()
     os.kill(task.pid, signal.SIGTERM)  # to the shell alone
     _, err = task.communicate(timeout=60)
     assert (task.returncode, "sal: interrupted" in err) == (130, True), err
     assert (tmp_path / "scontrol.txt").read_text() == "requeue 7_1\n"
     assert run_status(shard).state == "interrupted"
+    policy.mend()
     for number in (1, 2):
         task = by_hand(tmp_path, number, models)
         _, err = task.communicate(timeout=120)
