@@ -25,6 +25,9 @@ sal status runs-out/grid --json
 
 PERIOD_S = 1.0
 
+LOOKS = 2
+"""So often nothing must live: between two runs of a sweep there is a moment in which none does."""
+
 
 def status(
     run: Annotated[
@@ -69,20 +72,18 @@ def status(
 
 
 def _follow(look: Callable[[], tuple[str, bool]], *, in_place: bool) -> None:
-    """Until nothing lives in two looks: between two runs of a sweep there is a moment of none."""
+    """Until nothing lives any more."""
     from rich.live import Live
     from rich.text import Text
 
-    text, lives = look()
-    dead = 0
-    with Live(Text(text), auto_refresh=False) if in_place else nullcontext() as screen:
-        while True:
+    looks_left = 1
+    with Live(auto_refresh=False) if in_place else nullcontext() as screen:
+        while looks_left:
+            text, lives = look()
             if screen is not None:
                 screen.update(Text(text), refresh=True)
             else:
                 print(text, flush=True)
-            dead = 0 if lives else dead + 1
-            if dead > 1:
-                return
-            time.sleep(PERIOD_S)
-            text, lives = look()
+            looks_left = LOOKS if lives else looks_left - 1
+            if looks_left:
+                time.sleep(PERIOD_S)

@@ -44,11 +44,12 @@ def merge(out: Path, paths: Sequence[Path]) -> Summary:
             stack.callback(shards[-1].close)
         shards.sort(key=lambda shard: shard.shard.index)
         _check(shards)
-        unfinished = out.with_name(f".{out.name}.{uuid4().hex}")
+        whole = out.resolve()
+        unfinished = whole.with_name(f".{whole.name}.{uuid4().hex}")
         try:
             unfinished.mkdir(parents=True)
             summary = _write(unfinished, shards)
-            os.rename(unfinished, out)
+            os.rename(unfinished, whole)
         except BaseException:
             shutil.rmtree(unfinished, ignore_errors=True)
             raise

@@ -69,8 +69,10 @@ def run_status(path: Path, now: float | None = None) -> RunStatus:
         raise FolderError(f"{path}: holds no run")
     now = time.time() if now is None else now
     recipe = read_recipe(path / "recipe.yaml")
-    written = is_written(path / "journal.jsonl")  # before the look at what it says of itself
+    written = is_written(path / "journal.jsonl")  # first: one that ends now says so by then
     live = read_live(path)
+    if live is not None and not (live.ended or written):  # has it begun just now?
+        written = is_written(path / "journal.jsonl")
     lives = _lives(live, written, now)
     total: int | None
     if live is not None and live.snapshot is not None and lives:
@@ -89,18 +91,18 @@ def find_statuses(path: Path) -> list[RunStatus]:
     found = [run_status(folder) for folder in run_folders(path)]
     if not found:
         raise FolderError(f"{path}: holds no run")
-    told = {_same_problems(s): s.total for s in found if s.total}
-    return [_of(s, told[_same_problems(s)]) if _same_problems(s) in told else s for s in found]
+    told = {_problems(status): status.total for status in found if status.total is not None}
+    return [
+        replace(status, total=total, moment=replace(status.moment, total=total))
+        if status.total is None and (total := told.get(_problems(status))) is not None
+        else status
+        for status in found
+    ]
 
 
-def _same_problems(status: RunStatus) -> tuple[str, str | None]:
+def _problems(status: RunStatus) -> tuple[str, str | None]:
+    """What two runs have alike that search the same problems."""
     return status.recipe.problems_digest, status.recipe.shard
-
-
-def _of(status: RunStatus, total: int | None) -> RunStatus:
-    if status.total is not None or total is None:
-        return status
-    return replace(status, total=total, moment=replace(status.moment, total=total))
 
 
 def newest_run(path: Path) -> Path:

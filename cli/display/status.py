@@ -112,14 +112,16 @@ def _problems(recipe: Recipe) -> str:
 
 
 def _all(statuses: Sequence[RunStatus]) -> str:
-    """What all come to: accuracy only for shards of one run, for others it means nothing."""
+    """What all come to; accuracy and costs for shards of one run, of others they mean nothing."""
     ended = sum(status.state == "finished" for status in statuses)
     done = sum(status.moment.done for status in statuses)
     total = sum(status.total or 0 for status in statuses)
     line = f"{ended} of {len(statuses)} runs finished, {done}/{total} problems"
     together = shards_together(statuses)
-    said = accuracy(together) if together else ""
-    return f"{line}, accuracy {said}" if said else line
+    if together is None or not together.done:
+        return line
+    costs = [_cost("policy", together.policy), _cost("PRM", together.prm)]
+    return "\n".join([f"{line}, accuracy {accuracy(together)}", *costs])
 
 
 def _cost(name: str, usage: Usage) -> str:
