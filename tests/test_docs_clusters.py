@@ -41,8 +41,16 @@ def test_what_it_shows_of_a_run_is_what_is_shown(
     monkeypatch.setattr("os.getpid", lambda: 4711)
     moment = replace(
         MOMENT,
-        **{"total": 200, "done": 57, "failed": 0, "accuracy": 35 / 57, "seconds": 123.0},
-        **{"eta": 250.0, "ended": 1904, "allowed": 6400, "written": 212_300, "rate": 1700.0},
+        total=200,
+        done=57,
+        failed=0,
+        accuracy=35 / 57,
+        seconds=123.0,
+        eta=250.0,
+        ended=1904,
+        allowed=6400,
+        written=212_300,
+        rate=1700.0,
         policy=Usage(120_000, 116_400, 212_300, 1900),
         prm=Usage(301_000, 183_610, 0, 1800),
         in_flight=(InFlight("tiny-57", "sample", 12, 4.0, 12, Usage(0, 0, 1500, 12)),),
@@ -53,7 +61,8 @@ def test_what_it_shows_of_a_run_is_what_is_shown(
     path = tmp_path / "runs-out/bon32"
     with RunFolder(path, ours, resume=False), LiveFile(path) as live:
         live.update(moment)
-        assert sal("status", "runs-out/bon32")[1] == block("status")
+        shown = sal("status", "runs-out/bon32")[1]
+    assert re.sub(r"heard \d+s", "heard 0s", shown) == block("status")
 
 
 def test_it_names_every_state_and_every_key() -> None:

@@ -85,6 +85,7 @@ def test_an_array_with_a_task_that_was_told_to_stop_becomes_the_whole_run(
     cluster.until(lambda: "PENDING" in cluster.state(f"{job}_1"))  # it is back in the queue
     assert run_status(shard).state == "interrupted"
     policy.mend()
+    cluster.call("scontrol", "update", f"JobId={job}_1", "StartTime=now")  # not in two minutes
     cluster.until(lambda: (folder / "merged").exists())
     cluster.until(lambda: cluster.state(merge) == "COMPLETED")
     assert len(records(shard, "session")) == 2
