@@ -21,7 +21,7 @@ NOT_RESULTS = frozenset({"versions", "sampling", "aggregate", "cache"})
 
 
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-"""libyaml's is ten times as fast, which is felt where hundreds of runs are listed."""
+"""libyaml's is several times as fast, which is felt where hundreds of runs are listed."""
 
 
 class _Readable(yaml.SafeDumper):

@@ -7,7 +7,7 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -125,15 +125,22 @@ def by_hand(folder: Path, task: int, models: list[str]) -> subprocess.Popen[str]
     )
 
 
+def until(condition: Callable[[], object], task: subprocess.Popen[str]) -> None:
+    deadline = time.monotonic() + 120
+    while not condition():
+        assert task.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
 @pytest.mark.servers
 def test_the_same_by_hand(policy: Proxy, models: list[str], whole: Path, tmp_path: Path) -> None:
     shard = tmp_path / f"shards/1-of-{SHARDS}"
     task = by_hand(tmp_path, 1, models)
-    deadline = time.monotonic() + 120
-    while not records(shard, "session") and task.poll() is None:
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    until(lambda: records(shard, "session"), task)
     policy.cut()
+    until(lambda: run_status(shard).moment.in_flight, task)
+    assert run_status(shard).state == "running"
     os.kill(task.pid, signal.SIGTERM)  # to the shell alone
     _, err = task.communicate(timeout=60)
     assert (task.returncode, "sal: interrupted" in err) == (130, True), err

@@ -72,7 +72,7 @@ def accuracy(moment: Snapshot) -> str:
 
 
 def short_name(model: str) -> str:
-    """Of a model or data set its own name, of a URL its host and port."""
+    """The last part of a name, a path or a URL."""
     return model.rstrip("/").rsplit("/", 1)[-1]
 
 
