@@ -45,7 +45,7 @@ def places(value: Any) -> Iterator[tuple[Any, Any]]:
             yield from places(inner)
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(data=st.data())
 def test_whatever_was_damaged_in_a_row_ends_no_run(data: st.DataObject) -> None:
     whole = record(0, row("q0"))
