@@ -21,6 +21,7 @@ from runs_proxy import Proxy
 from runs_terminal import SAL, Terminal, environment, records
 
 from sal.cli.main import main
+from sal.runs.journal import read_records
 from sal.runs.problems import load_problems
 from sal.runtime import hardware
 from sal.tiny.paths import PROBLEMS
@@ -60,6 +61,7 @@ def check_whole(folder: Path, ids: list[str]) -> dict[str, Any]:
     traces = sorted((folder / "traces").iterdir())
     assert [path.name[:5] for path in traces] == [f"{i:05d}" for i in range(len(ids))]
     assert [json.loads(path.read_text())["id"] for path in traces] == ids
+    assert list((folder / "nodes").iterdir()) == []
     for row in rows:
         assert row["error"] is None
         assert 1 <= len(row["completions"]) <= recipe["params"].get("budget", 1)
@@ -84,6 +86,16 @@ def check_whole(folder: Path, ids: list[str]) -> dict[str, Any]:
     assert summary["seconds"] > 0
     assert "sglang" in summary["versions"]
     return summary
+
+
+def recalled(folder: Path, endpoint: str) -> int:
+    """Requests that the next session need not make, for their nodes are recorded."""
+    return sum(
+        record[endpoint][3]
+        for path in (folder / "nodes").iterdir()
+        for record in read_records(path)
+        if endpoint in record
+    )
 
 
 @pytest.fixture(scope="module")
@@ -243,6 +255,8 @@ def test_a_killed_run_goes_on_and_searches_nothing_twice(
     with (run / "journal.jsonl").open("ab") as journal:
         journal.write(b'{"type":"problem","row":{"id":"' + ids[-1].encode())
     asked = policy.requests, prm.requests
+    kept = {endpoint: recalled(run, endpoint) for endpoint in ("policy", "prm")}
+    assert kept["policy"]
 
     second = sal([*words, "--json"], tmp_path)
 
@@ -252,9 +266,10 @@ def test_a_killed_run_goes_on_and_searches_nothing_twice(
     assert after.startswith(before[: before.rfind(b"\n") + 1])
     new = [record["row"] for record in records(run, "problem")[len(done) :]]
     assert sorted(done + [row["id"] for row in new]) == sorted(ids)
-    # The servers were asked for the owed problems and nothing else.
+    # The servers were asked for what is owed and nothing else.
     for front, was, endpoint in zip(fronts, asked, ("policy", "prm"), strict=True):
-        assert front.requests - was == sum(row["usage"][endpoint]["requests"] for row in new)
+        needed = sum(row["usage"][endpoint]["requests"] for row in new)
+        assert front.requests - was == needed - kept[endpoint]
 
     asked = policy.requests, prm.requests
     third = sal(words, tmp_path)
@@ -412,15 +427,15 @@ def test_a_run_goes_on_when_its_server_came_back_elsewhere(
         assert terminal.wait() == 130
     done = len(records(run, "problem"))
     assert 1 <= done < len(ids)
+    kept = recalled(run, "policy")
     assert terminal.shown.rstrip().splitlines()[-1] == f"  sal run --resume {run}"
     with Proxy(policy_server) as now:
         moved = sal(["run", "--resume", str(run), "--policy", now.url], tmp_path)
         assert moved.returncode == 0, moved.stderr
         check_whole(run, ids)
-        assert now.requests == sum(
-            record["row"]["usage"]["policy"]["requests"]
-            for record in records(run, "problem")[done:]
-        )
+        new = records(run, "problem")[done:]
+        needed = sum(record["row"]["usage"]["policy"]["requests"] for record in new)
+        assert now.requests == needed - kept
         recipe = yaml.safe_load((run / "recipe.yaml").read_text())
         assert recipe["policy"] == now.url
         assert recipe["served"]["policy"]["model_path"]
