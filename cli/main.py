@@ -66,7 +66,7 @@ def _root(
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run `sal`; ends the process with 0, 1 (failures), 2 (bad usage) 130 (interrupted) or 143 (SIGTERM).
+    """Run `sal`; ends the process with 0, 1 (failures), 2 (bad usage), 130 or 143 (interrupted).
 
     What a user can cause is one line on stderr; SAL_DEBUG=1 shows the traceback as well.
     """

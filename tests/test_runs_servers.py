@@ -19,6 +19,7 @@ import yaml
 from conftest import CPU_ONLY, several_cores
 from runs_proxy import Proxy
 from runs_terminal import SAL, Terminal, environment, records
+from test_kills import told
 
 from sal.cli.main import main
 from sal.runs.journal import read_records
@@ -327,10 +328,19 @@ def test_a_search_leaves_one_core_to_a_policy_on_this_cpu(
     assert terminal.wait() == 130
 
 
-@pytest.mark.parametrize("moment", ["starting", "searching"])
-def test_ctrl_c_leaves_no_server_of_ours_behind(
-    moment: str, prm_server: str, tmp_path: Path
+@pytest.mark.parametrize(
+    ("moment", "way", "code"),
+    [
+        ("starting", signal.SIGINT, 130),
+        ("starting", signal.SIGKILL, -signal.SIGKILL),
+        ("searching", signal.SIGINT, 130),
+        ("searching", signal.SIGTERM, 143),
+    ],
+)
+def test_a_stopped_run_leaves_no_server_of_ours_behind(
+    moment: str, way: signal.Signals, code: int, prm_server: str, tmp_path: Path
 ) -> None:
+    """By SIGTERM also while the server has stopped to answer."""
     run = tmp_path / "run"
     words = ["run", "best-of-n", "--budget", "64", "--limit", "300", "--policy", "tiny"]
     terminal = Terminal([*words, "--prm", prm_server, "--out", str(run)], tmp_path)
@@ -345,12 +355,53 @@ def test_ctrl_c_leaves_no_server_of_ours_behind(
     terminal.until(servers if moment == "starting" else searching)
     ours = whole.children(recursive=True)
     assert servers()
-    terminal.press_ctrl_c()
-    assert terminal.wait() == 130
+    if way == signal.SIGTERM:
+        for process in servers():
+            process.suspend()
+    if way == signal.SIGINT:
+        terminal.press_ctrl_c()
+    else:
+        terminal.process.send_signal(way)
+    assert terminal.wait(60) == code
     assert "Traceback" not in terminal.shown
-    assert f"--resume {run}" in terminal.shown
-    _, alive = psutil.wait_procs(ours, timeout=10)
+    assert (f"--resume {run}" in terminal.shown) == (code > 0)
+    _, alive = psutil.wait_procs(ours, timeout=20)
     assert [p for p in alive if p.status() != psutil.STATUS_ZOMBIE] == []
+
+
+def test_servers_that_are_killed_cost_nothing_that_is_found(
+    urls: list[str], six: list[str], ids: list[str], tmp_path: Path
+) -> None:
+    """Both at once: each is started again. The policy once more: the run stops, and is resumed."""
+    run = tmp_path / "run"
+    words = ["run", "dvts", "--budget", "64", *six, "--out"]
+    alone = sal([*words, "alone", *urls], tmp_path)
+    assert alone.returncode == 0, alone.stderr
+    terminal = Terminal([*words, str(run), "--policy", "tiny", "--prm", "tiny"], tmp_path)
+    whole = psutil.Process(terminal.process.pid)
+
+    def groups() -> set[int]:
+        found = [p for p in whole.children(recursive=True) if "launch_server" in str(p.cmdline())]
+        return {os.getpgid(p.pid) for p in found}
+
+    def nodes() -> int:
+        lines = [p.read_bytes().count(b"\n") for p in (run / "nodes").glob("*.jsonl")]
+        return sum(lines) + 1000 * len(records(run, "problem"))
+
+    terminal.until(nodes)
+    for group in groups():
+        os.killpg(group, signal.SIGKILL)
+    before = nodes()
+    terminal.until(lambda: nodes() > before + 5)
+    policy = next(p for p in whole.children(recursive=True) if "tiny/policy" in str(p.cmdline()))
+    os.killpg(os.getpgid(policy.pid), signal.SIGKILL)
+    assert terminal.wait() == 1
+    assert "the policy server died twice" in terminal.shown
+    assert "Traceback" not in terminal.shown
+    resumed = sal(["run", "--resume", str(run)], tmp_path)
+    assert resumed.returncode == 0, resumed.stderr
+    check_whole(run, ids)
+    assert [told(row) for row in rows_of(run)] == [told(row) for row in rows_of(tmp_path / "alone")]
 
 
 def test_a_dead_prm_stops_the_run_which_goes_on_when_it_is_back(
