@@ -9,11 +9,12 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
-from programs_scripted import QUESTION, ScriptedPolicy, ScriptedPrm, end, search
+from programs_scripted import QUESTION, ScriptedPolicy, ScriptedPrm, Tree, end, search
 from sglang import function
 from test_strategies_registry import small
 
@@ -237,7 +238,7 @@ def fail(error: Exception) -> None:
 
 def test_what_the_policy_itself_did_wrong_is_no_fault_of_an_endpoint(tmp_path: Path) -> None:
     """It would do so again; what came after counts."""
-    script = {(0,): end(""), (1,): end("\\boxed{1}"), (2,): end("\\boxed{2}")}
+    script: Tree = {(0,): end(""), (1,): end("\\boxed{1}"), (2,): end("\\boxed{2}")}
     results, requests = [], []
     for session in (1, 2):
         policy = ScriptedPolicy(script)
@@ -294,10 +295,15 @@ def test_data_that_json_does_not_hold_are_asked_for_again(tmp_path: Path) -> Non
             policy = Told()
             recall = ProblemNodes(path, QUESTION, read_kept(path), session, time.monotonic, fail)
             with recall, Search(root_of(policy), QUESTION, BestOfNParams(), recall=recall) as tree:
-                watch = Watch(lambda _data, _reply, made=data: made)
+                watch = Watch(partial(given, data))
                 futures = tree.start(tree.root, 2, whole=True, watch=watch)
                 assert [f.result().data for f in futures] == [data, data]
         assert sum(bool(r.max_tokens) for r in policy.requests) == asked
+
+
+def given(made: Any, _data: Any, _reply: Reply) -> Any:
+    """Data that are the same whatever is seen."""
+    return made
 
 
 def root_of(policy: Policy) -> Any:
