@@ -84,6 +84,9 @@ class ProblemNodes:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
         """Keep nothing more; the file stays."""
         with self._lock:
             self._closed = True
@@ -103,7 +106,7 @@ class ProblemNodes:
                 return
             except (OSError, FolderError) as error:
                 wrong = error
-        self.__exit__()
+        self.close()
         self._failed(wrong)
 
 
