@@ -18,17 +18,19 @@ from sal.runs.settings import Prepared, Settings, prepare
 class PlannedRun:
     """A run that could start in `path`. With `resume`, one that is there already goes on.
 
-    With `retry_failed`, problems that failed in it are searched again.
+    With `retry_failed`, problems that failed in it are searched again. `title` is what a display
+    calls it, where strategy and N do not tell it from others.
     """
 
     prepared: Prepared
     path: Path
     resume: bool = True
     retry_failed: bool = False
+    title: str = ""
 
     @property
     def name(self) -> str:
-        return f"{self.prepared.recipe.strategy}, N = {self.prepared.budget}"
+        return self.title or f"{self.prepared.recipe.strategy}, N = {self.prepared.budget}"
 
     @property
     def work(self) -> int:

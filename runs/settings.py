@@ -130,10 +130,15 @@ class Prepared:
 
 
 def prepare(
-    settings: Settings, *, gpu: bool, access: Mapping[Role, Access] | None = None
+    settings: Settings,
+    *,
+    gpu: bool,
+    access: Mapping[Role, Access] | None = None,
+    problems: ProblemSet | None = None,
 ) -> Prepared:
     """Resolve every default; without a GPU they are the embedded tiny suite's.
 
+    `problems` are those of the settings, where they were read before.
     Raises `RunError` for a strategy that is not there, parameters that it refuses, caps that are
     not positive, an n beyond the budget, a PRM of a family that is not served, and problems that
     cannot be read.
@@ -142,7 +147,7 @@ def prepare(
 
     strategy = find_strategy(settings.strategy)
     params = strategy.params(settings.params)
-    problems = load_problems(
+    problems = problems or load_problems(
         settings.dataset or (HUB_DATASET if gpu else TINY),
         split=settings.split,
         limit=settings.limit,
