@@ -15,12 +15,13 @@ from sal.cli.stdout import StdoutLost, watched_stdout
 
 COMMANDS = {
     "run": "Search every problem of a dataset with STRATEGY, and grade what is found.",
+    "recipe": "Check recipe files, or show what they come to and why.",
     "up": "Start the policy and the PRM, and keep them for the runs to come.",
     "down": "End the servers that `sal up` keeps running.",
     "grade": "Grade the answers in a file of completions.",
     "doctor": "Look at this machine: what was found, what would be chosen, what is missing.",
 }
-"""Each is the function of its name in the module of its name."""
+"""Each is the function of its name in the module of its name, or the module's group `app`."""
 
 
 def build(arguments: Sequence[str]) -> typer.Typer:
@@ -37,7 +38,10 @@ def build(arguments: Sequence[str]) -> typer.Typer:
     for name, words in COMMANDS.items():
         if name in arguments:
             module = import_module(f"sal.cli.{name}")
-            app.command(name, epilog=getattr(module, "EPILOG", None))(getattr(module, name))
+            if (group := getattr(module, "app", None)) is not None:
+                app.add_typer(group, name=name, help=words)
+            else:
+                app.command(name, epilog=getattr(module, "EPILOG", None))(getattr(module, name))
         else:
             app.command(name, help=words)(_not_asked_for)
     return app
