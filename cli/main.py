@@ -15,6 +15,7 @@ from sal.cli.stdout import StdoutLost, watched_stdout
 
 COMMANDS = {
     "run": "Search every problem of a dataset with STRATEGY, and grade what is found.",
+    "sweep": "Search a grid: strategies, budgets, models, seeds and parameters, on shared servers.",
     "recipe": "Check recipe files, or show what they come to and why.",
     "up": "Start the policy and the PRM, and keep them for the runs to come.",
     "down": "End the servers that `sal up` keeps running.",

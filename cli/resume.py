@@ -43,7 +43,10 @@ def secrets_of(context: typer.Context) -> Secrets:
 def resume_command(
     folder: Path, *flags: str, command: str = "run", secrets: Secrets | None = None
 ) -> str:
-    """Of `sal run` or another command. The recipe says all the rest, but for secrets: a line below names those not repeated."""
+    """The command that goes on with a run, or with what another `command` began.
+
+    The folder says all the rest, but for secrets: a line below names those not repeated.
+    """
     kept = secrets or Secrets()
     line = shlex.join(["sal", command, "--resume", str(folder), *kept.flags, *flags])
     withheld = " and ".join(kept.withheld)

@@ -20,6 +20,9 @@ from sal.runs.registry import summaries
 
 AXES = ("strategy", "budget", "policy", "prm", "seed")
 PARAMETER = "params."
+ALL = "all"
+"""In place of a list: every strategy that is registered, those of other packages too."""
+
 _OF_A_METHOD = ("strategy", "as", "budget", "params")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
@@ -86,7 +89,7 @@ def read_axes(content: Mapping[str, Entry]) -> Axes:
         elif name.startswith(PARAMETER) and len(name) > len(PARAMETER):
             params[name.removeprefix(PARAMETER)] = _items(name, entry, lambda item: item.plain)
         else:
-            hint = nearest(name, [*AXES, f"{PARAMETER}{name}"])
+            hint = nearest(name, AXES)
             words = f"unknown axis {name!r}{hint}; there are {', '.join(AXES)} and params.NAME"
             raise RecipeError(entry.source, words)
     axes = Axes(
@@ -105,6 +108,8 @@ def _items(name: str, entry: Entry, read: Callable[[Entry], Any]) -> tuple[Any, 
     """The values of an axis; one alone need not stand in a list."""
     entries = entry.value if isinstance(entry.value, list) else [entry]
     found: list[Any] = []
+    if name == "strategy" and entry.value == ALL:
+        entries = [Entry(strategy, entry.source) for strategy in summaries()]
     for item in entries:
         try:
             value = read(item)

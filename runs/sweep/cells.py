@@ -57,6 +57,8 @@ def plan_cells(
     Raises `RunError` for a parameter that none takes, and for cells that their strategies refuse,
     by their names.
     """
+    if not axes.methods and not base.strategy:
+        raise RunError("a sweep has strategies: --strategies, or strategy under sweep")
     methods = axes.methods or (Method(base.strategy, base.strategy),)
     _check_parameters(base, axes, methods)
     points: dict[str, _Point] = {}
@@ -173,9 +175,19 @@ def _check_parameters(base: Settings, axes: Axes, methods: Sequence[Method]) -> 
     for name in (*base.params, *axes.params):
         if name not in takes:
             raise RunError(f"no strategy of this sweep takes --{name.replace('_', '-')}")
-    for name in axes.params:
-        if name in base.params or name == "budget":
-            raise RunError(f"params.{name}: said beside the axis of the sweep")
+    said = {name: getattr(base, name) for name in ("strategy", "policy", "prm", "seed")}
+    said |= {"budget": base.params.get("budget")}
+    varied = {
+        "strategy": axes.methods,
+        "policy": axes.policies,
+        "prm": axes.prms,
+        "seed": axes.seeds,
+        "budget": axes.budgets,
+    }
+    twice = [name for name, values in varied.items() if values and said[name] not in (None, "")]
+    twice += [name for name in axes.params if name in base.params or name == "budget"]
+    if twice:
+        raise RunError(f"{twice[0]}: this sweep varies it, and one value is said beside that")
 
 
 def _short(model: str | None, models: Sequence[str]) -> str:

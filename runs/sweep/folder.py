@@ -14,7 +14,14 @@ import yaml
 
 from sal.runs.errors import FolderError
 from sal.runs.folder import write_atomically
-from sal.runs.recipe import Recipe, differences, installed_versions, read_recipe
+from sal.runs.recipe import (
+    Readable,
+    Recipe,
+    differences,
+    installed_versions,
+    listed,
+    read_recipe,
+)
 from sal.runs.recipe_file import load
 from sal.runs.settings import Settings
 from sal.runs.sweep.axes import Axes, read_axes
@@ -33,9 +40,7 @@ class Grid:
     base: Settings
     axes: Axes
 
-    def cells(
-        self, *, gpu: bool, access: Mapping[Role, Access] | None = None
-    ) -> list[Cell]:
+    def cells(self, *, gpu: bool, access: Mapping[Role, Access] | None = None) -> list[Cell]:
         """See `plan_cells`."""
         return plan_cells(self.base, self.axes, gpu=gpu, access=access)
 
@@ -127,7 +132,7 @@ class SweepFolder:
             "digest": hashlib.sha256(canonical.encode()).hexdigest(),
             "versions": installed_versions(),
         }
-        text = yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
+        text = yaml.dump(content, Dumper=Readable, sort_keys=False, allow_unicode=True)
         write_atomically(self.path / _FILE, text.encode())
 
     def __enter__(self) -> Self:
@@ -151,13 +156,10 @@ def _resolved(grid: Grid, cells: Sequence[Cell]) -> dict[str, Any]:
             continue
         value = getattr(whole, name)
         if name not in _VARIED or not getattr(grid.axes, _VARIED[name]):
-            content[name] = list(value) if isinstance(value, tuple) else value
+            content[name] = listed(value)
     if not grid.axes.methods:
         content["strategy"] = grid.base.strategy
     content["problems_digest"] = whole.problems_digest
-    content["params"] = {
-        name: list(value) if isinstance(value, tuple) else value
-        for name, value in grid.base.params.items()
-    }
+    content["params"] = {name: listed(value) for name, value in grid.base.params.items()}
     content["sweep"] = grid.axes.as_mapping()
     return content

@@ -58,7 +58,7 @@ class Sweep:
     ) -> None:
         """`client` makes the client of a URL with an `Access` and `replies`."""
         self.runs = [run for _, runs in groups for run in runs]
-        self.summaries: dict[Path, Summary] = {}
+        self._voted: dict[Path, Summary] = {}
         self._display = display
         self._interruption = interruption
         self._client = partial(client, replies=replies)
@@ -69,23 +69,29 @@ class Sweep:
         self._experiments = [self._experiment(plan, runs) for plan, runs in groups]
 
     @property
+    def summaries(self) -> dict[Path, Summary]:
+        """Of the runs that have come to their end, by their folders."""
+        found = dict(self._voted)
+        for experiment in self._experiments:
+            found |= experiment.summaries
+        return found
+
+    @property
     def owed(self) -> list[PlannedRun]:
-        """The runs that have not come to their end."""
-        return [run for run in self.runs if run.path not in self.summaries]
+        """The runs that have not."""
+        done = self.summaries
+        return [run for run in self.runs if run.path not in done]
 
     def run(self) -> None:
         """Search until nothing is owed. Raises what `Experiment.run` raises."""
         for experiment in self._experiments:
             self._vote(experiment.runs)
             while owed := [run for run in experiment.runs if self._is_searched(run)]:
-                try:
-                    experiment.run(owed)
-                finally:
-                    self.summaries |= experiment.summaries
+                experiment.run(owed)
                 self._vote(experiment.runs)
 
     def _experiment(self, plan: Plan, runs: Sequence[PlannedRun]) -> Experiment:
-        experiment = Experiment(
+        return Experiment(
             runs,
             plan,
             display=self._display,
@@ -94,8 +100,6 @@ class Sweep:
             access=self._access,
             begun=self._begun,
         )
-        self.summaries |= experiment.summaries
-        return experiment
 
     def source(self, run: PlannedRun) -> PlannedRun:
         """The run whose search `run` is decided from: itself, where it is searched."""
@@ -119,7 +123,7 @@ class Sweep:
                 continue
             summary, _ = replace(run, retry_failed=False).look()
             if summary is not None:
-                self.summaries[run.path] = summary
+                self._voted[run.path] = summary
                 self._display.note(f"{run.name}: voted again over {source.name}")
 
     def _begun(self, run: PlannedRun) -> Begun:
