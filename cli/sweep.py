@@ -95,6 +95,31 @@ Vary = Annotated[
         rich_help_panel=GRID,
     ),
 ]
+Out = Annotated[
+    Path | None,
+    typer.Option(
+        help="A new folder for the sweep; runs-out/sweep-DATASET-TIME by default.",
+        envvar="SAL_OUT",
+        rich_help_panel=options.RUN,
+    ),
+]
+Resume = Annotated[
+    Path | None,
+    typer.Option(
+        help="Go on with the sweep in this folder, or add cells to it; or start it there.",
+        envvar="SAL_RESUME",
+        rich_help_panel=options.RUN,
+    ),
+]
+Json = Annotated[
+    bool,
+    typer.Option(
+        "--json",
+        help="Print compare.json on stdout instead of the tables.",
+        envvar="SAL_JSON",
+        rich_help_panel=options.RUN,
+    ),
+]
 Changes = Annotated[
     list[str] | None,
     typer.Argument(
@@ -116,6 +141,9 @@ def sweep(
     prms: Prms = None,
     seeds: Seeds = None,
     vary: Vary = None,
+    out: Out = None,
+    resume: Resume = None,
+    json: Json = False,
     **flags: Any,
 ) -> int:
     """Search a grid: every strategy at every budget, with all policies, PRMs, seeds and parameters.
@@ -123,7 +151,7 @@ def sweep(
     All cells share servers, and what one has asked no other asks again. A sweep that goes on
     (--resume) needs no other word; with another grid, cells are added to it.
     """
-    check_folders(flags)
+    check_folders({**flags, "out": out, "resume": resume})
     from sal.cli.resume import secrets_of
     from sal.cli.sweeping import Options, sweep_all
     from sal.runtime.frontend.light import use_light_frontend
@@ -139,17 +167,17 @@ def sweep(
         **_varied(vary or ()),
     }
     given = {name: entry for name, entry in axes.items() if entry.value}
-    file = recipe or _kept(flags["resume"])
+    file = recipe or _kept(resume)
     if file is None and changes:
         raise typer.BadParameter(f"{changes[0]} changes a recipe, and none is given with -c FILE")
     grid = _grid(context, file, changes or (), said, given)
     chosen = Options(
-        out=flags["out"],
-        resume=flags["resume"],
+        out=out,
+        resume=resume,
         retry_failed=flags["retry_failed"],
         dry_run=flags["dry_run"],
         display=flags["display"],
-        json=flags["json"],
+        json=json,
         access=access,
         secrets=secrets_of(context),
     )

@@ -62,9 +62,10 @@ def sweep_all(grid: Grid, options: Options) -> int:
         if there is not None:
             if options.resume is None:
                 raise FolderError(f"{path}: holds a sweep; go on with --resume {path}")
-            check_problems(path, cells)
             known = moved_to(there, grid.base).cells(gpu=gpu, access=options.access)
-            if added := check_grown(known, cells, path):
+            added = check_grown(known, cells, path)
+            check_problems(path, cells)
+            if added:
                 display.note(f"{_cells(added)} added to the {len(known)} of {path}.")
         groups = _served(cells, path, hardware, options)
         if options.dry_run:

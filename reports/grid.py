@@ -69,14 +69,14 @@ def _arms(cell: Cell, run: PlannedRun, summary: Summary) -> Iterator[Arm]:
 
 
 HOW = (
-    "Each answer is the strategy's own choice: by the vote weighted by the PRM's score (so best-of-n "
-    "is weighted Best-of-N), for deepconf by the policy's confidence, for majority and greedy by "
-    "nothing; particle takes the particle that has the highest score, as its paper does, and the "
-    "weighted vote over the same particles has a row of its own; so has the sample of best-of-n "
-    "with the highest score (naive). All sample from one tree: the same path has the same seed, so "
-    "what one strategy has asked, the next that takes its path is told from memory. Costs are those "
-    "of each run by itself, from cold caches, no token of a text being read twice. ± is one "
-    "standard error over problems; ▲ and ▼ are significant."
+    "Each answer is the strategy's own choice: by the vote weighted by the PRM's score (so "
+    "best-of-n is weighted Best-of-N), for deepconf by the policy's confidence, for majority and "
+    "greedy by nothing; particle takes the particle that has the highest score, as its paper does, "
+    "and the weighted vote over the same particles has a row of its own; so has the sample of "
+    "best-of-n with the highest score (naive). All sample from one tree: the same path has the "
+    "same seed, so what one strategy has asked, the next that takes its path is told from memory. "
+    "Costs are those of each run by itself, from cold caches, no token of a text being read twice. "
+    "± is one standard error over problems; ▲ and ▼ are significant."
 )
 
 

@@ -1,17 +1,16 @@
-"""A run and the folder that it lives in; many of them as a grid."""
+"""A run and the folder that it lives in."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields, replace
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from sal.runs.execute import finished
 from sal.runs.folder import RunFolder
-from sal.runs.registry import find_strategy
 from sal.runs.results import ResultRow, Summary
-from sal.runs.settings import Prepared, Settings, prepare
+from sal.runs.settings import Prepared
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,24 +54,3 @@ class PlannedRun:
         with open(self.path / "results.jsonl", encoding="utf-8") as lines:
             for line in lines:
                 yield ResultRow.from_json(json.loads(line))
-
-
-def plan_runs(
-    base: Settings, strategies: Sequence[str], budgets: Sequence[int], folder: Path, *, gpu: bool
-) -> list[PlannedRun]:
-    """`base` with each strategy at each budget, in folders of `folder`.
-
-    Small budgets come first, so that the time left is known early. A strategy that takes no N runs
-    once. Raises `RunError` for a strategy that is not there, or refuses a budget.
-    """
-    planned: dict[Path, PlannedRun] = {}
-    for budget in budgets:
-        for name in strategies:
-            takes_n = any(
-                f.name == "budget" for f in fields(find_strategy(name).program.params_class)
-            )
-            params = {**base.params, "budget": budget} if takes_n else base.params
-            path = folder / (f"{name}-{budget}" if takes_n else name)
-            settings = replace(base, strategy=name, params=params)
-            planned.setdefault(path, PlannedRun(prepare(settings, gpu=gpu), path))
-    return list(planned.values())

@@ -4,40 +4,27 @@ from __future__ import annotations
 
 import json
 import math
-import os
-import signal
-import subprocess
-import sys
-import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, ClassVar
+from typing import Any
 
 import pytest
-from bench.compare import command
-from bench.compare.comparing import comparison_of
-from bench.compare.shared import ColdCache, Replies, SharedEngine
-from conftest import known
 from hypothesis import given
 from hypothesis import strategies as st
 from runs_examples import row
-from runs_terminal import records
+from scipy.stats import binomtest
 
-from bench import ours
-from sal.cli.interrupt import EXIT_CODE, Interrupt
 from sal.reports.comparison import Arm, Comparison
 from sal.reports.comparison_tables import accuracy_table, frontier_table, gain_table, words
+from sal.reports.grid import Section, as_json, page, sections
 from sal.reports.statistics import frontier, holm, mcnemar, paired_difference
-from sal.runs import registry
-from sal.runs.errors import RunError
-from sal.runs.planned_run import PlannedRun
+from sal.runs.recipe_file import load
+from sal.runs.registry import STRATEGIES
 from sal.runs.results import Summary, summarise
-from sal.runtime.access import Access
-from sal.runtime.client import Engine
-from sal.runtime.plan import Role
-from sal.runtime.usage import Usage
+from sal.runs.sweep.axes import read_axes
+from sal.runs.sweep.cells import Cell, plan_cells
 
 ROOT = Path(__file__).parents[1]
 PAIRS = st.lists(st.tuples(st.booleans(), st.booleans()), min_size=2, max_size=40)
@@ -77,6 +64,21 @@ class TestStatistics:
     def test_what_is_not_paired_is_refused(self, compared: Any) -> None:
         with pytest.raises(ValueError, match="shorter"):
             compared([True, False], [True])
+
+    def test_over_seeds_each_difference_may_have_either_sign(self) -> None:
+        """Differences 1, 1/2, 1/2, all one way: of 8 sums of signs, two are as far from 0."""
+        assert mcnemar([1.0, 0.5, 1.0, 0.5], [0.0, 0.0, 0.5, 0.5]) == pytest.approx(2 / 8)
+        third = [1 / 3] * 6
+        assert mcnemar(third, [0.0] * 6) == pytest.approx(2 / 64)
+        assert mcnemar([1.0, 0.5], [0.5, 1.0]) == pytest.approx(1.0)
+
+    @given(PAIRS)
+    def test_it_is_the_binomial_test_of_what_differs(self, pairs: list[tuple[bool, bool]]) -> None:
+        wins, losses = (
+            sum(pair == way for pair in pairs) for way in [(True, False), (False, True)]
+        )
+        expected = binomtest(wins, wins + losses).pvalue if wins + losses else 1.0
+        assert mcnemar(*zip(*pairs, strict=True)) == pytest.approx(expected)
 
     @given(PAIRS)
     def test_two_methods_against_each_other(self, pairs: list[tuple[bool, bool]]) -> None:
@@ -192,3 +194,139 @@ class TestComparison:
         found = Comparison([*self.arms[:2], arm("beam", 4, [True] * 12, None)], []).as_json()
         assert [a["frontier"]["flops"] for a in found["arms"]] == [False] * 3
         assert [a["frontier"]["tokens"] for a in found["arms"]] == [True, False, True]
+
+
+RIGHT = {"naive": True, "weighted": False, "majority": False, "pass": True}
+WRONG = dict.fromkeys(RIGHT, False)
+Done = tuple[list[Cell], list[Any], dict[Path, Summary]]
+
+
+def done(*cells: tuple[str, str, int, str | None, int, Sequence[dict[str, bool]]]) -> Done:
+    """Cells of (method, rule, N, PRM, seed, what is correct of each problem), searched."""
+    runs: list[Any] = []
+    planned: list[Any] = []
+    summaries = {}
+    for number, (method, rule, budget, prm, seed, correct) in enumerate(cells):
+        strategy = method.partition(",")[0]
+        rows = [replace(row(f"q{i}"), rule=rule, correct=of) for i, of in enumerate(correct)]
+        recipe = SimpleNamespace(
+            strategy=strategy, dataset="some", split="test", policy="p", prm=prm, seed=seed
+        )
+        planned.append(Cell(f"{number}", method, SimpleNamespace(recipe=recipe, budget=budget)))  # type: ignore[arg-type]
+        runs.append(SimpleNamespace(path=Path(f"{number}"), rows=lambda rows=rows: iter(rows)))
+        summaries[runs[-1].path] = summarise(
+            rows,
+            strategy=strategy,
+            budget=budget,
+            owed=0,
+            seconds=1.0,
+            versions={},
+            recipe="",
+            models={},
+        )
+    return planned, runs, summaries
+
+
+def accuracies(section: Section) -> dict[tuple[str, int], float]:
+    return {(arm.method, arm.budget): arm.accuracy.mean for arm in section.comparison.arms}
+
+
+class TestSweep:
+    def test_particles_are_judged_by_their_own_rule_beside_the_weighted_vote(self) -> None:
+        """One problem, on which the particle of the highest score is right and the vote is not."""
+        (found,) = sections(
+            *done(
+                ("majority", "majority", 4, None, 0, [RIGHT]),
+                ("best-of-n", "weighted", 4, "j", 0, [RIGHT]),
+                ("particle", "naive", 4, "j", 0, [RIGHT]),
+            )
+        )
+        assert accuracies(found) == {
+            ("majority", 4): 0.0,
+            ("best-of-n", 4): 0.0,
+            ("best-of-n, naive", 4): 1.0,
+            ("particle", 4): 1.0,
+            ("particle, weighted", 4): 0.0,
+        }
+        assert found.comparison.references == ("majority", "best-of-n")
+
+    def test_seeds_are_pooled_problem_by_problem(self) -> None:
+        """Right with both seeds, with one, with none; so far the error is over three problems."""
+        (found,) = sections(
+            *done(
+                ("dvts", "naive", 4, "j", 0, [RIGHT, RIGHT, WRONG]),
+                ("dvts", "naive", 4, "j", 1, [RIGHT, WRONG, WRONG]),
+            )
+        )
+        (arm,) = found.comparison.arms
+        assert arm.correct == {"q0": 1.0, "q1": 0.5, "q2": 0.0}
+        assert arm.accuracy.stderr == pytest.approx(0.5 / math.sqrt(3))
+        with pytest.raises(ValueError, match="same problems"):
+            Arm.pooled([arm, replace(arm, correct={"q0": 1.0})])
+
+    def test_what_asks_no_prm_stands_beside_each(self) -> None:
+        cells, runs, summaries = done(
+            ("greedy", "majority", 1, None, 0, [RIGHT]),
+            ("majority", "majority", 4, None, 0, [RIGHT]),
+            ("beam", "naive", 4, "j", 0, [RIGHT]),
+            ("beam", "naive", 4, "k", 0, [WRONG]),
+        )
+        found = sections(cells, runs, summaries)
+        assert [section.models for section in found] == ["p, judged by j", "p, judged by k"]
+        for section, right in zip(found, (1.0, 0.0), strict=True):
+            assert accuracies(section) == {
+                ("greedy", 1): 0.0,
+                ("majority", 4): 0.0,
+                ("beam", 4): right,
+            }
+        text = page(cells, found, "2s of searching.")
+        assert text.startswith("# Every strategy on the same 1 problems\n\nsome (test), p, judged")
+        assert text.count("\n## p, judged by") == 2
+        assert text.count("\n### Accuracy against N") == 2
+        content = as_json(found)
+        assert [(a["method"], a["prm"]) for a in content["arms"] if a["budget"] == 4] == [
+            *(("majority", "j"), ("beam", "j")),
+            *(("majority", "k"), ("beam", "k")),
+        ]
+        assert {c["prm"] for c in content["contrasts"]} == {"j", "k"}
+
+    def test_a_variant_of_a_strategy_is_compared_with_the_first(self) -> None:
+        (found,) = sections(
+            *done(
+                ("best-of-n, aggregate=last", "weighted", 4, "j", 0, [RIGHT]),
+                ("best-of-n, aggregate=min", "weighted", 4, "j", 0, [RIGHT]),
+            )
+        )
+        assert found.comparison.references == ("best-of-n, aggregate=last",)
+
+    def test_what_is_not_finished_is_left_out(self) -> None:
+        cells, runs, summaries = done(
+            ("dvts", "naive", 4, "j", 0, [RIGHT]), ("dvts", "naive", 8, "j", 0, [RIGHT])
+        )
+        del summaries[runs[1].path]
+        (found,) = sections(cells, runs, summaries)
+        assert accuracies(found) == {("dvts", 4): 1.0}
+
+
+class TestJustCompare:
+    RECIPE = ROOT / "recipes" / "compare-tiny.yaml"
+
+    def test_it_is_every_strategy_on_the_same_problems(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setitem(STRATEGIES, "newest", STRATEGIES["beam"])
+        loaded = load(self.RECIPE)
+        cells = plan_cells(loaded.settings, read_axes(loaded.sweep or {}), gpu=False)
+        searches = [name for name in STRATEGIES if name != "greedy"]
+        assert [(cell.method, cell.prepared.budget) for cell in cells] == [
+            ("greedy", 1),
+            *((name, n) for n in (4, 16, 64) for name in searches),
+        ]
+        assert {len(cell.prepared.problems.questions) for cell in cells} == {200}
+
+    def test_the_page_in_bench_is_of_them(self) -> None:
+        content = json.loads((ROOT / "bench" / "compare.json").read_text())
+        assert content["problems"] == 200
+        assert {a["budget"] for a in content["arms"]} == {1, 4, 16, 64}
+        line = next(x for x in (ROOT / "justfile").read_text().splitlines() if "sal sweep" in x)
+        assert self.RECIPE.relative_to(ROOT).as_posix() in line

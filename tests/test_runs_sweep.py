@@ -191,7 +191,9 @@ class TestCells:
 
     def test_all_cells_that_a_strategy_refuses_are_named(self, tmp_path: Path) -> None:
         with pytest.raises(RunError) as refused:
-            cells(tmp_path, "sweep:\n  strategy: [majority, dvts, adaptive-dvts]\n  budget: [4, 6]\n")
+            cells(
+                tmp_path, "sweep:\n  strategy: [majority, dvts, adaptive-dvts]\n  budget: [4, 6]\n"
+            )
         assert str(refused.value).splitlines() == [
             "these cells are refused:",
             "  dvts-6: budget must be a multiple of width (4), not 6",
@@ -228,7 +230,7 @@ class TestFolder:
 
     def test_on_a_machine_with_a_gpu_it_is_the_same(self, tmp_path: Path) -> None:
         """There the models by default are others."""
-        path, planned = self.sweep_there(tmp_path)
+        path, _ = self.sweep_there(tmp_path)
         there = grid_of(path)
         assert there is not None
         assert {c.policy for c in there.cells(gpu=True)} == {"tiny"}
@@ -274,9 +276,9 @@ class TestFolder:
             check_problems(path, planned)
 
     def test_a_second_process_is_refused_while_the_first_lives(self, tmp_path: Path) -> None:
-        with SweepFolder(tmp_path / "out"):
-            with pytest.raises(FolderError, match="another sweep is writing there"):
-                SweepFolder(tmp_path / "out")
+        refused = pytest.raises(FolderError, match="another sweep is writing there")
+        with SweepFolder(tmp_path / "out"), refused:
+            SweepFolder(tmp_path / "out")
         with SweepFolder(tmp_path / "out"):
             assert grid_of(tmp_path / "out") is None
 
