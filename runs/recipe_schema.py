@@ -77,7 +77,7 @@ def choice(value: Any, words: Iterable[str]) -> str:
 def nearest(word: str, words: Iterable[str]) -> str:
     """` (did you mean X?)`, or nothing where none is near."""
     by_spelling = {_spelling(known): known for known in words}
-    found = get_close_matches(_spelling(word), list(by_spelling), 1)
+    found = get_close_matches(_spelling(word), list(by_spelling), 1, 0.7)
     return f" (did you mean {by_spelling[found[0]]}?)" if found else ""
 
 
