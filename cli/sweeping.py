@@ -174,7 +174,7 @@ def _show_plan(groups: Sequence[tuple[Plan, Placed]], path: Path, *, as_json: bo
                             "name": cell.name,
                             "folder": str(run.path),
                             "budget": cell.prepared.budget,
-                            "votes_of": voted.get(run.path),
+                            "from": voted.get(run.path),
                             "recipe": cell.prepared.recipe.flat(),
                         }
                         for cell, run in of
@@ -190,7 +190,7 @@ def _show_plan(groups: Sequence[tuple[Plan, Placed]], path: Path, *, as_json: bo
         print(f"\n# servers {number} of {len(groups)}, for {_cells(len(of))}")
         print("\n".join(plan.lines()))
         for _, run in of:
-            again = f"  votes again over {voted[run.path]}" if run.path in voted else ""
+            again = f"  from what {voted[run.path]} finds" if run.path in voted else ""
             print(f"  {run.path}{again}")
     print(
         f"\n# {_cells(len(runs))}, {problems} problems each: at most {work:,} completions, "

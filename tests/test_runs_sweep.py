@@ -509,11 +509,27 @@ class TestSweep:
         searched += [f"beam-4-aggregate-{how}" for how in ("last", "mean")]
         assert happened == ["start tiny+tiny", *searched, "end tiny+tiny"]
         assert follower.said == [
-            "best-of-n-4-aggregate-mean: voted again over best-of-n-4-aggregate-last"
+            "best-of-n-4-aggregate-mean: from what best-of-n-4-aggregate-last found"
         ]
         assert len(done.summaries) == 4
         happened.clear()
         assert self.sweep(tmp_path, text, follower).owed == []
+
+    def test_cells_that_are_the_same_are_searched_once(
+        self, tmp_path: Path, happened: list[str]
+    ) -> None:
+        """Beam search of width 4 at N = 16 is that of width sqrt(N)."""
+        text = (
+            "sweep:\n  budget: [16]\n  strategy:\n    - {strategy: beam, as: m4}\n"
+            "    - {strategy: beam, as: sqrt, params: {width: 4}}\n"
+        )
+        done = self.sweep(tmp_path, text, Follower())
+        done.run()
+        assert happened == ["start tiny+tiny", "m4-16", "end tiny+tiny"]
+        m4, sqrt = done.runs
+        assert list(m4.rows()) == list(sqrt.rows())
+        planned = cells(tmp_path, text)
+        assert places(tmp_path / "out", planned) == [m4.path, sqrt.path]
 
     def test_where_votes_cannot_be_counted_again_all_are_searched(
         self, tmp_path: Path, happened: list[str], monkeypatch: pytest.MonkeyPatch

@@ -101,8 +101,14 @@ def places(folder: Path, cells: Sequence[Cell]) -> list[Path]:
 
     Names say what varies, so a cell that was there before another axis was added keeps its own.
     """
-    held = {read_recipe(path).digest: path.parent for path in folder.glob("*/recipe.yaml")}
-    return [held.get(cell.prepared.recipe.digest, folder / cell.name) for cell in cells]
+    held: dict[str, list[Path]] = {}
+    for path in sorted(folder.glob("*/recipe.yaml")):
+        held.setdefault(read_recipe(path).digest, []).append(path.parent)
+    found = []
+    for cell in cells:
+        own, same = folder / cell.name, held.get(cell.prepared.recipe.digest, [])
+        found.append(own if own in same or not same else same[0])
+    return found
 
 
 class SweepFolder:

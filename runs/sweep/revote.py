@@ -1,4 +1,4 @@
-"""A run that differs from a finished one in its aggregate alone, without a request.
+"""A run that differs from a finished one in its aggregate alone, or in nothing, without a request.
 
 Where the completions of a strategy are independent samples, its aggregate decides nothing but what
 their votes weigh. Another aggregate is another count of the same votes: `min` costs nothing once
@@ -22,7 +22,7 @@ from sal.strategies.voting import elect
 
 
 def families(runs: Sequence[PlannedRun]) -> list[list[PlannedRun]]:
-    """`runs` by what they search: those of one list differ in their aggregate alone."""
+    """`runs` by what they search: those of one list differ in their aggregate at most."""
     found: dict[str, list[PlannedRun]] = {}
     for run in runs:
         found.setdefault(_searched(run), []).append(run)
@@ -44,13 +44,16 @@ def vote_again(source: PlannedRun, run: PlannedRun) -> bool:
     what the run costs by itself. Killed, it goes on where it was. Raises `FolderError`, or OSError
     when the folder cannot be written.
     """
-    ours, theirs = (r.prepared.recipe.params["aggregate"] for r in (run, source))
+    ours, theirs = (r.prepared.recipe for r in (run, source))
     with source.open() as folder:
         records = folder.journal.records
     questions = run.prepared.problems.questions
     rows = finished_rows(records, questions)
-    if any(_counted(row, theirs) != row for row in rows.values()):
-        return False
+    if ours.digest != theirs.digest:
+        was, how = theirs.params["aggregate"], ours.params["aggregate"]
+        if any(_counted(row, was) != row for row in rows.values()):
+            return False
+        rows = {id: _counted(row, how) for id, row in rows.items()}
     last = {r["row"]["id"]: r for r in records if r["type"] == "problem"}
     session = next(r for r in reversed(records) if r["type"] == "session")
     with run.open() as folder:
@@ -62,7 +65,7 @@ def vote_again(source: PlannedRun, run: PlannedRun) -> bool:
             row, record = rows[question.id], last[question.id]
             for trace in (source.path / "traces").glob(f"{number:05d}-*"):
                 _share(trace, run.path / "traces" / trace.name)
-            folder.journal.append({**record, "row": _counted(row, ours).as_json()})
+            folder.journal.append({**record, "row": row.as_json()})
     return True
 
 

@@ -124,7 +124,7 @@ class Sweep:
             summary, _ = replace(run, retry_failed=False).look()
             if summary is not None:
                 self._voted[run.path] = summary
-                self._display.note(f"{run.name}: voted again over {source.name}")
+                self._display.note(f"{run.name}: from what {source.name} found")
 
     def _begun(self, run: PlannedRun) -> Begun:
         owed = [other for other in self.owed if self._is_searched(other)]
