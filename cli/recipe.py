@@ -11,7 +11,6 @@ if TYPE_CHECKING:
     from sal.runs.recipe_file import Loaded
 
 app = typer.Typer(
-    no_args_is_help=True,
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
 )

@@ -20,6 +20,7 @@ from sal.runs.recipe_schema import checked, choice, hints, nearest
 from sal.runs.recipe_yaml import Entry, RecipeError, read_file, read_value
 from sal.runs.registry import STRATEGIES, find_strategy, summaries
 from sal.runs.settings import UNSAID, Settings
+from sal.runtime.model_files import is_url
 from sal.verifiers.family import FAMILIES, UnknownFamily, choose
 
 SETTINGS = tuple(f.name for f in fields(Settings) if f.name != "params")
@@ -217,7 +218,7 @@ def _refused(message: str, given: Mapping[str, Entry], keys: Keys) -> RecipeErro
 def _served(prm: str | None, family: str | None, keys: Keys) -> None:
     """Refuse a PRM of which its name alone tells that it is not served."""
     try:
-        if prm and family is None and "://" not in prm:
+        if prm and family is None and not is_url(prm) and not Path(prm).is_dir():
             choose(prm, {})
     except UnknownFamily:
         pass

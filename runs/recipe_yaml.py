@@ -53,11 +53,12 @@ class _Loader(yaml.SafeLoader):
 
     def compose_node(self, parent: Any, index: Any) -> Any:
         if self.check_event(yaml.AliasEvent):
-            event: Any = self.peek_event()
+            parser: Any = self  # untyped
+            event = parser.peek_event()
             raise yaml.composer.ComposerError(
                 None, None, f"no aliases (*{event.anchor}) here", event.start_mark
             )
-        return super().compose_node(parent, index)  # type: ignore[no-untyped-call]
+        return super().compose_node(parent, index)
 
 
 def read_file(path: Path) -> dict[str, Entry]:

@@ -100,7 +100,7 @@ def test_check_says_a_line_of_each_file(sal: Sal, tmp_path: Path, recipe: Path) 
         0,
         "x.yaml: ok, dvts, N = 8\n"
         "base.yaml: ok, names no strategy: a base of other recipes\n"
-        "greedy.yaml: ok, greedy\n"
+        "greedy.yaml: ok, greedy, N = 1\n"
         "sweep.yaml: ok, a sweep over strategy, budget\n",
         "",
     )

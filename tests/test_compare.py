@@ -171,6 +171,7 @@ class TestComparison:
 
     def test_the_words(self) -> None:
         said = words(self.comparison).splitlines()
+        assert "by McNemar's exact test on the same 12" in said[0]
         assert "for all 5 comparisons" in said[0]
         assert said[2] == (
             "- **beam**: against majority better at N = 4; against best-of-n better at N = 4."
@@ -261,6 +262,7 @@ class TestSweep:
         (arm,) = found.comparison.arms
         assert arm.correct == {"q0": 1.0, "q1": 0.5, "q2": 0.0}
         assert arm.accuracy.stderr == pytest.approx(0.5 / math.sqrt(3))
+        assert "by the exact sign-flip test of means on the same 3" in words(found.comparison)
         with pytest.raises(ValueError, match="same problems"):
             Arm.pooled([arm, replace(arm, correct={"q0": 1.0})])
 

@@ -58,7 +58,8 @@ def test_the_recorded_solutions_are_as_long_as_assumed() -> None:
     counts = json.loads((Path(__file__).parents[1] / "bench" / "lengths.json").read_text())
 
     def mean(name: str) -> float:
-        return sum(int(n) * k for n, k in counts[name].items()) / sum(counts[name].values())
+        total = sum(int(n) * k for n, k in counts[name].items())
+        return float(total / sum(counts[name].values()))
 
     assert pytest.approx(mean("steps"), rel=0.01) == RECORDED.steps
     assert pytest.approx(mean("steps") * mean("step_tokens"), rel=0.01) == RECORDED.tokens
