@@ -164,9 +164,8 @@ def sweep(
         "policy": _listed("--policies", _words(policies)),
         "prm": _listed("--prms", _words(prms)),
         "seed": _listed("--seeds", whole_numbers("--seeds", seeds, least=0)),
-        **_varied(vary or ()),
     }
-    given = {name: entry for name, entry in axes.items() if entry.value}
+    given = {name: entry for name, entry in axes.items() if entry.value} | _varied(vary or ())
     file = recipe or _kept(resume)
     if file is None and changes:
         raise typer.BadParameter(f"{changes[0]} changes a recipe, and none is given with -c FILE")

@@ -46,7 +46,7 @@ class Options:
 
 
 def sweep_all(grid: Grid, options: Options) -> int:
-    """Returns the exit code. The frontend must be the light one."""
+    """Returns the exit code. Programs must have been imported with the light frontend."""
     from sal.runs.sweep.folder import SweepFolder, check_grown, check_problems, grid_of, moved_to
     from sal.runs.sweep.sweep import Sweep
     from sal.runtime.hardware import detect
@@ -62,11 +62,11 @@ def sweep_all(grid: Grid, options: Options) -> int:
         if there is not None:
             if options.resume is None:
                 raise FolderError(f"{path}: holds a sweep; go on with --resume {path}")
-            known = moved_to(there, grid.base).cells(gpu=gpu, access=options.access)
-            added = check_grown(known, cells, path)
+            if there != grid:
+                known = moved_to(there, grid.base).cells(gpu=gpu, access=options.access)
+                if added := check_grown(known, cells, path):
+                    display.note(f"{_cells(added)} added to the {len(known)} of {path}.")
             check_problems(path, cells)
-            if added:
-                display.note(f"{_cells(added)} added to the {len(known)} of {path}.")
         groups = _served(cells, path, hardware, options)
         if options.dry_run:
             _show_plan(groups, path, as_json=options.json)
@@ -108,8 +108,8 @@ def _served(
 ) -> list[tuple[Plan, Placed]]:
     """The plan of each pair of models, and its cells with their folders.
 
-    Cells say what the user's endpoints serve; a dry run does without. Those of a new sweep are
-    also asked for a few tokens.
+    Cells say what the user's endpoints serve, which are also asked for a few tokens; a dry run
+    does without.
     """
     from sal.runs.endpoints import check_urls
     from sal.runs.planned_run import PlannedRun

@@ -75,6 +75,7 @@ def test_a_dry_run_says_what_would_be_searched_and_leaves_nothing(sal: Sal, tmp_
         (["--seeds", "-1"], "--seeds wants whole numbers from 0 on"),
         (["--vary", "width"], "--vary wants NAME=VALUE,VALUE"),
         (["--vary", "width=2,2"], "--vary width: params.width: 2 stands there twice"),
+        (["--vary", "width="], "--vary width: params.width: an axis has one value at least"),
         (["--vary", "depth=2"], "no strategy of this sweep takes --depth"),
         (["--seeds", "0,1", "--seed", "3"], "seed: this sweep varies it"),
         (["--strategies", "dvts", "--width", "3"], "these cells are refused:\n  dvts-4: budget"),
