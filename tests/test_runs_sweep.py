@@ -16,7 +16,7 @@ import sal.runs.experiment as experiment_module
 from sal.programs.trace import Node, Trace
 from sal.runs.display import Begun
 from sal.runs.errors import FolderError, RunError
-from sal.runs.execute import trace_json, write_results
+from sal.runs.execute import Outcome, trace_json, write_results
 from sal.runs.experiment import Experiment
 from sal.runs.folder import RunFolder
 from sal.runs.planned_run import PlannedRun
@@ -432,7 +432,7 @@ def happened(monkeypatch: pytest.MonkeyPatch) -> list[str]:
             record = {"type": "problem", "number": number, "at": 1.0, "row": of.as_json()}
             folder.journal.append(record)
         summary = write_results(run.prepared, folder, rows, 1.0, {})
-        self.outcomes[run.path] = experiment_module.Outcome(summary, False, False)
+        self.outcomes[run.path] = Outcome(summary, interrupted=False, timed_out=False)
 
     monkeypatch.setattr(experiment_module, "Servers", Scripted)
     monkeypatch.setattr(experiment_module, "collect_rarely", lambda: None)
