@@ -100,14 +100,16 @@ def _lines(estimate: Estimate, memory: Mapping[str, Any]) -> Iterator[str]:
     yield f"\n# estimate, {estimate.basis}"
     needs = {"policy": estimate.policy} | ({"PRM": estimate.prm} if estimate.prm else {})
     for name, need in needs.items():
-        yield f"{name}: {_asked(need)}"
+        # equal steps are scored once, which only a search tells
+        most = "at most " if name == "PRM" and estimate.seconds is None else ""
+        yield f"{name}: {most}{_asked(need)}"
     sizes = " and ".join(
         f"{_bytes(size)} in the {'PRM' if role == 'prm' else role}'s server"
         for role, size in memory["kv_bytes"].items()
     )
     at_once = memory["problems_at_once"]
     yield (
-        f"KV cache: up to {count(estimate.kv_tokens)} tokens a problem; "
+        f"KV cache: about {count(estimate.kv_tokens)} tokens a problem; "
         f"with {at_once} at a time{f' {sizes}' if sizes else ''}"
     )
     if estimate.seconds is None:

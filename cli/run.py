@@ -115,7 +115,6 @@ def run(
     flags = locals()
     began = time.monotonic()
     check_folders(flags)
-    from sal.cli.recipe_settings import with_recipe
     from sal.cli.resume import resumed, secrets_of
     from sal.cli.search import Options, search
 
@@ -123,6 +122,8 @@ def run(
     if strategy is not None and "=" in strategy:
         settings, changes = replace(settings, strategy=""), [strategy, *(changes or ())]
     if recipe is not None:
+        from sal.cli.recipe_settings import with_recipe
+
         settings = with_recipe(context, recipe, changes or (), settings)
     elif changes:
         raise typer.BadParameter(f"{changes[0]} changes a recipe, and none is given with -c FILE")

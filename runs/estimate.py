@@ -45,7 +45,7 @@ class Need:
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """Of a whole run. `kv_tokens` is what the search of a problem holds at most, its prompt too.
+    """Of a whole run. `kv_tokens` is what the search of a problem holds, its prompt too.
 
     `basis` says what it rests on; `seconds` are known from a probe alone.
     """

@@ -134,7 +134,7 @@ def test_a_dry_run_has_an_estimate(sal: Sal, recipe: Path) -> None:
     assert code == 0
     assert "\n# estimate, if a solution has 60 tokens in 5 steps" in out
     assert "\npolicy: 80 requests, " in out
-    assert "\nPRM: 80 requests, " in out
+    assert "\nPRM: at most 80 requests, " in out
     code, out, _ = sal("run", "-c", "x.yaml", "--dry-run", "--json")
     estimate = json.loads(out)["estimate"]
     assert estimate["policy"]["generated"] == 2 * 8 * 60
