@@ -61,7 +61,7 @@ class Replies:
         return reply
 
     def keep(self, key: bytes, reply: Reply) -> None:
-        packed = orjson.dumps(reply)
+        packed = bytes(memoryview(orjson.dumps(reply)))  # of its size: orjson leaves room behind
         with self._lock:
             if key in self._replies:
                 return

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -77,6 +79,27 @@ def test_what_was_not_wanted_for_the_longest_time_is_dropped_first(server: Scrip
     assert [payload["input_ids"] for payload in server.asked] == [[1], [2], [3], [2]]
     assert len(replies) == 2
     assert replies.kept == replies.most
+
+
+GROWTH = """
+import psutil
+from sal.runtime.shared import Replies
+
+replies = Replies(1 << 30)
+process = psutil.Process()
+before = process.memory_info().rss
+for number in range(40_000):
+    replies.keep(number.to_bytes(16), {"text": "a step", "output_ids": [number] * 80})
+print(replies.kept, process.memory_info().rss - before)
+"""
+
+
+def test_the_bytes_that_are_counted_are_those_that_are_taken() -> None:
+    told = subprocess.run(
+        [sys.executable, "-c", GROWTH], capture_output=True, text=True, check=True
+    ).stdout
+    kept, grown = map(int, told.split())
+    assert kept / 2 < grown < 2 * kept
 
 
 def test_a_cold_cache_holds_what_was_read_and_written() -> None:
