@@ -16,6 +16,7 @@ from sal.cli.stdout import StdoutLost, watched_stdout
 
 COMMANDS = {
     "run": "Search every problem of a dataset with STRATEGY, and grade what is found.",
+    "sweep": "Search a grid: strategies, budgets, models, seeds and parameters, on shared servers.",
     "recipe": "Check recipe files, or show what they come to and why.",
     "status": "How a run is doing: how far it is, what is right so far, what is in flight.",
     "runs": "List the runs below a folder.",

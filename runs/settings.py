@@ -142,10 +142,15 @@ class Prepared:
 
 
 def prepare(
-    settings: Settings, *, gpu: bool, access: Mapping[Role, Access] | None = None
+    settings: Settings,
+    *,
+    gpu: bool,
+    access: Mapping[Role, Access] | None = None,
+    problems: ProblemSet | None = None,
 ) -> Prepared:
     """Resolve every default; without a GPU they are the embedded tiny suite's.
 
+    `problems` are those of the settings, where they were read before.
     Raises `RunError` for a strategy that is not there, parameters that it refuses, caps that are
     not positive, an n beyond the budget, a PRM of a family that is not served, problems that cannot
     be read, and a shard that is none.
@@ -155,7 +160,7 @@ def prepare(
     strategy = find_strategy(settings.strategy)
     params = strategy.params(settings.params)
     defaults = default_names(gpu=gpu)
-    problems = load_problems(
+    problems = problems or load_problems(
         settings.dataset or defaults["dataset"],
         split=settings.split,
         limit=settings.limit,
