@@ -419,7 +419,7 @@ def happened(monkeypatch: pytest.MonkeyPatch) -> list[str]:
             events.append(f"end {self.name}")
 
     def search(
-        self: Experiment, run: PlannedRun, folder: RunFolder, servers: Any, pool: Any
+        self: Experiment, run: PlannedRun, folder: RunFolder, live: object, *shared: Any
     ) -> None:
         events.append(run.name)
         if f"kill {run.name}" in events:
