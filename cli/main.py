@@ -18,6 +18,7 @@ COMMANDS = {
     "up": "Start the policy and the PRM, and keep them for the runs to come.",
     "down": "End the servers that `sal up` keeps running.",
     "grade": "Grade the answers in a file of completions.",
+    "optimal": "Learn from a sweep which strategy and which N to use on which problems.",
     "doctor": "Look at this machine: what was found, what would be chosen, what is missing.",
 }
 """Each is the function of its name in the module of its name."""
@@ -37,6 +38,9 @@ def build(arguments: Sequence[str]) -> typer.Typer:
     for name, words in COMMANDS.items():
         if name in arguments:
             module = import_module(f"sal.cli.{name}")
+            if (group := getattr(module, "app", None)) is not None:
+                app.add_typer(group, name=name, help=words)
+                continue
             app.command(name, epilog=getattr(module, "EPILOG", None))(getattr(module, name))
         else:
             app.command(name, help=words)(_not_asked_for)

@@ -24,6 +24,8 @@ sal run adaptive-dvts --budget 64 --set stop=margin --set confidence=0.9
 
 sal run best-of-n --budget 32 --aggregate min --ns 1,4,16 --out runs-out/bon32
 
+sal run auto --budget 16 --rule rule.json
+
 sal run --resume runs-out/bon32
 
 sal run --resume runs-out/bon32 --retry-failed
@@ -97,6 +99,7 @@ def run(
     max_problem_tokens: options.MaxProblemTokens = None,
     max_problem_seconds: options.MaxProblemSeconds = None,
     aggregate: options.Aggregate = None,
+    rule: options.Rule = None,
     set_: options.SetParameters = None,
     seed: options.Seed = None,
     policy: options.Policy = None,
@@ -149,6 +152,7 @@ def run(
         "stop_strings": tuple(map(_typed, stop)) if stop else None,
         "separator": None if separator is None else _typed(separator),
         "aggregate": aggregate,
+        "rule": rule,
     }
     from sal.cli.resume import resumed, secrets_of
     from sal.cli.search import Options, search

@@ -201,6 +201,10 @@ class Search:
         if reply is not None:
             self.trace.spend(reply.usage)
 
+    def sample_at(self, temperature: float) -> None:
+        """What is started from now on is sampled at `temperature`."""
+        self._temperature = temperature
+
     # Telling
 
     def at_step(self, step: int) -> None:

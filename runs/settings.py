@@ -14,6 +14,7 @@ from sal.runs.golds import Answers
 from sal.runs.problems import TINY, ProblemSet, load_problems
 from sal.runs.recipe import Recipe, installed_versions
 from sal.runs.registry import Strategy, find_strategy
+from sal.runs.rule_choice import check_rule
 from sal.runtime.access import Access
 from sal.runtime.model_files import is_url
 from sal.runtime.plan import Role
@@ -141,9 +142,13 @@ def prepare(
     from sal.runs.endpoints import prm_spec  # as late as this: it imports the frontend
 
     strategy = find_strategy(settings.strategy)
+    policy = settings.policy or (HUB_POLICY if gpu else TINY)
+    default_prm = HUB_PRM if gpu else TINY
+    dataset = settings.dataset or (HUB_DATASET if gpu else TINY)
+    check_rule(strategy, settings.params, [policy, settings.prm or default_prm, dataset])
     params = strategy.params(settings.params)
     problems = load_problems(
-        settings.dataset or (HUB_DATASET if gpu else TINY),
+        dataset,
         split=settings.split,
         limit=settings.limit,
         question_field=settings.question_field,
@@ -151,7 +156,6 @@ def prepare(
         answers=settings.answers,
         skip_bad_rows=settings.skip_bad_rows,
     )
-    default_prm = HUB_PRM if gpu else TINY
     prm = settings.prm or (default_prm if strategy.program.needs_prm else None)
     try:
         params, aggregate = settle_aggregate(
@@ -163,7 +167,7 @@ def prepare(
     recipe = Recipe(
         strategy=settings.strategy,
         params=asdict(params),
-        policy=settings.policy or (HUB_POLICY if gpu else TINY),
+        policy=policy,
         prm=prm,
         prm_family=settings.prm_family,
         dataset=problems.dataset,
