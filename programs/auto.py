@@ -32,13 +32,13 @@ from sal.programs.strategy import Program, strategy
 from sal.programs.vote import Vote
 from sal.strategies.aggregate import Aggregate
 from sal.strategies.difficulty import ease
-from sal.strategies.rule import Decision, Rule
+from sal.strategies.rule import Choice, Decision, Rule
 
 DRAW = -1
 """The number of the one random decision: no strategy has a negative one."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # with slots, its properties would not be as frozen as its fields
 class AutoParams:
     """`budget` is N, spent on average; `rule` is a file that `sal optimal fit` wrote, or "tiny".
 
@@ -61,6 +61,11 @@ class AutoParams:
         if self.budget not in read.decisions:
             known = ", ".join(map(str, sorted(read.decisions)))
             raise ValueError(f"rule {self.rule} was fitted for N = {known}, not {self.budget}")
+        for choice in (c for chosen in self.decision.choices for c in chosen if c.completions):
+            try:
+                self.following(choice)
+            except (ValueError, TypeError) as error:
+                raise ValueError(f"rule {self.rule}: {choice.name}: {error}") from error
 
     @property
     def fitted(self) -> Rule:
@@ -77,6 +82,12 @@ class AutoParams:
         """The parameters of the probe, which are those of Best-of-N."""
         name, params = "best-of-n", self.fitted.sampling
         return program_of(name).params_class(**params, budget=max(self.decision.probe, 1))
+
+    def following(self, choice: Choice) -> tuple[Program[Any], Any]:
+        """The strategy of a choice, and its parameters."""
+        name, own = self.fitted.strategies[choice.name]
+        program = program_of(name)
+        return program, program.params_class(**own, budget=choice.completions)
 
     @property
     def temperature(self) -> float:
@@ -103,8 +114,8 @@ class AutoParams:
 @strategy(AutoParams)
 def auto(search: Search, params: AutoParams) -> Vote:
     """A probe, then what the rule says; the vote is over the completions of both."""
-    rule, decision = params.fitted, params.decision
-    how: Aggregate | None = rule.sampling["aggregate"]
+    decision = params.decision
+    how: Aggregate | None = params.fitted.sampling["aggregate"]
 
     # Probe
     probe: list[Candidate] = []
@@ -121,9 +132,7 @@ def auto(search: Search, params: AutoParams) -> Vote:
     # Go on
     found: list[Candidate] = [c for c in probe if c.done]
     if choice.completions:
-        name, own = rule.strategies[choice.name]
-        program = program_of(name)
-        following = program.params_class(**own, budget=choice.completions)
+        program, following = params.following(choice)
         how = following.aggregate
         search.sample_at(following.temperature)
         found += program.algorithm(search, following).candidates

@@ -147,4 +147,4 @@ def _check(decision: Decision, known: Mapping[str, object]) -> None:
         if choice.rule not in RULES:
             raise ValueError(f"{choice.rule!r} is not one of {', '.join(RULES)}")
         if choice.completions < (0 if decision.probe else 1):
-            raise ValueError("without a probe there must be a search")
+            raise ValueError("there must be a search, unless there was a probe")

@@ -39,6 +39,7 @@ CURVES = {
     "predicted, moved": "as predicted, the budget moved between bins",
     "auto": "the best per bin by a probe that is paid for, the budget moved between bins",
     "bound": "the best within N for each problem, known afterwards",
+    "gain": "auto less fixed",
 }
 
 
@@ -70,10 +71,7 @@ class Ways:
 def measure_curves(
     ways: Ways, bins: Bins, budgets: Sequence[float], resamples: int, seed: int = 0
 ) -> dict[str, list[Point | None]]:
-    """Each of `CURVES`, a point for each budget; None where it is too small.
-
-    Beside them "gain": auto's accuracy less that of the best single strategy.
-    """
+    """Each of `CURVES`, a point for each budget; None where it is too small."""
     random = np.random.default_rng(seed)
     problems = len(ways.blind.problem)
     ones = np.ones(problems)
@@ -85,7 +83,7 @@ def measure_curves(
     means = _mean(found)
     spread = np.nanstd(np.array(drawn)[..., 0], axis=0, ddof=1) if resamples > 1 else None
     points: dict[str, list[Point | None]] = {}
-    for c, name in enumerate((*CURVES, "gain")):
+    for c, name in enumerate(CURVES):
         least, most = (-1.0, 1.0) if name == "gain" else (0.0, 1.0)
         points[name] = []
         for b in range(len(budgets)):
@@ -100,7 +98,7 @@ def measure_curves(
 def _all(
     ways: Ways, weights: Array, bins: Bins, budgets: Sequence[float], random: np.random.Generator
 ) -> Array:
-    """Of each curve, and the gain, at each budget: accuracy, cost, tokens."""
+    """Of each curve at each budget: accuracy, cost, tokens."""
     quarter = quarters(len(weights), random)
     half = quarter // 2
     got = [

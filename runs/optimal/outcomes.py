@@ -106,7 +106,11 @@ class Grid:
                 tokens.append(bills[:, 1] + paid[1])
         return [
             Outcomes(
-                np.array(problem), np.array(found), np.array(right), np.array(cost), np.array(tokens)
+                np.array(problem),
+                np.array(found),
+                np.array(right),
+                np.array(cost),
+                np.array(tokens),
             )
             for found in eases
         ]

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
 from sal.runs.errors import RunError
 from sal.runs.found import FoundRun, find_runs
-from sal.runs.recipe import Recipe
 from sal.runs.registry import STRATEGIES
 from sal.runs.results import ResultRow
 
@@ -114,30 +113,17 @@ def _unusable(run: FoundRun) -> str:
 
 def _arm(run: FoundRun) -> Arm:
     name = run.recipe.strategy
-    params = {key: value for key, value in run.recipe.params.items() if key != "budget"}
+    given = {key: value for key, value in run.recipe.params.items() if key != "budget"}
+    params = {key: tuple(v) if isinstance(v, list) else v for key, v in given.items()}
     params_class = STRATEGIES[name].program.params_class
-    defaults = asdict(params_class(budget=run.budget, **_shape(run.recipe)))
     said = [
         f"{f.name}={params[f.name]}"
         for f in fields(params_class)
         if f.name in params
-        and defaults[f.name] is not None
-        and _plain(params[f.name]) != _plain(_default(params_class, f.name))
+        and f.default is not None  # an aggregate that is left to the PRM is settled in a recipe
+        and params[f.name] != f.default
     ]
     return Arm(" ".join([name, *said]), name, params, run.budget, run)
-
-
-def _shape(recipe: Recipe) -> dict[str, Any]:
-    """What N must fit: a width or a batch."""
-    return {name: recipe.params[name] for name in ("width", "batch") if name in recipe.params}
-
-
-def _default(params_class: type[Any], name: str) -> Any:
-    return next(f.default for f in fields(params_class) if f.name == name)
-
-
-def _plain(value: Any) -> Any:
-    return list(value) if isinstance(value, tuple) else value
 
 
 def _check(arm: Arm, samples: Arm) -> None:
@@ -156,7 +142,7 @@ def _check(arm: Arm, samples: Arm) -> None:
         if getattr(arm.run.recipe, key) != getattr(samples.run.recipe, key):
             raise NoFit(f"{name} and {like} differ in {key}")
     for key in LIMITS:
-        if _plain(arm.params.get(key)) != _plain(samples.params.get(key)):
+        if arm.params.get(key) != samples.params.get(key):
             raise NoFit(f"{name} and {like} differ in params.{key}")
 
 
