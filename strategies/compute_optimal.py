@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -38,7 +39,7 @@ class Allotment:
 
 
 def best_within(accuracy: Array, cost: Array, budget: float) -> int | None:
-    """The most accurate action that costs `budget` at most, of equals the cheapest; None without."""
+    """The most accurate action that costs `budget` at most, of equals the cheapest, or None."""
     able = np.flatnonzero(cost <= budget * (1 + SLACK))
     if not len(able):
         return None
@@ -82,7 +83,7 @@ def allot(
         (-_rate(accuracy[b], cost[b], low, high), b, low, high)
         for b, (size, h) in _each(sizes, hulls)
         if size > 0
-        for low, high in zip(h, h[1:], strict=False)
+        for low, high in pairwise(h)
     )
     for falling, b, low, high in steps:
         price = float(sizes[b] * (cost[b, high] - cost[b, low]))

@@ -169,7 +169,7 @@ class TestParameters:
             AutoParams(rule=str(tmp_path / "rule.json"))
 
     def test_no_file(self, tmp_path: Path) -> None:
-        with pytest.raises(ValueError, match="rule .*none.json: No such file"):
+        with pytest.raises(ValueError, match=r"rule .*none\.json: No such file"):
             AutoParams(rule=str(tmp_path / "none.json"))
 
     def test_the_shipped_rule(self) -> None:

@@ -14,7 +14,7 @@ from runs_sweep import MODELS, failed, found, said, write_run, write_sweep
 from sal.programs.auto import AutoParams
 from sal.runs.errors import FolderError
 from sal.runs.optimal.costs import SampleCosts, cost_of
-from sal.runs.optimal.fit import Fitted, FitSettings, fit
+from sal.runs.optimal.fit import FitSettings, Fitted, fit
 from sal.runs.optimal.outcomes import Action, Grid
 from sal.runs.optimal.sweep import NoFit, read_sweep
 from sal.runs.recipe import Recipe
@@ -76,7 +76,7 @@ class TestReading:
     def test_other_problems(self, tmp_path: Path, ids: list[str]) -> None:
         good(tmp_path)
         write_run(tmp_path, "rebase", 4, rows(4, ids))
-        with pytest.raises(NoFit, match="rebase-4 and .*best-of-n-8 are of other problems"):
+        with pytest.raises(NoFit, match=r"rebase-4 and .*best-of-n-8 are of other problems"):
             read_sweep(tmp_path)
 
     @pytest.mark.parametrize(

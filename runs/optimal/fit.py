@@ -80,7 +80,7 @@ def fit(path: Path, settings: FitSettings) -> Fitted:
     if sweep.problems < 4 * LEAST * count:
         raise NoFit(
             f"{path}: {sweep.problems} problems are too few for {count} bins: each wants "
-            f"{4 * LEAST} of them, {LEAST} for each quarter on which something is chosen or measured"
+            f"{4 * LEAST}, {LEAST} for each quarter on which something is chosen or measured"
         )
     largest = max(settings.probes, default=0)
     if sweep.samples.n < 2 * largest:

@@ -104,16 +104,8 @@ class Grid:
                 bills = np.array([self._bill(a, number, most) for a in self.actions])
                 cost.append(bills[:, self._currency] + paid[self._currency])
                 tokens.append(bills[:, 1] + paid[1])
-        return [
-            Outcomes(
-                np.array(problem),
-                np.array(found),
-                np.array(right),
-                np.array(cost),
-                np.array(tokens),
-            )
-            for found in eases
-        ]
+        came_to = np.array(right), np.array(cost), np.array(tokens)
+        return [Outcomes(np.array(problem), np.array(found), *came_to) for found in eases]
 
     def price(self, budget: int) -> float:
         """What N samples of Best-of-N cost on average, in the currency."""
