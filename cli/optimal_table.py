@@ -47,7 +47,7 @@ def _decisions(content: Content) -> list[list[str]]:
     return lines
 
 
-def _choice(name: str, completions: int, rule: str, share: float) -> str:
+def _choice(name: str, completions: int, rule: str, share: float = 1.0) -> str:
     what = f"{completions} x {name}" if completions else "answer"
     vote = "" if rule == "weighted" else f", {rule}"
     return f"{what}{vote}" + (f" ({share:.0%})" if share < 1 else "")
@@ -73,7 +73,7 @@ def _cells(content: Content) -> list[list[str]]:
     return [
         [
             f"{edges[b]} to {edges[b + 1]}",
-            *(_choice(*column[b], 1.0) if column else "" for column in columns),
+            *(_choice(*column[b]) if column else "" for column in columns),
         ]
         for b in range(len(edges) - 1)
     ]

@@ -40,7 +40,8 @@ DRAW = -1
 
 @dataclass(frozen=True)  # with slots, its properties would not be as frozen as its fields
 class AutoParams:
-    """`budget` is N, spent on average; `rule` is a file that `sal optimal fit` wrote, or "tiny".
+    """`budget` is N, spent on average; `rule` is a file that `sal optimal fit` wrote, or "tiny",
+    which is of use with the tiny policy and PRM alone.
 
     All else is the rule's: what the policy is asked for must be what it was fitted on. An own
     `rule_digest` is what `rule` must still hold; "" takes what is there.

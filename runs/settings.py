@@ -145,7 +145,7 @@ def prepare(
     policy = settings.policy or (HUB_POLICY if gpu else TINY)
     default_prm = HUB_PRM if gpu else TINY
     dataset = settings.dataset or (HUB_DATASET if gpu else TINY)
-    check_rule(strategy, settings.params, [policy, settings.prm or default_prm, dataset])
+    check_rule(settings.strategy, settings.params, [policy, settings.prm or default_prm, dataset])
     params = strategy.params(settings.params)
     problems = load_problems(
         dataset,

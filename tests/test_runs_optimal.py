@@ -293,3 +293,15 @@ class TestFitting:
         point = other.curves["auto"][8]
         assert point is not None
         assert point.cost == pytest.approx(prices["8"], rel=0.25)
+
+
+def test_without_spare_samples_the_second_half_serves(tmp_path: Path) -> None:
+    write_run(tmp_path, "best-of-n", 8, rows(8))
+    write_run(tmp_path, "beam", 8, rows(8))
+    grid = Grid(read_sweep(tmp_path), "completions")
+    (probed,) = grid.probed(2, ["mean"])
+    assert probed.problem.tolist() == [0, 0, 1, 1, 2, 2]
+    cost = dict(zip(grid.actions, probed.cost[0], strict=True))
+    assert cost[Action("best-of-n", 4, "weighted")] == 6
+    assert cost[Action("best-of-n", 8, "weighted")] == np.inf
+    assert cost[Action("beam", 8, "weighted")] == 10

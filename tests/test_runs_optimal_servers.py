@@ -71,11 +71,11 @@ def test_auto_holds_the_first_samples_of_best_of_n_and_counts_them(
 
 
 def test_a_rule_is_fitted_on_a_sweep_and_followed(cli: Cli, tmp_path: Path) -> None:
-    for strategy, budget in (("best-of-n", 8), ("beam", 4)):
+    for strategy, budget in (("best-of-n", 4), ("beam", 2)):
         cli.search(strategy, budget, 40)
-    fit = ("--budgets", "4", "--probes", "1,2", "--bins", "1", "--resamples", "2")
+    fit = ("--budgets", "2", "--probes", "1,2", "--bins", "1", "--resamples", "2")
     assert cli("optimal", "fit", "sweep", "--out", "rule.json", *fit) == 0
     assert cli("optimal", "show", "rule.json") == 0
-    auto = cli.search("auto", 4, 6, "--rule", "rule.json")
+    auto = cli.search("auto", 2, 6, "--rule", "rule.json")
     assert (len(auto.rows), auto.owed) == (6, 0)
     assert all(1 <= len(row.completions) <= 16 for row in auto.rows)

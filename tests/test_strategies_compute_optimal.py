@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from itertools import product
 
 import numpy as np
@@ -10,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sal.strategies.compute_optimal import Allotment, Array, allot, best_within, hull
+from sal.strategies.compute_optimal import Allotment, Array, Part, allot, best_within, hull
 
 
 def arrays(*rows: list[float]) -> Array:
@@ -64,12 +65,14 @@ class TestWorkedNumbers:
             (99.0, (((2, 1.0),), ((1, 1.0),)), 0.0),
         ],
     )
-    def test_the_lagrangian_rule(self, budget: float, parts: object, rate: float) -> None:
+    def test_the_lagrangian_rule(
+        self, budget: float, parts: Sequence[Sequence[Part]], rate: float
+    ) -> None:
         allotted = of(budget)
         assert allotted is not None
-        assert [[(a, pytest.approx(s)) for a, s in p] for p in parts] == [  # type: ignore[attr-defined]
-            list(p) for p in allotted.parts
-        ]
+        for ours, theirs in zip(allotted.parts, parts, strict=True):
+            assert [action for action, _ in ours] == [action for action, _ in theirs]
+            assert [share for _, share in ours] == pytest.approx([share for _, share in theirs])
         assert allotted.rate == pytest.approx(rate)
 
     def test_a_budget_under_the_cheapest(self) -> None:

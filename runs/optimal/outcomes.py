@@ -2,9 +2,9 @@
 
 An action is a strategy with N completions and a vote. Behind a probe it is voted anew, the probe's
 samples among the completions, as `sal.programs.auto` does. The probes are samples that the search
-does not hold: the last of Best-of-N's, in several groups where there are enough, each of them a
-look at the problem. Where a search has as many completions as there are samples, the steps that it
-begins with are those that the probe's samples begin with.
+does not hold: those of Best-of-N beyond the largest N, in several groups where there are enough,
+each of them a look at the problem. Where there are none the second half of all serves. Then a
+search of a larger N begins with the steps that the probe begins with.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class Grid:
         self._currency = CURRENCIES.index(currency)
         self._total = sweep.samples.n
         largest = max((arm.n for arm in sweep.arms), default=0)
-        self._spare = max(self._total - largest, 0)
+        self._beyond = self._total - largest
         sizes = _sizes_up_to(self._total)
         self.actions = [
             *(Action(SAMPLES, n, rule) for n in (0, *sizes) for rule in VOTES),
@@ -87,7 +87,8 @@ class Grid:
 
     def probed(self, probe: int, measures: Sequence[Measure]) -> list[Outcomes]:
         """By what `probe` samples say, which are paid for and vote; one for each measure."""
-        groups = min(GROUPS, max(1, self._spare // probe))
+        spare = self._beyond if self._beyond >= probe else self._total // 2
+        groups = min(GROUPS, spare // probe)
         most = self._total - groups * probe
         problem: list[int] = []
         right, cost, tokens = [], [], []
