@@ -15,13 +15,14 @@ from sal.cli.stdout import StdoutLost, watched_stdout
 
 COMMANDS = {
     "run": "Search every problem of a dataset with STRATEGY, and grade what is found.",
+    "recipe": "Check recipe files, or show what they come to and why.",
     "up": "Start the policy and the PRM, and keep them for the runs to come.",
     "down": "End the servers that `sal up` keeps running.",
     "grade": "Grade the answers in a file of completions.",
     "optimal": "Learn from a sweep which strategy and which N to use on which problems.",
     "doctor": "Look at this machine: what was found, what would be chosen, what is missing.",
 }
-"""Each is the function of its name in the module of its name."""
+"""Each is the function of its name in the module of its name, or the module's group `app`."""
 
 
 def build(arguments: Sequence[str]) -> typer.Typer:
@@ -40,8 +41,8 @@ def build(arguments: Sequence[str]) -> typer.Typer:
             module = import_module(f"sal.cli.{name}")
             if (group := getattr(module, "app", None)) is not None:
                 app.add_typer(group, name=name, help=words)
-                continue
-            app.command(name, epilog=getattr(module, "EPILOG", None))(getattr(module, name))
+            else:
+                app.command(name, epilog=getattr(module, "EPILOG", None))(getattr(module, name))
         else:
             app.command(name, help=words)(_not_asked_for)
     return app

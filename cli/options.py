@@ -14,6 +14,18 @@ MODELS = "Models"
 PROBLEMS = "Problems"
 RUN = "The run"
 
+Recipe = Annotated[
+    Path | None,
+    typer.Option(
+        "--recipe",
+        "-c",
+        metavar="FILE",
+        help="Take settings from a recipe file (docs/recipes.md); flags overrule it.",
+        envvar="SAL_RECIPE",
+        rich_help_panel=RUN,
+        show_default=False,
+    ),
+]
 Budget = Annotated[
     int | None,
     typer.Option(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Annotated, Any
 
 import typer
@@ -21,6 +22,8 @@ sal run beam --budget 16 --width 4 --limit 20 --seed 1
 sal run rebase --budget 16 --temperature 1 --top-p 0.95 --max-step-tokens 256 --stop '</answer>'
 
 sal run adaptive-dvts --budget 64 --set stop=margin --set confidence=0.9
+
+sal run -c recipes/tiny/dvts.yaml seed=1 params.width=2 --limit 20
 
 sal run best-of-n --budget 32 --aggregate min --ns 1,4,16 --out runs-out/bon32
 
@@ -40,7 +43,9 @@ _STRATEGY_HELP = "; ".join(f"{name}: {words}" for name, words in _STRATEGIES.ite
 
 
 def _known_strategy(name: str | None) -> str | None:
-    if name is not None and name not in _STRATEGIES:
+    if name is not None and "=" not in name and name not in _STRATEGIES:
+        if name.endswith((".yaml", ".yml")):
+            raise typer.BadParameter(f"{name} is given with -c, if it is a recipe")
         raise typer.BadParameter(f"{name!r} is not one of {', '.join(_STRATEGIES)}")
     return name
 
@@ -85,6 +90,15 @@ def run(
             metavar="STRATEGY", help=_STRATEGY_HELP, show_default=False, callback=_known_strategy
         ),
     ] = None,
+    changes: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[KEY=VALUE]...",
+            help="Changes to the recipe of -c: seed=1 params.width=2.",
+            show_default=False,
+        ),
+    ] = None,
+    recipe: options.Recipe = None,
     budget: options.Budget = None,
     width: options.Width = None,
     max_steps: options.MaxSteps = None,
@@ -191,11 +205,19 @@ def run(
         answers=answers,
         skip_bad_rows=skip_bad_rows,
     )
-    again = settings if resume is None else resumed(settings, resume)
+    if strategy is not None and "=" in strategy:
+        settings, changes = replace(settings, strategy=""), [strategy, *(changes or ())]
+    if recipe is not None:
+        from sal.cli.recipe_settings import with_recipe
+
+        settings = with_recipe(context, recipe, changes or (), settings)
+    elif changes:
+        raise typer.BadParameter(f"{changes[0]} changes a recipe, and none is given with -c FILE")
+    again = settings if resume is None or recipe is not None else resumed(settings, resume)
     if not again.strategy:
         raise typer.BadParameter(
             "Missing argument 'STRATEGY'"
-            if resume is None
+            if resume is None or recipe is not None
             else f"{resume}: no recipe to go on with; a new run there needs a STRATEGY"
         )
     chosen = Options(

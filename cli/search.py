@@ -11,8 +11,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import yaml
-
 from sal.cli.display.choose import choose_display
 from sal.cli.display.names import DisplayName
 from sal.cli.interrupt import EXIT_CODE, Interrupt
@@ -77,8 +75,10 @@ def search(settings: Settings, options: Options, began: float) -> int:
         prepared = _as_served(prepared, plan, options, new=not path.exists())
         kept = check_folder(path, prepared.recipe, resume=options.resume is not None)
         if options.dry_run:
+            from sal.cli.estimate import show_plan
+
             shown = replace(prepared, recipe=kept)
-            _show_plan(plan, shown, path, as_json=options.json)
+            show_plan(plan, shown, path, access=options.access, as_json=options.json)
             return 0
         timed = _is_default_tiny(options.said, prepared)
         display.header(f"sal {settings.strategy}", _shown(settings, options, prepared, path))
@@ -170,23 +170,6 @@ def _new_folder(prepared: Prepared) -> Path:
     name = Path(prepared.recipe.dataset.partition(":")[0]).stem or "problems"
     now = datetime.now().strftime("%Y%m%d-%H%M%S")
     return Path("runs-out") / f"{prepared.recipe.strategy}-{name}-{now}"
-
-
-def _show_plan(plan: Plan, prepared: Prepared, path: Path, *, as_json: bool) -> None:
-    recipe = yaml.safe_load(prepared.recipe.dump())
-    if as_json:
-        content = {"plan": plan.lines(), "recipe": recipe, "folder": str(path)}
-        print(json.dumps(content, indent=2, ensure_ascii=False))
-        return
-    print("# plan (nothing was started)")
-    print("\n".join(plan.lines()))
-    skipped = prepared.problems.skipped
-    passed_over = f", skipped {skipped}" if skipped.rows else ""
-    print(f"\n# {_problems(len(prepared.problems.questions))}{passed_over}")
-    for reason in skipped.reasons:
-        print(f"#   {reason}")
-    print(f"\n# recipe, for {path}")
-    print(prepared.recipe.dump(), end="")
 
 
 def _show(outcome: Outcome, path: Path, ns: Sequence[int], options: Options) -> int:

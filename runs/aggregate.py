@@ -21,7 +21,7 @@ def settle_aggregate(
     if not hasattr(params, "aggregate"):
         return params, ""
     if given.get("aggregate") is not None:
-        return params, f"{params.aggregate} (--aggregate)"
+        return params, f"{params.aggregate} (given)"
     if params.aggregate is not None:
         source = getattr(params, "aggregate_source", "") or "the strategy's default"
         return params, f"{params.aggregate} ({source})"

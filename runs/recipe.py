@@ -20,7 +20,7 @@ NOT_RESULTS = frozenset({"versions", "sampling", "aggregate", "cache"})
 """Recorded, but not compared: a run may be resumed after an upgrade."""
 
 
-class _Readable(yaml.SafeDumper):
+class Readable(yaml.SafeDumper):
     """Texts of several lines as blocks, where YAML can write them so."""
 
 
@@ -30,7 +30,7 @@ def _style(text: str) -> str | None:
     return "|" if text.strip() else '"'
 
 
-_Readable.add_representer(
+Readable.add_representer(
     str,
     lambda dumper, text: dumper.represent_scalar("tag:yaml.org,2002:str", text, style=_style(text)),
 )
@@ -89,9 +89,9 @@ class Recipe:
             if name == "params":
                 keys.update(
                     {
-                        f"params.{key}": _listed(item)
+                        f"params.{key}": listed(item)
                         for key, item in value.items()
-                        if item is not None and _listed(item) != []
+                        if item is not None and listed(item) != []
                     }
                 )
             elif name == "served":
@@ -99,7 +99,7 @@ class Recipe:
                     {f"{role}.{key}": v for role, of in value.items() for key, v in of.items()}
                 )
             elif name not in NOT_RESULTS and name not in self.served:
-                keys[name] = _listed(value)
+                keys[name] = listed(value)
         return keys
 
     @property
@@ -113,10 +113,10 @@ class Recipe:
         content = asdict(self) | {"digest": self.digest}
         content["policy_args"] = list(self.policy_args)
         content["prm_args"] = list(self.prm_args)
-        return yaml.dump(content, Dumper=_Readable, sort_keys=False, allow_unicode=True)
+        return yaml.dump(content, Dumper=Readable, sort_keys=False, allow_unicode=True)
 
 
-def _listed(value: Any) -> Any:
+def listed(value: Any) -> Any:
     """As JSON and YAML have it."""
     return list(value) if isinstance(value, tuple) else value
 

@@ -23,6 +23,9 @@ HUB_POLICY = "meta-llama/Llama-3.2-1B-Instruct"
 HUB_PRM = "RLHFlow/Llama3.1-8B-PRM-Deepseek-Data"
 HUB_DATASET = "HuggingFaceH4/MATH-500"
 
+UNSAID: dict[str, Any] = {"seed": 0, "extract": "strict"}
+"""What a run has where its settings do not say."""
+
 # The prompt of Llama's own MATH evaluation, as in huggingface/search-and-learn (config.py).
 SYSTEM_PROMPT = """\
 Solve the following math problem efficiently and clearly:
@@ -46,6 +49,13 @@ Regardless of the approach, always conclude with:
 Therefore, the final answer is: $\\boxed{answer}$. I hope it is correct.
 
 Where [answer] is just the final number or expression that solves the problem."""
+
+
+def default_names(*, gpu: bool) -> dict[str, str]:
+    """The models and the problems of a run that names none."""
+    if not gpu:
+        return dict.fromkeys(("policy", "prm", "dataset"), TINY)
+    return {"policy": HUB_POLICY, "prm": HUB_PRM, "dataset": HUB_DATASET}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,13 +152,12 @@ def prepare(
     from sal.runs.endpoints import prm_spec  # as late as this: it imports the frontend
 
     strategy = find_strategy(settings.strategy)
-    policy = settings.policy or (HUB_POLICY if gpu else TINY)
-    default_prm = HUB_PRM if gpu else TINY
-    dataset = settings.dataset or (HUB_DATASET if gpu else TINY)
-    check_rule(settings.strategy, settings.params, [policy, settings.prm or default_prm, dataset])
+    defaults = default_names(gpu=gpu)
+    named = [getattr(settings, name) or default for name, default in defaults.items()]
+    check_rule(settings.strategy, settings.params, named)
     params = strategy.params(settings.params)
     problems = load_problems(
-        dataset,
+        settings.dataset or defaults["dataset"],
         split=settings.split,
         limit=settings.limit,
         question_field=settings.question_field,
@@ -156,7 +165,7 @@ def prepare(
         answers=settings.answers,
         skip_bad_rows=settings.skip_bad_rows,
     )
-    prm = settings.prm or (default_prm if strategy.program.needs_prm else None)
+    prm = settings.prm or (defaults["prm"] if strategy.program.needs_prm else None)
     try:
         params, aggregate = settle_aggregate(
             params, settings.params, lambda: prm_spec(prm, settings.prm_family, access)
@@ -167,7 +176,7 @@ def prepare(
     recipe = Recipe(
         strategy=settings.strategy,
         params=asdict(params),
-        policy=policy,
+        policy=settings.policy or defaults["policy"],
         prm=prm,
         prm_family=settings.prm_family,
         dataset=problems.dataset,
@@ -179,13 +188,13 @@ def prepare(
         skip_bad_rows=settings.skip_bad_rows,
         problems_digest=problems.digest,
         system_prompt=prompt or None,
-        seed=settings.seed or 0,
+        seed=settings.seed or UNSAID["seed"],
         max_problem_tokens=settings.max_problem_tokens,
         max_problem_seconds=settings.max_problem_seconds,
         policy_args=settings.policy_args,
         prm_args=settings.prm_args,
         deterministic=settings.deterministic,
-        extract=settings.extract or "strict",
+        extract=settings.extract or UNSAID["extract"],
         aggregate=aggregate,
         sampling=_sampling(settings, gpu=gpu),
         cache="warm" if any(is_url(m) for m in (settings.policy, settings.prm) if m) else "cold",

@@ -2,9 +2,9 @@
 
 A row of a strategy's table is `| source | published | command |`: `published` holds the figures, each
 in backticks as `name=value`, by the names of the recipe's parameters (other words may stand between
-them); `command` is the whole `sal run ...` in one pair of backticks, with its --dataset. A section is
-named after its strategy, and its rows are of that strategy. Figures whose source is not certain are
-left out.
+them); `command` is the whole `sal run ...` in one pair of backticks, with its --dataset; the recipe
+file that says the same may stand behind it in brackets. A section is named after its strategy, and
+its rows are of that strategy. Figures whose source is not certain are left out.
 """
 
 from __future__ import annotations
@@ -46,6 +46,7 @@ def rows() -> list[Row]:
                 continue
             source, published, command = cells
             figures = dict(re.findall(r"`(\w+)=([^`]+)`", published))
+            command = command.partition("` (")[0]  # behind it, the recipe file that says the same
             values = {name: yaml.safe_load(value) for name, value in figures.items()}
             found.append(Row(strategy, source, values, command.strip("`")))
     return found

@@ -55,8 +55,8 @@ def prepared(tmp_path: Path, strategy: str = "best-of-n", **said: Any) -> Any:
         ("rebase", RLHFLOW, {}, "last (Wu et al.)"),
         ("ets", RLHFLOW, {}, "last (Hooper et al.)"),
         ("mcts", RLHFLOW, {}, "last (Guan et al.)"),
-        ("dvts", RLHFLOW, {"aggregate": "min"}, "min (--aggregate)"),
-        ("best-of-n", RLHFLOW, {"aggregate": "mean"}, "mean (--aggregate)"),
+        ("dvts", RLHFLOW, {"aggregate": "min"}, "min (given)"),
+        ("best-of-n", RLHFLOW, {"aggregate": "mean"}, "mean (given)"),
         ("dvts", RLHFLOW, {"aggregate": None}, "mean (RLHFlow's own)"),  # --set aggregate=null
         ("majority", None, {}, ""),
         ("greedy", None, {}, ""),
