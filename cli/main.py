@@ -16,6 +16,9 @@ from sal.cli.stdout import StdoutLost, watched_stdout
 COMMANDS = {
     "run": "Search every problem of a dataset with STRATEGY, and grade what is found.",
     "recipe": "Check recipe files, or show what they come to and why.",
+    "status": "How a run is doing: how far it is, what is right so far, what is in flight.",
+    "runs": "List the runs below a folder.",
+    "merge": "Put the shards of a run together in one folder.",
     "up": "Start the policy and the PRM, and keep them for the runs to come.",
     "down": "End the servers that `sal up` keeps running.",
     "grade": "Grade the answers in a file of completions.",

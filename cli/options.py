@@ -300,6 +300,16 @@ Limit = Annotated[
         min=1,
     ),
 ]
+Shard = Annotated[
+    str | None,
+    typer.Option(
+        metavar="I/N",
+        help="Part I of N of the problems, every N-th, in a folder of its own: for job arrays; "
+        "`sal merge` puts them together (docs/clusters.md).",
+        envvar="SAL_SHARD",
+        rich_help_panel=PROBLEMS,
+    ),
+]
 QuestionField = Annotated[
     str | None,
     typer.Option(
@@ -392,6 +402,9 @@ Display = Annotated[
         envvar="SAL_DISPLAY",
         rich_help_panel=RUN,
     ),
+]
+StatusJson = Annotated[
+    bool, typer.Option("--json", help="As JSON of a stable schema (docs/clusters.md).")
 ]
 Json = Annotated[
     bool,

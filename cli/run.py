@@ -33,6 +33,8 @@ sal run --resume runs-out/bon32
 
 sal run --resume runs-out/bon32 --retry-failed
 
+sal run dvts --budget 64 --shard 2/8 --out runs-out/dvts/2-of-8
+
 sal run dvts --policy meta-llama/Llama-3.2-1B-Instruct --dataset openai/gsm8k:main --dry-run
 
 sal run greedy --policy http://127.0.0.1:30000 --dataset problems.jsonl --json
@@ -130,6 +132,7 @@ def run(
     dataset: options.Dataset = None,
     split: options.Split = None,
     limit: options.Limit = None,
+    shard: options.Shard = None,
     question_field: options.QuestionField = None,
     answer_field: options.AnswerField = None,
     extract: options.Extract = None,
@@ -204,6 +207,7 @@ def run(
         ns=_numbers(ns),
         answers=answers,
         skip_bad_rows=skip_bad_rows,
+        shard=shard,
     )
     if strategy is not None and "=" in strategy:
         settings, changes = replace(settings, strategy=""), [strategy, *(changes or ())]

@@ -163,13 +163,17 @@ def _time_left(began: float) -> TimeLimit:
 
 def _is_default_tiny(settings: Settings, prepared: Prepared) -> bool:
     nothing = settings.dataset is None and settings.limit is None
-    return nothing and prepared.recipe.dataset == TINY and prepared.recipe.limit is None
+    recipe = prepared.recipe
+    whole = recipe.limit is None and recipe.shard is None
+    return nothing and recipe.dataset == TINY and whole
 
 
 def _new_folder(prepared: Prepared) -> Path:
     name = Path(prepared.recipe.dataset.partition(":")[0]).stem or "problems"
     now = datetime.now().strftime("%Y%m%d-%H%M%S")
-    return Path("runs-out") / f"{prepared.recipe.strategy}-{name}-{now}"
+    shard = prepared.recipe.shard
+    part = f"-{shard.replace('/', '-of-')}" if shard else ""
+    return Path("runs-out") / f"{prepared.recipe.strategy}-{name}-{now}{part}"
 
 
 def _show(outcome: Outcome, path: Path, ns: Sequence[int], options: Options) -> int:

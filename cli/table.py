@@ -45,7 +45,7 @@ def summary_table(summary: Summary, folder: Path) -> str:
         because = [("", f"{reason:.80}") for reason in summary.skipped.reasons]
         rows[-1:-1] = [("skipped", f"{summary.skipped}"), *because]
     head = (f"{summary.strategy}, budget {summary.budget}", problems)
-    return _markdown([head, *rows])
+    return markdown([head, *rows])
 
 
 def at_n_table(summary: Summary, ns: Sequence[int]) -> str:
@@ -59,12 +59,12 @@ def at_n_table(summary: Summary, ns: Sequence[int]) -> str:
     if found and columns:
         head = ["samples of each problem", *(f"n = {n}" for n in columns)]
         rows = [[rule, *(_percent(by_n[n]) for n in columns)] for rule, by_n in found.items()]
-        lines.insert(0, _markdown([head, *rows]))
+        lines.insert(0, markdown([head, *rows]))
     return "\n".join(lines)
 
 
-def _markdown(rows: Sequence[Sequence[str]]) -> str:
-    """The first row is the head."""
+def markdown(rows: Sequence[Sequence[str]]) -> str:
+    """A table, its columns aligned; the first row is the head."""
     cells = [[cell.replace("|", "\\|") for cell in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     lines = [

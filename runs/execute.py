@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any, Protocol
 
 from sal.grading.grader import Grader
@@ -17,9 +18,11 @@ from sal.runs.encoding import json_bytes
 from sal.runs.folder import RunFolder, write_atomically
 from sal.runs.journal import Record
 from sal.runs.judging import answer_keys, judge
-from sal.runs.problems import Question
+from sal.runs.problems import Question, Skipped
 from sal.runs.progress import Progress, Snapshot
+from sal.runs.recipe import Recipe
 from sal.runs.recorded import recorded_models
+from sal.runs.registry import Strategy
 from sal.runs.results import ResultRow, Summary, by_name, summarise
 from sal.runs.runner import Abortable, Runner, TimeLimit, owed_problems
 from sal.runs.settings import Prepared
@@ -90,7 +93,14 @@ def execute(
     done = [row for row in rows.values() if not (retry_failed and row.error)]
     before = seconds_spent(folder.journal.records)
     until = time_limit.admit_until if time_limit is not None else None
-    progress = Progress(len(questions), done, until=until, budget=prepared.budget, written=written)
+    progress = Progress(
+        len(questions),
+        done,
+        until=until,
+        budget=prepared.budget,
+        before=before,
+        written=written,
+    )
     models = dict(endpoints.models)
     keys = answer_keys(grader)
     folder.journal.append(
@@ -125,7 +135,7 @@ def execute(
         rows[row.id] = row
 
     runner = Runner(
-        owed_problems(questions, done),
+        owed_problems(prepared.problems, done),
         search=search,
         judge=partial(judge, grader=grader),
         record=record,
@@ -176,29 +186,59 @@ def write_results(
     """Write results.jsonl and summary.json from the rows that are there, by problem id."""
     questions = prepared.problems.questions
     done = [rows[q.id] for q in questions if q.id in rows]
-    summary = summarise(
+    summary = summary_of(
         done,
-        strategy=prepared.recipe.strategy,
-        budget=prepared.budget,
+        prepared.recipe,
+        prepared.strategy,
         owed=len(questions) - len(done),
         seconds=seconds,
-        versions=prepared.recipe.versions,
-        recipe=prepared.recipe.digest,
         models=models,
-        at_n=numbers_at(
-            done,
-            prepared.recipe.strategy,
-            prepared.budget,
-            independent=prepared.strategy.program.independent,
-            ns=[*sizes_up_to(prepared.budget), *prepared.ns],
-        ),
+        ns=prepared.ns,
         skipped=prepared.problems.skipped,
     )
     lines = b"".join(json_bytes(row.as_json()) + b"\n" for row in done)
     write_atomically(folder.path / "results.jsonl", lines)
-    text = json.dumps(summary.as_json(), indent=2) + "\n"
-    write_atomically(folder.path / "summary.json", text.encode())
+    write_summary(folder.path, summary)
     return summary
+
+
+def write_summary(folder: Path, summary: Summary) -> None:
+    """Write summary.json; raises OSError."""
+    text = json.dumps(summary.as_json(), indent=2) + "\n"
+    write_atomically(folder / "summary.json", text.encode())
+
+
+def summary_of(
+    rows: Sequence[ResultRow],
+    recipe: Recipe,
+    strategy: Strategy,
+    *,
+    owed: int,
+    seconds: float,
+    models: Mapping[str, ModelCost | None],
+    ns: Sequence[int] = (),
+    skipped: Skipped = Skipped(),
+) -> Summary:
+    """What `rows` come to, also with fewer samples: 1, 2, 4, ... and `ns`."""
+    budget = int(recipe.params.get("budget", 1))
+    return summarise(
+        rows,
+        strategy=recipe.strategy,
+        budget=budget,
+        owed=owed,
+        seconds=seconds,
+        versions=recipe.versions,
+        recipe=recipe.digest,
+        models=models,
+        at_n=numbers_at(
+            rows,
+            recipe.strategy,
+            budget,
+            independent=strategy.program.independent,
+            ns=[*sizes_up_to(budget), *ns],
+        ),
+        skipped=skipped,
+    )
 
 
 def finished_rows(records: Iterable[Record], questions: Iterable[Question]) -> dict[str, ResultRow]:
@@ -209,11 +249,14 @@ def finished_rows(records: Iterable[Record], questions: Iterable[Question]) -> d
 
 
 def seconds_spent(records: list[Record]) -> float:
-    """Searching time over all sessions, each counted up to its last finished problem."""
+    """Searching time over all sessions, each counted up to its last finished problem.
+
+    What was spent before the first one, as by the shards of a merged run, is in its "before".
+    """
     total = last = 0.0
     for record in records:
         if record.get("type") == "session":
-            total, last = total + last, 0.0
+            total, last = total + last + float(record.get("before", 0.0)), 0.0
         elif record.get("type") == "problem":
             last = max(last, float(record["at"]))
     return total + last

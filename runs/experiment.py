@@ -16,8 +16,10 @@ from sal.runs.endpoints import RunEndpoints
 from sal.runs.errors import ServersLost
 from sal.runs.execute import Outcome, execute
 from sal.runs.folder import RunFolder
+from sal.runs.live import TIME_LIMIT, LiveFile
 from sal.runs.outlook import seconds_left
 from sal.runs.planned_run import PlannedRun
+from sal.runs.progress import Snapshot
 from sal.runs.pulse import Pulse
 from sal.runs.results import Summary
 from sal.runs.runner import TimeLimit
@@ -104,11 +106,11 @@ class Experiment:
             for run in self.owed:
                 self._display.begin(self._begun(run))
                 try:
-                    with run.open() as folder:
+                    with run.open() as folder, LiveFile(run.path) as live:
                         if shared is None:  # not before the first run's folder is known to be ours
                             shared = (self._servers(stack), stack.enter_context(GradingPool()))
                             collect_rarely()
-                        self._search(run, folder, *shared)
+                        self._search(run, folder, live, *shared)
                 finally:
                     self._display.close()
 
@@ -123,7 +125,12 @@ class Experiment:
         return stack.enter_context(servers)
 
     def _search(
-        self, run: PlannedRun, folder: RunFolder, servers: Servers, pool: GradingPool
+        self,
+        run: PlannedRun,
+        folder: RunFolder,
+        live: LiveFile,
+        servers: Servers,
+        pool: GradingPool,
     ) -> None:
         recipe = run.prepared.recipe
         grader = Grader(pool=pool, flexible=recipe.extract == "flexible")
@@ -136,6 +143,12 @@ class Experiment:
         endpoints = RunEndpoints(servers, recipe)
         for note in endpoints.notes:
             self._display.note(note)
+
+        def tick(seen: Snapshot) -> None:
+            moment = replace(seen, retrying=endpoints.retrying())
+            self._display.update(moment)
+            live.update(moment)
+
         pulse = Pulse(servers.policy.generated)
         with self._interruption.deferred(), beside(servers.policy), pulse:
             outcome = execute(
@@ -144,9 +157,7 @@ class Experiment:
                 endpoints,
                 grader,
                 requests=lambda: servers.policy.in_flight,
-                tick=lambda seen: self._display.update(
-                    replace(seen, retrying=endpoints.retrying())
-                ),
+                tick=tick,
                 interrupted=lambda: self._interruption.asked,
                 time_limit=self._time_limit(),
                 retry_failed=run.retry_failed,
@@ -155,3 +166,5 @@ class Experiment:
         self.outcomes[run.path] = outcome
         if outcome.interrupted:
             raise KeyboardInterrupt
+        if outcome.timed_out:
+            live.end(TIME_LIMIT)

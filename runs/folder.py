@@ -8,13 +8,17 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
 
+from sal.runs import live
 from sal.runs.encoding import json_bytes
 from sal.runs.errors import FolderError
 from sal.runs.journal import Journal
 from sal.runs.recipe import Recipe, differences, moved, read_recipe
 from sal.runs.recorded import is_usable
 
-_OF_A_START = {"journal.jsonl", "recipe.yaml", ".recipe.yaml.tmp", "traces"}
+_OF_A_START = {
+    *("journal.jsonl", "recipe.yaml", ".recipe.yaml.tmp", "traces"),
+    *(live.NAME, live.UNFINISHED),
+}
 """What a run leaves that ended before its first record."""
 
 

@@ -6,6 +6,7 @@ sweep is a folder with runs in it, at any depth.
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -77,14 +78,26 @@ def read_run(path: Path) -> FoundRun:
 
 def find_runs(path: Path) -> list[FoundRun]:
     """The run in `path`, or all runs below it, by their paths; raises `FolderError` for none."""
+    folders = run_folders(path)
+    if not folders:
+        raise FolderError(f"{path}: holds no run")
+    return [read_run(folder) for folder in folders]
+
+
+def run_folders(path: Path) -> list[Path]:
+    """The folder of the run in `path`, or of all below it, by their paths; hidden ones are not.
+
+    No run is looked for inside a run: its traces are many. Raises `FolderError` for no folder.
+    """
     if not path.is_dir():
         raise FolderError(f"{path}: no such folder")
-    if (path / "recipe.yaml").is_file():
-        return [read_run(path)]
-    found = [read_run(recipe.parent) for recipe in sorted(path.rglob("recipe.yaml"))]
-    if not found:
-        raise FolderError(f"{path}: holds no run")
-    return found
+    found = []
+    for folder, names, files in os.walk(path):
+        if "recipe.yaml" in files:
+            found.append(Path(folder))
+            names.clear()
+        names[:] = [name for name in names if not name.startswith(".")]
+    return sorted(found)
 
 
 def _rows(records: list[Record]) -> tuple[ResultRow, ...]:

@@ -12,6 +12,7 @@ import fcntl
 import json
 import os
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Self
@@ -20,6 +21,10 @@ from sal.runs.encoding import json_bytes
 from sal.runs.errors import FolderError
 
 Record = dict[str, Any]
+
+LOOKS = 5
+LOOK_SECONDS = 0.02
+"""Tries to lock a journal, and the pauses between them."""
 
 
 class Journal:
@@ -35,10 +40,14 @@ class Journal:
         self._write = threading.Lock()
         self._file = open(path, "ab+")  # noqa: SIM115 - closed by close()
         try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
+            _lock(self._file.fileno())
+        except BlockingIOError as error:
             self._file.close()
             raise FolderError(f"{path.parent}: another run is writing there") from error
+        except OSError as error:
+            self._file.close()
+            why = f"cannot be locked: {error.strerror}"
+            raise FolderError(f"{path.parent}: {why}") from error
         self._file.seek(0)
         content = self._file.read()
         whole = content.rfind(b"\n") + 1
@@ -82,6 +91,33 @@ def read_records(path: Path) -> list[Record]:
     """The whole records of a journal that may be growing; raises OSError."""
     content = path.read_bytes()
     return [r for _, r in _lines(content[: content.rfind(b"\n") + 1]) if r is not None]
+
+
+def is_written(path: Path) -> bool | None:
+    """Whether a process is writing this journal; None where that cannot be told.
+
+    It is told by all processes of this machine, and of others where the file system shares locks.
+    """
+    try:
+        with open(path, "rb") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return None
+    return False
+
+
+def _lock(handle: int) -> None:
+    """Waits out one who only looks, as `is_written` does."""
+    for _ in range(LOOKS):
+        try:
+            return fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            time.sleep(LOOK_SECONDS)
+    return fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def _lines(content: bytes) -> Iterator[tuple[int, Record | None]]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sal.records.fields import paths
@@ -15,6 +16,7 @@ from sal.runs.dataset_rows import TINY as TINY
 from sal.runs.errors import BadRow, DatasetError
 from sal.runs.golds import Answers, golds, text_of, unwrapped
 from sal.runs.golds import final_answer as final_answer
+from sal.runs.shard import Shard
 from sal.runs.turns import Turn, is_turns, prompt_turns, question_of
 
 _REASONS = 5
@@ -55,7 +57,11 @@ class Skipped:
 
 @dataclass(frozen=True, slots=True)
 class ProblemSet:
-    """Questions, and where they came from with every choice resolved."""
+    """Questions, and where they came from with every choice resolved.
+
+    Of a shard they are a part: `numbers` has their places in the data set, `whole` the digest of
+    all of it.
+    """
 
     questions: tuple[Question, ...]
     dataset: str
@@ -63,10 +69,34 @@ class ProblemSet:
     question_field: str
     answer_field: str
     skipped: Skipped = Skipped()
+    numbers: Sequence[int] = ()
+    whole: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.whole:
+            object.__setattr__(self, "numbers", range(len(self.questions)))
+            object.__setattr__(self, "whole", self._digest())
 
     @property
     def digest(self) -> str:
-        """Of ids, questions and answers: a file that changed is another problem set."""
+        """Of ids, questions and answers: a file that changed is another problem set.
+
+        That of a shard is the whole set's.
+        """
+        return self.whole
+
+    def shard(self, shard: Shard) -> ProblemSet:
+        """Its part of these; raises `DatasetError` when there are too few for one each."""
+        total = len(self.questions)
+        if shard.count > total:
+            raise DatasetError(f"--shard {shard}: there are only {total} problems")
+        return replace(
+            self,
+            questions=tuple(shard.part(self.questions)),
+            numbers=shard.part(range(total)),
+        )
+
+    def _digest(self) -> str:
         content: list[list[Any]] = []
         for q in self.questions:
             content.append([q.id, q.text, q.answer])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections import deque
@@ -19,12 +20,15 @@ RATE_SECONDS = 15.0
 
 @dataclass(frozen=True, slots=True)
 class InFlight:
-    """A problem that is being searched: the program's phase, nodes so far, seconds so far."""
+    """A problem that is being searched: the program's phase, and all that it came to so far."""
 
     id: str
     phase: str
     nodes: int
     seconds: float
+    completions: int = 0
+    policy: Usage = Usage()
+    prm: Usage = Usage()
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +42,18 @@ class Finished:
 
 
 @dataclass(frozen=True, slots=True)
+class Spent:
+    """What a part of a run took."""
+
+    seconds: float = 0.0
+    policy: Usage = Usage()
+    prm: Usage = Usage()
+
+
+@dataclass(frozen=True, slots=True)
 class Snapshot:
-    """One moment of a run. `seconds`, usage and `finished` are of this session alone.
+    """One moment of a run. `seconds`, usage and `finished` are of this session alone; `earlier` is
+    what earlier ones took for what is done.
 
     `done` and `failed` include problems of earlier sessions. `accuracy` is that of the strategy's
     own rule over all that is done, None before the first. `eta` is in seconds, None while unknown;
@@ -68,6 +82,20 @@ class Snapshot:
     written: int | None = None
     rate: float | None = None
     retrying: Mapping[str, Retrying] = field(default_factory=dict)
+    earlier: Spent = Spent()
+
+    @property
+    def stderr(self) -> float | None:
+        """Of `accuracy`, over problems; None before the second."""
+        if self.accuracy is None or self.done < 2:
+            return None
+        return math.sqrt(self.accuracy * (1 - self.accuracy) / (self.done - 1))
+
+    @property
+    def spent(self) -> Spent:
+        """By all sessions."""
+        seconds = self.earlier.seconds + self.seconds
+        return Spent(seconds, self.earlier.policy + self.policy, self.earlier.prm + self.prm)
 
 
 class _Running:
@@ -93,6 +121,7 @@ class Progress:
 
     `until`: seconds after which a time limit ends the run. `budget`: completions that a problem may
     have. `written`: tokens that the policy's server has generated in this session, if it tells.
+    `earlier` are the rows of earlier sessions, which searched for `before` seconds.
     """
 
     def __init__(
@@ -102,6 +131,7 @@ class Progress:
         *,
         until: float | None = None,
         budget: int = 1,
+        before: float = 0.0,
         written: Callable[[], int | None] = lambda: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -117,8 +147,14 @@ class Progress:
         self._finished: list[Finished] = []
         self._done = self._failed = self._correct = 0
         self._policy = self._prm = Usage()
+        earlier = list(earlier)
         for row in earlier:
             self._count(row)
+        self._earlier = Spent(
+            before,
+            sum((row.policy for row in earlier), Usage()),
+            sum((row.prm for row in earlier), Usage()),
+        )
 
     @property
     def seconds(self) -> float:
@@ -160,7 +196,8 @@ class Progress:
             now = self._clock()
             seconds = now - self._started
             running = list(self._in_flight.items())
-            here = sum(search.ended(self._budget) for _, search in running)
+            ended = {id: search.ended(self._budget) for id, search in running}
+            here = sum(ended.values())
             here += len(self._finished) * self._budget
             policy = sum((search.trace.policy for _, search in running), self._policy)
             written, rate = self._tokens(seconds, policy)
@@ -177,7 +214,15 @@ class Progress:
                 policy=policy,
                 prm=sum((search.trace.prm for _, search in running), self._prm),
                 in_flight=tuple(
-                    InFlight(id, s.trace.phase, len(s.trace.nodes), now - s.began)
+                    InFlight(
+                        id,
+                        s.trace.phase,
+                        len(s.trace.nodes),
+                        now - s.began,
+                        ended[id],
+                        s.trace.policy,
+                        s.trace.prm,
+                    )
                     for id, s in running
                 ),
                 finished=tuple(self._finished),
@@ -186,6 +231,7 @@ class Progress:
                 allowed=self._total * self._budget,
                 written=written,
                 rate=rate,
+                earlier=self._earlier,
             )
 
     def _tokens(self, seconds: float, policy: Usage) -> tuple[int | None, float | None]:

@@ -24,6 +24,7 @@ def is_usable(record: Mapping[str, Any]) -> bool:
         elif record["type"] == "session":
             for model in recorded_models(record).values():
                 _ = model and model.flops(Usage())
+            _ = float(record.get("before", 0.0))
     except (LookupError, TypeError, ValueError, AttributeError):
         return False
     return True

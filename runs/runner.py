@@ -16,7 +16,7 @@ from typing import Any, Protocol
 from sal.programs.kv_held import kv_peak
 from sal.programs.trace import SearchResult, Trace
 from sal.runs.admission import Admission
-from sal.runs.problems import Question
+from sal.runs.problems import ProblemSet, Question
 from sal.runs.progress import Progress
 from sal.runs.results import ResultRow, failed_row
 from sal.runtime.policy import is_fault
@@ -219,9 +219,8 @@ class Runner:
         self._progress.finish(row)
 
 
-def owed_problems(
-    questions: Iterable[Question], done: Iterable[ResultRow]
-) -> list[tuple[int, Question]]:
-    """Questions without a recorded row, with their numbers, in order."""
+def owed_problems(problems: ProblemSet, done: Iterable[ResultRow]) -> list[tuple[int, Question]]:
+    """Questions without a recorded row, with their numbers in the data set, in order."""
     finished = {row.id for row in done}
-    return [(i, q) for i, q in enumerate(questions) if q.id not in finished]
+    numbered = zip(problems.numbers, problems.questions, strict=True)
+    return [(i, q) for i, q in numbered if q.id not in finished]

@@ -15,6 +15,7 @@ from sal.runs.problems import TINY, ProblemSet, load_problems
 from sal.runs.recipe import Recipe, installed_versions
 from sal.runs.registry import Strategy, find_strategy
 from sal.runs.rule_choice import check_rule
+from sal.runs.shard import Shard
 from sal.runtime.access import Access
 from sal.runtime.model_files import is_url
 from sal.runtime.plan import Role
@@ -83,6 +84,7 @@ class Settings:
     ns: tuple[int, ...] = ()
     answers: Answers | None = None
     skip_bad_rows: bool = False
+    shard: str | None = None
 
     def given(self) -> dict[str, str]:
         """What differs from the defaults, as the header of a run shows it."""
@@ -146,8 +148,8 @@ def prepare(
     """Resolve every default; without a GPU they are the embedded tiny suite's.
 
     Raises `RunError` for a strategy that is not there, parameters that it refuses, caps that are
-    not positive, an n beyond the budget, a PRM of a family that is not served, and problems that
-    cannot be read.
+    not positive, an n beyond the budget, a PRM of a family that is not served, problems that cannot
+    be read, and a shard that is none.
     """
     from sal.runs.endpoints import prm_spec  # as late as this: it imports the frontend
 
@@ -165,6 +167,9 @@ def prepare(
         answers=settings.answers,
         skip_bad_rows=settings.skip_bad_rows,
     )
+    shard = None if settings.shard is None else _shard(settings.shard)
+    if shard is not None:
+        problems = problems.shard(shard)
     prm = settings.prm or (defaults["prm"] if strategy.program.needs_prm else None)
     try:
         params, aggregate = settle_aggregate(
@@ -186,6 +191,7 @@ def prepare(
         answer_field=problems.answer_field,
         answers=settings.answers,
         skip_bad_rows=settings.skip_bad_rows,
+        shard=str(shard) if shard else None,
         problems_digest=problems.digest,
         system_prompt=prompt or None,
         seed=settings.seed or UNSAID["seed"],
@@ -208,6 +214,13 @@ def prepare(
     except ValueError as error:
         raise RunError(str(error)) from error
     return prepared
+
+
+def _shard(text: str) -> Shard:
+    try:
+        return Shard.parse(text)
+    except ValueError as error:
+        raise RunError(f"--shard {error}") from error
 
 
 def _sampling(settings: Settings, *, gpu: bool) -> str:

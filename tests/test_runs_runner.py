@@ -15,10 +15,11 @@ from sal.programs.trace import SearchResult, Trace
 from sal.runs.admission import Admission
 from sal.runs.errors import ServersLost
 from sal.runs.judging import answer_keys, judge
-from sal.runs.problems import Question
+from sal.runs.problems import ProblemSet, Question
 from sal.runs.progress import Progress
 from sal.runs.results import ResultRow, summarise
 from sal.runs.runner import Runner, TimeLimit, owed_problems
+from sal.runs.shard import Shard
 from sal.runtime.endpoint_errors import Closed, Unreachable
 from sal.runtime.policy import IncompleteReply
 from sal.runtime.usage import Usage
@@ -282,7 +283,10 @@ def test_what_still_runs_at_the_end_of_the_time_is_dropped() -> None:
 
 def test_what_is_done_is_not_owed() -> None:
     done = [row("q1"), row("q3", error="failed once, recorded once")]
-    assert [number for number, _ in owed_problems(questions(5), done)] == [0, 2, 4]
+    problems = ProblemSet(tuple(questions(5)), "tiny", "test", "question", "answer")
+    assert [number for number, _ in owed_problems(problems, done)] == [0, 2, 4]
+    of_shard = owed_problems(problems.shard(Shard(2, 2)), done[:1])
+    assert [(number, q.id) for number, q in of_shard] == [(3, "q3")]
 
 
 def test_truncated_completions_neither_vote_nor_pass() -> None:

@@ -40,13 +40,17 @@ def begin_line(run: Begun) -> str:
     return header_line(f"{run.number}/{run.total}  {run.name}", left)
 
 
-def progress_line(s: Snapshot) -> str:
-    """done/total, elapsed, ETA, accuracy so far (by the strategy's rule), failed."""
+def progress_line(s: Snapshot, *, stderr: bool = False) -> str:
+    """done/total, elapsed, ETA, accuracy so far (by the strategy's rule), failed.
+
+    With `stderr` the accuracy has its error over problems.
+    """
     parts = [f"{s.done}/{s.total}", duration(s.seconds)]
     if s.eta is not None and s.done < s.total:
         parts.append(f"ETA {duration(s.eta)}{' (time limit)' if s.limited else ''}")
     if s.accuracy is not None:
-        parts.append(f"accuracy {100 * s.accuracy:.1f}%")
+        error = f" ± {100 * s.stderr:.1f}" if stderr and s.stderr is not None else ""
+        parts.append(f"accuracy {100 * s.accuracy:.1f}{error}%")
     parts.append(f"failed {s.failed}")
     return "  ".join(parts)
 
