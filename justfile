@@ -50,4 +50,5 @@ bench-gpu: setup
 
 # every strategy on the same 200 problems, with costs and significance (goes on where it was killed)
 compare *ARGS: setup
-    {{ bin }}/python -m bench.compare {{ ARGS }}
+    {{ bin }}/sal sweep -c recipes/compare-tiny.yaml --resume runs-out/compare-tiny {{ ARGS }}
+    {{ if ARGS == "" { "cp runs-out/compare-tiny/compare.md runs-out/compare-tiny/compare.json bench" } else { "" } }}

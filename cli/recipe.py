@@ -45,10 +45,13 @@ def check(
 
 
 def _in_words(loaded: Loaded) -> str:
+    """What it is; raises `RecipeError` for a sweep that is none."""
     from sal.runs.registry import find_strategy
+    from sal.runs.sweep.axes import read_axes
 
     settings = loaded.settings
     if loaded.sweep is not None:
+        read_axes(loaded.sweep)
         return f"a sweep over {', '.join(loaded.sweep)}"
     if not settings.strategy:
         return "names no strategy: a base of other recipes"

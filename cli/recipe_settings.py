@@ -8,7 +8,7 @@ from pathlib import Path
 
 import typer
 
-from sal.runs.recipe_file import load
+from sal.runs.recipe_file import Loaded, load
 from sal.runs.recipe_yaml import Entry, RecipeError
 from sal.runs.settings import Settings
 
@@ -19,9 +19,20 @@ _OPTIONS = {"policy_args": "policy_arg", "prm_args": "prm_arg", "stop_strings": 
 def with_recipe(
     context: typer.Context, path: Path, changes: Sequence[str], said: Settings
 ) -> Settings:
+    """The recipe of one run: see `load_recipe`. Raises `RecipeError` for one of many runs."""
+    loaded = load_recipe(context, path, changes, said)
+    if loaded.sweep is not None:
+        place = next(iter(loaded.sweep.values())).source
+        raise RecipeError(place, f"sweep: is of many runs: sal sweep -c {path}")
+    return loaded.settings
+
+
+def load_recipe(
+    context: typer.Context, path: Path, changes: Sequence[str], said: Settings
+) -> Loaded:
     """The recipe with the `changes` to it, variables of the environment and flags.
 
-    `said` are the latter two. Raises `RecipeError`; also for a recipe of many runs.
+    `said` are the latter two. Raises `RecipeError`.
     """
     from sal.runtime.frontend.light import use_light_frontend
 
@@ -37,11 +48,7 @@ def with_recipe(
     for key, value in values.items():
         source, from_variable = _source(context, key.removeprefix("params."))
         (variables if from_variable else flags)[key] = Entry(value, source)
-    loaded = load(path, changes, variables=variables, flags=flags)
-    if loaded.sweep is not None:
-        place = next(iter(loaded.sweep.values())).source
-        raise RecipeError(place, f"sweep: is of many runs: sal sweep -c {path}")
-    return loaded.settings
+    return load(path, changes, variables=variables, flags=flags)
 
 
 def _source(context: typer.Context, name: str) -> tuple[str, bool]:

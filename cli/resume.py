@@ -40,12 +40,17 @@ def secrets_of(context: typer.Context) -> Secrets:
     return Secrets(tuple(flags), tuple(withheld))
 
 
-def resume_command(folder: Path, *flags: str, secrets: Secrets | None = None) -> str:
-    """The recipe says all the rest, but for secrets: a line below names those not repeated."""
+def resume_command(
+    folder: Path, *flags: str, command: str = "run", secrets: Secrets | None = None
+) -> str:
+    """The command that goes on with a run, or with what another `command` began.
+
+    The folder says all the rest, but for secrets: a line below names those not repeated.
+    """
     kept = secrets or Secrets()
-    command = shlex.join(["sal", "run", "--resume", str(folder), *kept.flags, *flags])
+    line = shlex.join(["sal", command, "--resume", str(folder), *kept.flags, *flags])
     withheld = " and ".join(kept.withheld)
-    return f"{command}\n  and {withheld} as before" if withheld else command
+    return f"{line}\n  and {withheld} as before" if withheld else line
 
 
 def resumed(said: Settings, folder: Path) -> Settings:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import re
 import time
-from collections.abc import Iterable
 from dataclasses import replace
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from sal.cli import options
+from sal.cli.said import access_said, check_folders, settings_said
 from sal.runs.registry import summaries
 
 EPILOG = """[bold]Examples[/bold]
@@ -50,38 +49,6 @@ def _known_strategy(name: str | None) -> str | None:
             raise typer.BadParameter(f"{name} is given with -c, if it is a recipe")
         raise typer.BadParameter(f"{name!r} is not one of {', '.join(_STRATEGIES)}")
     return name
-
-
-def _parameters(given: Iterable[str]) -> dict[str, Any]:
-    """NAME=VALUE, its value read as YAML: numbers are numbers, words are words."""
-    import yaml
-
-    params = {}
-    for text in given:
-        name, equals, value = text.partition("=")
-        if not name or not equals:
-            raise typer.BadParameter(f"--set wants NAME=VALUE, not {text!r}")
-        try:
-            params[name.replace("-", "_")] = yaml.safe_load(value)
-        except yaml.YAMLError as error:
-            raise typer.BadParameter(f"--set {text}: {' '.join(str(error).split())}") from error
-    return params
-
-
-def _numbers(text: str | None) -> tuple[int, ...]:
-    """`1,4,16`, in order."""
-    parts = [part.strip() for part in text.split(",")] if text else []
-    if not all(part.isdecimal() and int(part) for part in parts):
-        raise typer.BadParameter(f"--ns wants whole numbers from 1 on, as in 1,4,16, not {text!r}")
-    return tuple(sorted({int(part) for part in parts}))
-
-
-_ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "\\": "\\"}
-
-
-def _typed(text: str) -> str:
-    r"""Text from a command line, where `\n`, `\t`, `\r` and `\\` stand for one character each."""
-    return re.sub(r"\\([ntr\\])", lambda found: _ESCAPES[found[1]], text)
 
 
 def run(
@@ -151,64 +118,13 @@ def run(
     A run that goes on (--resume) needs no other word. Without a GPU, models and problems default to
     the embedded tiny suite.
     """
+    flags = locals()
     began = time.monotonic()
-    if out is not None and resume is not None and out != resume:
-        raise typer.BadParameter("give --out (a new run) or --resume, not both")
-    if retry_failed and resume is None:
-        raise typer.BadParameter("--retry-failed goes with --resume, which says in which run")
-    params = {
-        "budget": budget,
-        "width": width,
-        "max_steps": max_steps,
-        "temperature": temperature,
-        "top_p": top_p,
-        "top_k": top_k,
-        "min_p": min_p,
-        "max_tokens": max_tokens,
-        "max_step_tokens": max_step_tokens,
-        "stop_strings": tuple(map(_typed, stop)) if stop else None,
-        "separator": None if separator is None else _typed(separator),
-        "aggregate": aggregate,
-        "rule": rule,
-    }
+    check_folders(flags)
     from sal.cli.resume import resumed, secrets_of
     from sal.cli.search import Options, search
-    from sal.runs.settings import Settings
-    from sal.runtime.access import Access, AccessError, read_access
-    from sal.runtime.plan import Role
 
-    try:
-        access: dict[Role, Access] = {
-            "policy": read_access("policy", policy_key, policy_header),
-            "prm": read_access("prm", prm_key, prm_header),
-        }
-    except AccessError as error:
-        raise typer.BadParameter(str(error)) from error
-    given = {name: value for name, value in params.items() if value is not None}
-    settings = Settings(
-        strategy=strategy or "",
-        params=given | _parameters(set_ or ()),
-        seed=seed,
-        max_problem_tokens=max_problem_tokens,
-        max_problem_seconds=max_problem_seconds,
-        policy=policy,
-        prm=prm,
-        prm_family=prm_family,
-        system_prompt=system_prompt,
-        policy_args=tuple(policy_arg or ()),
-        prm_args=tuple(prm_arg or ()),
-        deterministic=deterministic,
-        dataset=dataset,
-        split=split,
-        limit=limit,
-        question_field=question_field,
-        answer_field=answer_field,
-        extract=extract,
-        ns=_numbers(ns),
-        answers=answers,
-        skip_bad_rows=skip_bad_rows,
-        shard=shard,
-    )
+    access, settings = access_said(flags), settings_said(flags)
     if strategy is not None and "=" in strategy:
         settings, changes = replace(settings, strategy=""), [strategy, *(changes or ())]
     if recipe is not None:

@@ -19,6 +19,8 @@ LEVEL = 0.05
 class Arm:
     """One method at one budget. `correct` is by problem id; all else are means over problems.
 
+    Where a method was searched with several seeds, `correct` is their share that is right.
+
     `generated` are the policy's new tokens, `prefilled` those it read without its cache, `judged`
     those that went through the PRM. `flops` are those of both models (docs/costs.md), None
     where they are unknown. `unspent` counts completions.
@@ -26,7 +28,7 @@ class Arm:
 
     method: str
     budget: int
-    correct: Mapping[str, bool]
+    correct: Mapping[str, float]
     generated: float
     prefilled: float
     judged: float
@@ -52,6 +54,28 @@ class Arm:
             flops=sum(known) / n if len(known) == len(parts) else None,
             unspent=summary.unspent / n,
             failed=summary.failed,
+        )
+
+    @classmethod
+    def pooled(cls, arms: Sequence[Arm]) -> Arm:
+        """One arm of the same method and budget with several seeds, on the same problems.
+
+        Failed problems are added up, all else are means. Raises ValueError for other problems.
+        """
+        first, n = arms[0], len(arms)
+        if len({frozenset(arm.correct) for arm in arms}) > 1:
+            raise ValueError("the seeds of an arm must have the same problems")
+        flops = [arm.flops for arm in arms if arm.flops is not None]
+        return cls(
+            method=first.method,
+            budget=first.budget,
+            correct={id: sum(arm.correct[id] for arm in arms) / n for id in first.correct},
+            generated=sum(arm.generated for arm in arms) / n,
+            prefilled=sum(arm.prefilled for arm in arms) / n,
+            judged=sum(arm.judged for arm in arms) / n,
+            flops=sum(flops) / n if len(flops) == n else None,
+            unspent=sum(arm.unspent for arm in arms) / n,
+            failed=sum(arm.failed for arm in arms),
         )
 
     @property

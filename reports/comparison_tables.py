@@ -110,8 +110,10 @@ def frontier_table(comparison: Comparison) -> str:
 
 def words(comparison: Comparison) -> str:
     """A line per method: at which N it is better than a reference, worse, or neither."""
+    shares = {value for arm in comparison.arms for value in arm.correct.values()}
+    test = "McNemar's exact test" if shares <= {0, 1} else "the exact sign-flip test of means"
     lines = [
-        f"Significant: p < {LEVEL:g} by McNemar's exact test on the same {comparison.problems} "
+        f"Significant: p < {LEVEL:g} by {test} on the same {comparison.problems} "
         f"problems, adjusted (Holm) for all {len(comparison.contrasts)} comparisons.",
         "",
     ]

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from fractions import Fraction
+from math import lcm
+
+import numpy as np
 
 from sal.runs.results import Estimate
 
 
-def paired_difference(ours: Sequence[bool], theirs: Sequence[bool]) -> Estimate:
+def paired_difference(ours: Sequence[float], theirs: Sequence[float]) -> Estimate:
     """The mean of ours - theirs, problem by problem, and its standard error.
 
     What makes a problem hard is the same for both and drops out. Raises ValueError unless both
@@ -16,18 +20,27 @@ def paired_difference(ours: Sequence[bool], theirs: Sequence[bool]) -> Estimate:
     return Estimate.of([float(a) - float(b) for a, b in zip(ours, theirs, strict=True)])
 
 
-def mcnemar(ours: Sequence[bool], theirs: Sequence[bool]) -> float:
-    """The exact, two-sided p-value of McNemar's test (1947), by the binomial distribution.
+def mcnemar(ours: Sequence[float], theirs: Sequence[float]) -> float:
+    """The exact, two-sided p-value of McNemar's test (1947).
 
     Only problems that one solved and the other did not say anything: were the methods equally
-    good, each of these would be a coin toss. 1 where there is none. Raises ValueError as above.
+    good, each of these would be a coin toss. A value may be a mean over a few searches: then each
+    difference is as likely to have the other sign (the sign-flip test, of which McNemar's is the
+    case of one search). 1 where there is none. Raises ValueError as above.
     """
-    from scipy.stats import binomtest  # as late as this: it takes a second
-
-    pairs = list(zip(ours, theirs, strict=True))
-    wins = sum(a and not b for a, b in pairs)
-    losses = sum(b and not a for a, b in pairs)
-    return float(binomtest(wins, wins + losses).pvalue) if wins + losses else 1.0
+    pairs = zip(ours, theirs, strict=True)
+    found = [Fraction(float(a) - float(b)).limit_denominator(1000) for a, b in pairs]
+    unit = lcm(*(difference.denominator for difference in found))
+    steps = [int(difference * unit) for difference in found if difference]
+    chances = np.ones(1)  # of the sums of what was tossed so far, from the least to the largest
+    for step in map(abs, steps):
+        tossed = np.zeros(len(chances) + 2 * step)
+        tossed[: len(chances)] += chances / 2
+        tossed[2 * step :] += chances / 2
+        chances = tossed
+    middle = len(chances) // 2
+    far = np.abs(np.arange(len(chances)) - middle) >= abs(sum(steps))
+    return min(1.0, float(chances[far].sum()))
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

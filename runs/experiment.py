@@ -47,7 +47,7 @@ class Experiment:
     What is finished already is known from the start, in `outcomes`; when nothing is owed, no server
     is started and none is asked. Each run has clients of its own, made by `client` with the
     `access` of its role, and so counts its own requests. `time_limit` is asked when a run's search
-    begins.
+    begins, `begun` before, where these runs are a part of something larger.
 
     Raises `FolderError` for a folder that a run cannot be in.
     """
@@ -62,6 +62,7 @@ class Experiment:
         client: Callable[[str, Access], Engine] = Engine,
         access: Mapping[Role, Access] | None = None,
         time_limit: Callable[[], TimeLimit | None] = lambda: None,
+        begun: Callable[[PlannedRun], Begun] | None = None,
     ) -> None:
         self.runs = list(runs)
         self.outcomes: dict[Path, Outcome] = {}
@@ -71,6 +72,7 @@ class Experiment:
         self._client = client
         self._access = access
         self._time_limit = time_limit
+        self._begun = begun or self._place
         for run in self.runs:
             summary, damaged = run.look()
             if damaged:
@@ -94,8 +96,8 @@ class Experiment:
         owed = {run.path for run in self.owed}
         return {p: outcome.summary for p, outcome in self.outcomes.items() if p not in owed}
 
-    def run(self) -> None:
-        """Search until nothing is owed.
+    def run(self, only: Sequence[PlannedRun] | None = None) -> None:
+        """Search until nothing is owed, or nothing of `only`, which are owed.
 
         Raises KeyboardInterrupt when asked to stop, after the run at work has written its results;
         `ServersLost`, `LaunchError`, `EndpointError`, `PolicyFault`, or OSError when a folder
@@ -103,7 +105,7 @@ class Experiment:
         """
         with ExitStack() as stack:
             shared: tuple[Servers, GradingPool] | None = None
-            for run in self.owed:
+            for run in self.owed if only is None else only:
                 self._display.begin(self._begun(run))
                 try:
                     with run.open() as folder, LiveFile(run.path) as live:
@@ -114,7 +116,7 @@ class Experiment:
                 finally:
                     self._display.close()
 
-    def _begun(self, run: PlannedRun) -> Begun:
+    def _place(self, run: PlannedRun) -> Begun:
         left = seconds_left(self.owed, self.runs, self.summaries)
         return Begun(run.name, run.path, self.runs.index(run) + 1, len(self.runs), left)
 

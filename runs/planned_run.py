@@ -1,34 +1,35 @@
-"""A run and the folder that it lives in; many of them as a grid."""
+"""A run and the folder that it lives in."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields, replace
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from sal.runs.execute import finished
 from sal.runs.folder import RunFolder
-from sal.runs.registry import find_strategy
 from sal.runs.results import ResultRow, Summary
-from sal.runs.settings import Prepared, Settings, prepare
+from sal.runs.settings import Prepared
 
 
 @dataclass(frozen=True, slots=True)
 class PlannedRun:
     """A run that could start in `path`. With `resume`, one that is there already goes on.
 
-    With `retry_failed`, problems that failed in it are searched again.
+    With `retry_failed`, problems that failed in it are searched again. `title` is what a display
+    calls it, where strategy and N do not tell it from others.
     """
 
     prepared: Prepared
     path: Path
     resume: bool = True
     retry_failed: bool = False
+    title: str = ""
 
     @property
     def name(self) -> str:
-        return f"{self.prepared.recipe.strategy}, N = {self.prepared.budget}"
+        return self.title or f"{self.prepared.recipe.strategy}, N = {self.prepared.budget}"
 
     @property
     def work(self) -> int:
@@ -53,24 +54,3 @@ class PlannedRun:
         with open(self.path / "results.jsonl", encoding="utf-8") as lines:
             for line in lines:
                 yield ResultRow.from_json(json.loads(line))
-
-
-def plan_runs(
-    base: Settings, strategies: Sequence[str], budgets: Sequence[int], folder: Path, *, gpu: bool
-) -> list[PlannedRun]:
-    """`base` with each strategy at each budget, in folders of `folder`.
-
-    Small budgets come first, so that the time left is known early. A strategy that takes no N runs
-    once. Raises `RunError` for a strategy that is not there, or refuses a budget.
-    """
-    planned: dict[Path, PlannedRun] = {}
-    for budget in budgets:
-        for name in strategies:
-            takes_n = any(
-                f.name == "budget" for f in fields(find_strategy(name).program.params_class)
-            )
-            params = {**base.params, "budget": budget} if takes_n else base.params
-            path = folder / (f"{name}-{budget}" if takes_n else name)
-            settings = replace(base, strategy=name, params=params)
-            planned.setdefault(path, PlannedRun(prepare(settings, gpu=gpu), path))
-    return list(planned.values())

@@ -52,8 +52,9 @@ class Spent:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """One moment of a run. `seconds`, usage and `finished` are of this session alone; `earlier` is
-    what earlier ones took for what is done.
+    """One moment of a run. `seconds` and `finished` are of this session alone; usage too, but for
+    what earlier sessions had found out of a problem that this one went on with. `earlier` is what
+    earlier ones took for what is done.
 
     `done` and `failed` include problems of earlier sessions. `accuracy` is that of the strategy's
     own rule over all that is done, None before the first. `eta` is in seconds, None while unknown;
@@ -147,6 +148,7 @@ class Progress:
         self._finished: list[Finished] = []
         self._done = self._failed = self._correct = 0
         self._policy = self._prm = Usage()
+        self._recalled = 0
         earlier = list(earlier)
         for row in earlier:
             self._count(row)
@@ -167,7 +169,8 @@ class Progress:
 
     def finish(self, row: ResultRow) -> None:
         with self._lock:
-            self._in_flight.pop(row.id, None)
+            search = self._in_flight.pop(row.id, None)
+            self._recalled += _recalled(search)
             self._count(row)
             self._policy += row.policy
             self._prm += row.prm
@@ -200,7 +203,8 @@ class Progress:
             here = sum(ended.values())
             here += len(self._finished) * self._budget
             policy = sum((search.trace.policy for _, search in running), self._policy)
-            written, rate = self._tokens(seconds, policy)
+            recalled = self._recalled + sum(_recalled(search) for _, search in running)
+            written, rate = self._tokens(seconds, policy, recalled)
             eta = self._eta(seconds, len(running), here)
             left = None if self._until is None else max(0.0, self._until - seconds)
             limited = left is not None and (eta is None or left < eta)
@@ -234,15 +238,19 @@ class Progress:
                 earlier=self._earlier,
             )
 
-    def _tokens(self, seconds: float, policy: Usage) -> tuple[int | None, float | None]:
+    def _tokens(
+        self, seconds: float, policy: Usage, recalled: int
+    ) -> tuple[int | None, float | None]:
         """Generated so far, and a second lately: by the server, or by the replies if that is more.
 
         The server's counter is behind by some seconds; what is shared with others is ahead.
         """
-        told = [n for n in (self._written(), policy.completion_tokens) if n is not None]
-        if not told:
+        replies = policy.completion_tokens
+        told = [self._written(), None if replies is None else replies - recalled]
+        known = [count for count in told if count is not None]
+        if not known:
             return None, None
-        written = max(told)
+        written = max(known)
         self._lately.append((seconds, written))
         while len(self._lately) > 2 and self._lately[1][0] <= seconds - RATE_SECONDS:
             self._lately.popleft()
@@ -266,3 +274,8 @@ class Progress:
         self._done += 1
         self._failed += bool(row.error)
         self._correct += row.right
+
+
+def _recalled(search: _Running | None) -> int:
+    """Tokens of its usage that earlier sessions had the policy write."""
+    return 0 if search is None else search.trace.earlier.completion_tokens or 0

@@ -22,9 +22,9 @@ def is_usable(record: Mapping[str, Any]) -> bool:
         if record["type"] == "problem":
             _use_problem(record)
         elif record["type"] == "session":
+            _ = float(record.get("before", 0.0))
             for model in recorded_models(record).values():
                 _ = model and model.flops(Usage())
-            _ = float(record.get("before", 0.0))
     except (LookupError, TypeError, ValueError, AttributeError):
         return False
     return True

@@ -143,10 +143,15 @@ class Prepared:
 
 
 def prepare(
-    settings: Settings, *, gpu: bool, access: Mapping[Role, Access] | None = None
+    settings: Settings,
+    *,
+    gpu: bool,
+    access: Mapping[Role, Access] | None = None,
+    problems: ProblemSet | None = None,
 ) -> Prepared:
     """Resolve every default; without a GPU they are the embedded tiny suite's.
 
+    `problems` are those of the settings, where they were read before.
     Raises `RunError` for a strategy that is not there, parameters that it refuses, caps that are
     not positive, an n beyond the budget, a PRM of a family that is not served, problems that cannot
     be read, and a shard that is none.
@@ -158,7 +163,7 @@ def prepare(
     named = [getattr(settings, name) or default for name, default in defaults.items()]
     check_rule(settings.strategy, settings.params, named)
     params = strategy.params(settings.params)
-    problems = load_problems(
+    problems = problems or load_problems(
         settings.dataset or defaults["dataset"],
         split=settings.split,
         limit=settings.limit,

@@ -112,6 +112,12 @@ def multiplies_bf16(cpu_info: str) -> bool:
     return bool(flags and {"amx_bf16", "avx512_bf16", "bf16"} & set(flags[1].split()))
 
 
+def cpu_name() -> str:
+    """What the processor calls itself; "unknown" where that cannot be read."""
+    found = re.search(r"^model name\s*:\s*(.+)$", _cpu_info(), flags=re.M)
+    return found[1].strip() if found else "unknown"
+
+
 def _cpu_info() -> str:
     try:
         return Path("/proc/cpuinfo").read_text()

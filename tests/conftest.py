@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from sal.grading.grader import Grader
 from sal.runtime.client import Engine
@@ -17,6 +18,9 @@ from sal.runtime.default_models import default_models
 from sal.runtime.hardware import Hardware, usable_cores
 from sal.runtime.launch import Server, start_all, stop_all
 from sal.runtime.plan import Plan, make_plan
+
+settings.register_profile("untimed", deadline=None)  # a busy machine is no defect
+settings.load_profile("untimed")
 
 several_cores = pytest.mark.skipif(
     len(usable_cores()) < 2 or not hasattr(os, "sched_setaffinity"),

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from sal.programs.trace import Completion, Finish, Node, SearchResult, Trace
+from sal.runs.planned_run import PlannedRun
 from sal.runs.problems import Question
 from sal.runs.recipe import Recipe
 from sal.runs.results import CompletionRow, ResultRow
+from sal.runs.settings import Settings
+from sal.runs.sweep.axes import Axes, Method
+from sal.runs.sweep.cells import plan_cells
 from sal.runtime.usage import Usage
 from sal.strategies.voting import elect
 
@@ -35,6 +41,15 @@ def recipe(**changes: object) -> Recipe:
         "versions": {"sal": "0.1.0"},
     }
     return Recipe(**(values | changes))  # type: ignore[arg-type]
+
+
+def planned(
+    base: Settings, strategies: Sequence[str], budgets: Sequence[int], folder: Path
+) -> list[PlannedRun]:
+    """`base` with each strategy at each budget, in folders of `folder`; the models are tiny."""
+    axes = Axes(methods=tuple(Method(name, name) for name in strategies), budgets=tuple(budgets))
+    cells = plan_cells(base, axes, gpu=False)
+    return [PlannedRun(cell.prepared, folder / cell.name) for cell in cells]
 
 
 def questions(count: int) -> list[Question]:

@@ -1,43 +1,30 @@
-"""`just compare`: its statistics by hand, its tables, and its runs on real servers."""
+"""Comparisons: their statistics by hand, their tables, and those of a sweep."""
 
 from __future__ import annotations
 
 import json
 import math
-import os
-import signal
-import subprocess
-import sys
-import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, ClassVar
+from typing import Any
 
 import pytest
-from conftest import known
 from hypothesis import given
 from hypothesis import strategies as st
 from runs_examples import row
-from runs_terminal import records
+from scipy.stats import binomtest
 
-from bench import ours
-from bench.compare import command
-from bench.compare.comparing import comparison_of
-from bench.compare.shared import ColdCache, Replies, SharedEngine
-from sal.cli.interrupt import EXIT_CODE, Interrupt
 from sal.reports.comparison import Arm, Comparison
 from sal.reports.comparison_tables import accuracy_table, frontier_table, gain_table, words
+from sal.reports.grid import Section, as_json, page, sections
 from sal.reports.statistics import frontier, holm, mcnemar, paired_difference
-from sal.runs import registry
-from sal.runs.errors import RunError
-from sal.runs.planned_run import PlannedRun
+from sal.runs.recipe_file import load
+from sal.runs.registry import STRATEGIES
 from sal.runs.results import Summary, summarise
-from sal.runtime.access import Access
-from sal.runtime.client import Engine
-from sal.runtime.plan import Role
-from sal.runtime.usage import Usage
+from sal.runs.sweep.axes import read_axes
+from sal.runs.sweep.cells import Cell, plan_cells
 
 ROOT = Path(__file__).parents[1]
 PAIRS = st.lists(st.tuples(st.booleans(), st.booleans()), min_size=2, max_size=40)
@@ -77,6 +64,21 @@ class TestStatistics:
     def test_what_is_not_paired_is_refused(self, compared: Any) -> None:
         with pytest.raises(ValueError, match="shorter"):
             compared([True, False], [True])
+
+    def test_over_seeds_each_difference_may_have_either_sign(self) -> None:
+        """Differences 1, 1/2, 1/2, all one way: of 8 sums of signs, two are as far from 0."""
+        assert mcnemar([1.0, 0.5, 1.0, 0.5], [0.0, 0.0, 0.5, 0.5]) == pytest.approx(2 / 8)
+        third = [1 / 3] * 6
+        assert mcnemar(third, [0.0] * 6) == pytest.approx(2 / 64)
+        assert mcnemar([1.0, 0.5], [0.5, 1.0]) == pytest.approx(1.0)
+
+    @given(PAIRS)
+    def test_it_is_the_binomial_test_of_what_differs(self, pairs: list[tuple[bool, bool]]) -> None:
+        wins, losses = (
+            sum(pair == way for pair in pairs) for way in [(True, False), (False, True)]
+        )
+        expected = binomtest(wins, wins + losses).pvalue if wins + losses else 1.0
+        assert mcnemar(*zip(*pairs, strict=True)) == pytest.approx(expected)
 
     @given(PAIRS)
     def test_two_methods_against_each_other(self, pairs: list[tuple[bool, bool]]) -> None:
@@ -169,6 +171,7 @@ class TestComparison:
 
     def test_the_words(self) -> None:
         said = words(self.comparison).splitlines()
+        assert "by McNemar's exact test on the same 12" in said[0]
         assert "for all 5 comparisons" in said[0]
         assert said[2] == (
             "- **beam**: against majority better at N = 4; against best-of-n better at N = 4."
@@ -194,256 +197,138 @@ class TestComparison:
         assert [a["frontier"]["tokens"] for a in found["arms"]] == [True, False, True]
 
 
-class TestPlan:
-    def test_every_strategy_at_every_budget(self, tmp_path: Path) -> None:
-        planned = command.plan(list(registry.summaries()), (4, 16), 10, tmp_path)
-        names = [(run.prepared.recipe.strategy, run.prepared.budget) for run in planned]
-        searches = [name for name in registry.STRATEGIES if name != "greedy"]
-        assert names == [("greedy", 1)] + [(name, n) for n in (4, 16) for name in searches]
-        assert len({run.path for run in planned}) == len(planned)
-        assert {len(run.prepared.problems.questions) for run in planned} == {10}
-
-    def test_a_new_strategy_is_compared_by_itself(
-        self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-    ) -> None:
-        monkeypatch.chdir(tmp_path)
-        known = registry.STRATEGIES["beam"]
-        monkeypatch.setitem(registry.STRATEGIES, "newest", known)
-        seen: list[PlannedRun] = []
-
-        def stop(planned: Sequence[PlannedRun], interrupt: Interrupt) -> None:
-            seen.extend(planned)
-            raise KeyboardInterrupt
-
-        monkeypatch.setattr(command, "compare", stop)
-        assert command.main(["--problems", "2", "--budgets", "8,4"]) == EXIT_CODE
-        assert [run.name for run in seen if "newest" in run.name] == [
-            "newest, N = 4",
-            "newest, N = 8",
-        ]
-
-    def test_a_folder_of_other_runs_is_refused(self, tmp_path: Path) -> None:
-        (one,) = command.plan(["greedy"], (4,), 2, tmp_path)
-        one.path.mkdir()
-        (one.path / "notes.txt").write_text("mine")
-        with Interrupt() as interrupt, pytest.raises(RunError, match="holds no run"):
-            command.compare([one], interrupt, {})
-
-    @pytest.mark.parametrize("words", [["--problems", "0"], ["--budgets", "4,x"]])
-    def test_wrong_numbers_are_refused(self, words: list[str]) -> None:
-        with pytest.raises(SystemExit) as ended:
-            command.main(words)
-        assert ended.value.code == 2
+RIGHT = {"naive": True, "weighted": False, "majority": False, "pass": True}
+WRONG = dict.fromkeys(RIGHT, False)
+Done = tuple[list[Cell], list[Any], dict[Path, Summary]]
 
 
-STRATEGIES = ["greedy", "majority", "best-of-n"]
-PROBLEMS = 6
-SCRIPT = """
-import sys
-from pathlib import Path
-from bench.compare.command import compare, plan
-from sal.cli.interrupt import Interrupt
-folder, policy, prm, problems, *strategies = sys.argv[1:]
-with Interrupt() as interrupt:
-    planned = plan(strategies, (4,), int(problems), Path(folder))
-    compare(planned, interrupt, {"policy": policy, "prm": prm})
-"""
-
-
-def ids_of(folder: Path) -> list[str]:
-    if not (folder / "journal.jsonl").exists():
-        return []
-    return [record["row"]["id"] for record in records(folder, "problem")]
-
-
-def test_particles_are_judged_by_their_own_rule_beside_the_weighted_vote() -> None:
-    """One problem, on which the particle of the highest score is right and the vote is not."""
-    right = {"naive": True, "weighted": False, "majority": False, "pass": True}
-
-    def done(strategy: str, rule: str) -> tuple[Any, Summary]:
-        rows = [replace(row("a"), rule=rule, correct=right)]
-        recipe = SimpleNamespace(strategy=strategy)
-        prepared = SimpleNamespace(recipe=recipe, budget=4)
-        run = SimpleNamespace(prepared=prepared, path=Path(strategy), rows=lambda: iter(rows))
-        summary = summarise(
+def done(*cells: tuple[str, str, int, str | None, int, Sequence[dict[str, bool]]]) -> Done:
+    """Cells of (method, rule, N, PRM, seed, what is correct of each problem), searched."""
+    runs: list[Any] = []
+    planned: list[Any] = []
+    summaries = {}
+    for number, (method, rule, budget, prm, seed, correct) in enumerate(cells):
+        strategy = method.partition(",")[0]
+        rows = [replace(row(f"q{i}"), rule=rule, correct=of) for i, of in enumerate(correct)]
+        recipe = SimpleNamespace(
+            strategy=strategy, dataset="some", split="test", policy="p", prm=prm, seed=seed
+        )
+        planned.append(Cell(f"{number}", method, SimpleNamespace(recipe=recipe, budget=budget)))  # type: ignore[arg-type]
+        runs.append(SimpleNamespace(path=Path(f"{number}"), rows=lambda rows=rows: iter(rows)))
+        summaries[runs[-1].path] = summarise(
             rows,
             strategy=strategy,
-            budget=4,
+            budget=budget,
             owed=0,
             seconds=1.0,
             versions={},
             recipe="",
             models={},
         )
-        return run, summary
-
-    made = [done("majority", "majority"), done("best-of-n", "weighted"), done("particle", "naive")]
-    found = comparison_of([run for run, _ in made], {run.path: summary for run, summary in made})
-    assert {arm.method: arm.accuracy.mean for arm in found.arms} == {
-        "majority": 0.0,
-        "best-of-n": 0.0,
-        "best-of-n, naive": 1.0,
-        "particle": 1.0,
-        "particle, weighted": 0.0,
-    }
+    return planned, runs, summaries
 
 
-@pytest.mark.servers
-def test_a_killed_comparison_goes_on_with_what_is_missing(
-    policy_server: str, prm_server: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    runs = tmp_path / "runs"
-    process = subprocess.Popen(
-        [sys.executable, "-c", SCRIPT, runs, policy_server, prm_server, str(PROBLEMS), *STRATEGIES],
-        cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "src")])},
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    while not ids_of(runs / "majority-4") and process.poll() is None:
-        time.sleep(0.01)
-    process.send_signal(signal.SIGKILL)
-    shown = process.communicate()[1]
-    assert process.returncode == -signal.SIGKILL, shown
-    assert "1/3  greedy, N = 1" in shown
-    planned = command.plan(STRATEGIES, (4,), PROBLEMS, runs)
-    before = {run.path: ids_of(run.path) for run in planned}
-    assert len(before[runs / "greedy"]) == PROBLEMS
-    assert before[runs / "best-of-n-4"] == []
-
-    urls: dict[Role, str] = {"policy": policy_server, "prm": prm_server}
-    with Interrupt() as interrupt:
-        experiment = command.compare(planned, interrupt, urls)
-    assert "greedy" not in capsys.readouterr().err
-    wanted = {question.id for question in planned[0].prepared.problems.questions}
-    for run in planned:
-        found = ids_of(run.path)
-        assert found[: len(before[run.path])] == before[run.path]
-        assert (len(found), set(found)) == (PROBLEMS, wanted)
-
-    text = command.report(experiment, tmp_path / "report")
-    assert (tmp_path / "report" / "compare.md").read_text() == text
-    content = json.loads((tmp_path / "report" / "compare.json").read_text())
-    arms = {(a["method"], a["budget"]): a for a in content["arms"]}
-    assert list(arms) == [("greedy", 1), ("majority", 4), ("best-of-n", 4), ("best-of-n, naive", 4)]
-    for (method, _), found_arm in arms.items():
-        assert (found_arm["judged"] > 0) == method.startswith("best-of-n")
-        assert found_arm["flops"] > 0
-        assert found_arm["failed"] == 0
-    made = {(c["method"], c["reference"]) for c in content["contrasts"]}
-    assert made == {
-        ("best-of-n", "majority"),
-        ("best-of-n, naive", "majority"),
-        ("best-of-n, naive", "best-of-n"),
-    }
-
-    with Interrupt() as interrupt:  # with nothing owed no server is asked
-        again = command.compare(planned, interrupt, {})
-    assert command.report(again, tmp_path / "again") == text
+def accuracies(section: Section) -> dict[tuple[str, int], float]:
+    return {(arm.method, arm.budget): arm.accuracy.mean for arm in section.comparison.arms}
 
 
-@pytest.mark.servers
-def test_an_interrupted_comparison_keeps_what_is_finished(
-    policy_server: str, prm_server: str, tmp_path: Path
-) -> None:
-    planned = command.plan(["greedy", "majority"], (4,), 2, tmp_path)
-    urls: dict[Role, str] = {"policy": policy_server, "prm": prm_server}
-    with Interrupt() as interrupt:
-        interrupt.asked = True
-        with pytest.raises(KeyboardInterrupt):
-            command.compare(planned, interrupt, urls)
-    assert planned[-1].look() == (None, [])
-
-
-class Kept(SharedEngine):
-    """Remembers every client, whose `usage` is what the server was really asked."""
-
-    made: ClassVar[list[Kept]] = []
-
-    def __init__(self, url: str, access: Access, *, replies: Replies) -> None:
-        super().__init__(url, access, replies=replies)
-        self.made.append(self)
-
-
-def but_for_the_cache(usage: Usage) -> Usage:
-    return replace(usage, cached_tokens=0, attended_tokens=0)
-
-
-@pytest.mark.servers
-def test_what_was_asked_before_is_not_asked_again_and_costs_the_same(
-    policy: Engine,
-    prm: Engine,
-    policy_server: str,
-    prm_server: str,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """Beam search, the same again, and DVTS, whose first steps are among those of beam search."""
-    monkeypatch.setattr(command, "SharedEngine", Kept)
-    monkeypatch.setattr(Kept, "made", [])
-    ours.flush(policy, prm)
-    planned = [
-        run
-        for name, folder in (("beam", "first"), ("beam", "again"), ("dvts", "after"))
-        for run in command.plan([name], (8,), PROBLEMS, tmp_path / folder)
-    ]
-    with Interrupt() as interrupt:
-        experiment = command.compare(
-            planned, interrupt, {"policy": policy_server, "prm": prm_server}
+class TestSweep:
+    def test_particles_are_judged_by_their_own_rule_beside_the_weighted_vote(self) -> None:
+        """One problem, on which the particle of the highest score is right and the vote is not."""
+        (found,) = sections(
+            *done(
+                ("majority", "majority", 4, None, 0, [RIGHT]),
+                ("best-of-n", "weighted", 4, "j", 0, [RIGHT]),
+                ("particle", "naive", 4, "j", 0, [RIGHT]),
+            )
         )
-    first, again, after = (experiment.summaries[run.path] for run in planned)
-    asked = [engine.usage for engine in Kept.made[2:]]  # each run has two of its own
+        assert accuracies(found) == {
+            ("majority", 4): 0.0,
+            ("best-of-n", 4): 0.0,
+            ("best-of-n, naive", 4): 1.0,
+            ("particle", 4): 1.0,
+            ("particle, weighted", 4): 0.0,
+        }
+        assert found.comparison.references == ("majority", "best-of-n")
 
-    for counted, real, twice in zip(
-        (first.policy, first.prm), asked[:2], (0.01, 0.05), strict=True
-    ):
-        assert but_for_the_cache(counted) == but_for_the_cache(real)
-        assert counted.cached_tokens == pytest.approx(real.cached_tokens, rel=twice)
-        assert counted.attended_tokens == pytest.approx(real.attended_tokens, rel=2 * twice)
+    def test_seeds_are_pooled_problem_by_problem(self) -> None:
+        """Right with both seeds, with one, with none; so far the error is over three problems."""
+        (found,) = sections(
+            *done(
+                ("dvts", "naive", 4, "j", 0, [RIGHT, RIGHT, WRONG]),
+                ("dvts", "naive", 4, "j", 1, [RIGHT, WRONG, WRONG]),
+            )
+        )
+        (arm,) = found.comparison.arms
+        assert arm.correct == {"q0": 1.0, "q1": 0.5, "q2": 0.0}
+        assert arm.accuracy.stderr == pytest.approx(0.5 / math.sqrt(3))
+        assert "by the exact sign-flip test of means on the same 3" in words(found.comparison)
+        with pytest.raises(ValueError, match="same problems"):
+            Arm.pooled([arm, replace(arm, correct={"q0": 1.0})])
 
-    assert [usage.requests for usage in asked[2:4]] == [0, 0]
-    for once, anew in ((first.policy, again.policy), (first.prm, again.prm)):
-        assert but_for_the_cache(anew) == but_for_the_cache(once)
-        assert anew.cached_tokens == pytest.approx(once.cached_tokens, rel=0.01)
-    rows, rows_again = (list(run.rows()) for run in planned[:2])
-    assert [row.completions for row in rows_again] == [row.completions for row in rows]
+    def test_what_asks_no_prm_stands_beside_each(self) -> None:
+        cells, runs, summaries = done(
+            ("greedy", "majority", 1, None, 0, [RIGHT]),
+            ("majority", "majority", 4, None, 0, [RIGHT]),
+            ("beam", "naive", 4, "j", 0, [RIGHT]),
+            ("beam", "naive", 4, "k", 0, [WRONG]),
+        )
+        found = sections(cells, runs, summaries)
+        assert [section.models for section in found] == ["p, judged by j", "p, judged by k"]
+        for section, right in zip(found, (1.0, 0.0), strict=True):
+            assert accuracies(section) == {
+                ("greedy", 1): 0.0,
+                ("majority", 4): 0.0,
+                ("beam", 4): right,
+            }
+        text = page(cells, found, "2s of searching.")
+        assert text.startswith("# Every strategy on the same 1 problems\n\nsome (test), p, judged")
+        assert text.count("\n## p, judged by") == 2
+        assert text.count("\n### Accuracy against N") == 2
+        content = as_json(found)
+        assert [(a["method"], a["prm"]) for a in content["arms"] if a["budget"] == 4] == [
+            *(("majority", "j"), ("beam", "j")),
+            *(("majority", "k"), ("beam", "k")),
+        ]
+        assert {c["prm"] for c in content["contrasts"]} == {"j", "k"}
 
-    assert 0 < asked[4].requests < after.policy.requests
-    assert known(after.policy.cached_tokens) < known(after.policy.prompt_tokens)
+    def test_a_variant_of_a_strategy_is_compared_with_the_first(self) -> None:
+        (found,) = sections(
+            *done(
+                ("best-of-n, aggregate=last", "weighted", 4, "j", 0, [RIGHT]),
+                ("best-of-n, aggregate=min", "weighted", 4, "j", 0, [RIGHT]),
+            )
+        )
+        assert found.comparison.references == ("best-of-n, aggregate=last",)
+
+    def test_what_is_not_finished_is_left_out(self) -> None:
+        cells, runs, summaries = done(
+            ("dvts", "naive", 4, "j", 0, [RIGHT]), ("dvts", "naive", 8, "j", 0, [RIGHT])
+        )
+        del summaries[runs[1].path]
+        (found,) = sections(cells, runs, summaries)
+        assert accuracies(found) == {("dvts", 4): 1.0}
 
 
-def test_replies_are_remembered_and_counted_as_from_a_cold_cache(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    asked: list[dict[str, Any]] = []
+class TestJustCompare:
+    RECIPE = ROOT / "recipes" / "compare-tiny.yaml"
 
-    def generate(_: Engine, payload: dict[str, Any]) -> dict[str, Any]:
-        asked.append(payload)
-        return {"output_ids": [], "meta_info": {"cached_tokens": 99}}
+    def test_it_is_every_strategy_on_the_same_problems(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setitem(STRATEGIES, "newest", STRATEGIES["beam"])
+        loaded = load(self.RECIPE)
+        cells = plan_cells(loaded.settings, read_axes(loaded.sweep or {}), gpu=False)
+        searches = [name for name in STRATEGIES if name != "greedy"]
+        assert [(cell.method, cell.prepared.budget) for cell in cells] == [
+            ("greedy", 1),
+            *((name, n) for n in (4, 16, 64) for name in searches),
+        ]
+        assert {len(cell.prepared.problems.questions) for cell in cells} == {200}
 
-    monkeypatch.setattr(Engine, "generate", generate)
-    said: dict[str, Any] = {"input_ids": [1, 2, 3]}
-    large = {**said, "top_logprobs_num": 20}
-    payloads = [said, dict(said), {**said, "logprob_start_len": 1}, large, large]
-    with SharedEngine("http://127.0.0.1:9", replies={}) as engine:
-        cached = [engine.generate(p)["meta_info"]["cached_tokens"] for p in payloads]
-    assert asked == [said, payloads[2], large, large]
-    assert cached == [0, 2, 1, 2, 2]
-
-
-def test_a_cold_cache_holds_what_was_read_and_written() -> None:
-    cache = ColdCache()
-    assert cache.read([1, 2, 3], [4, 5]) == 0
-    assert cache.read([1, 2, 3], [6]) == 3
-    assert cache.read([1, 2, 3, 4, 5], []) == 4, "behind the last token nothing was computed"
-    assert cache.read([1, 2, 3, 4, 5, 9], []) == 5, "unless it was read since"
-    assert cache.read([2, 3], []) == 0
-
-
-@given(st.lists(st.lists(st.integers(0, 300), min_size=1, max_size=6), max_size=12))
-def test_a_cold_cache_finds_the_longest_common_start(prompts: list[list[int]]) -> None:
-    cache = ColdCache()
-    for i, prompt in enumerate(prompts):
-        starts = {tuple(earlier[:n]) for earlier in prompts[:i] for n in range(len(earlier) + 1)}
-        common = max((len(s) for s in starts if s == tuple(prompt[: len(s)])), default=0)
-        assert cache.read(prompt, []) == common
+    def test_the_page_in_bench_is_of_them(self) -> None:
+        content = json.loads((ROOT / "bench" / "compare.json").read_text())
+        assert content["problems"] == 200
+        assert {a["budget"] for a in content["arms"]} == {1, 4, 16, 64}
+        line = next(x for x in (ROOT / "justfile").read_text().splitlines() if "sal sweep" in x)
+        assert self.RECIPE.relative_to(ROOT).as_posix() in line

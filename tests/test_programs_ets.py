@@ -84,7 +84,6 @@ class TestRetain:
         assert retain([2, 1, 1], THREE, [0, 0, 0], 99.0, 0.0) == [0]
 
     @given(trees(), st.sampled_from([0.1, 1.0, 3.0]), st.sampled_from([0.0, 0.5, 1.5]))
-    @settings(deadline=None)
     def test_no_other_set_is_better(
         self, tree: tuple[list[int], list[Path], list[int]], lambda_c: float, lambda_s: float
     ) -> None:
@@ -97,7 +96,6 @@ class TestRetain:
         assert objective(kept, *tree, lambda_c, lambda_s) == pytest.approx(best, abs=1e-6)
 
     @given(trees())
-    @settings(deadline=None)
     def test_the_same_leaves_the_same_choice(
         self, tree: tuple[list[int], list[Path], list[int]]
     ) -> None:
@@ -160,7 +158,6 @@ class TestStepVectors:
         assert self.kinds(substitute, "There are 3 cases.") == [0, 1]
 
     @given(st.lists(st.text("ab +1", min_size=1).filter(str.strip), max_size=8), st.floats(0, 2))
-    @settings(deadline=None)
     def test_equal_texts_are_of_a_kind(self, texts: list[str], distance: float) -> None:
         found = clusters_of(step_vectors(texts), distance)
         assert len(found) == len(texts)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from conftest import CPU_ONLY
+from runs_examples import planned
 from runs_proxy import Proxy
 from runs_terminal import records
 
@@ -20,7 +21,7 @@ from sal.runs.display import Begun
 from sal.runs.errors import FolderError, RunError
 from sal.runs.experiment import Experiment
 from sal.runs.outlook import seconds_left
-from sal.runs.planned_run import PlannedRun, plan_runs
+from sal.runs.planned_run import PlannedRun
 from sal.runs.problems import TINY
 from sal.runs.progress import Snapshot
 from sal.runs.server_plan import plan_servers
@@ -35,7 +36,7 @@ BASE = Settings(strategy="", params={"max_tokens": 120}, dataset=TINY, limit=PRO
 
 
 def two(folder: Path) -> list[PlannedRun]:
-    return plan_runs(BASE, ["greedy", "best-of-n"], [2], folder, gpu=False)
+    return planned(BASE, ["greedy", "best-of-n"], [2], folder)
 
 
 class Follower:
@@ -204,15 +205,6 @@ def test_a_folder_of_something_else_is_refused(tmp_path: Path) -> None:
 
 
 class TestPlanning:
-    def test_a_grid_has_small_budgets_first_and_one_run_without_n(self, tmp_path: Path) -> None:
-        runs = plan_runs(BASE, ["greedy", "majority", "dvts"], [4, 8], tmp_path, gpu=False)
-        assert [run.path.name for run in runs] == [
-            *("greedy", "majority-4", "dvts-4"),
-            *("majority-8", "dvts-8"),
-        ]
-        assert {run.prepared.params.max_tokens for run in runs} == {120}
-        assert [run.work for run in runs] == [PROBLEMS * n for n in (1, 4, 4, 8, 8)]
-
     @pytest.mark.parametrize("first", ["greedy", "dvts"])
     def test_the_servers_are_for_all_recipes(self, first: str) -> None:
         other = "dvts" if first == "greedy" else "greedy"
@@ -238,7 +230,8 @@ class Told:
 
 def test_the_time_left_is_from_the_completions_so_far(tmp_path: Path) -> None:
     """majority: 12 completions in 6 s, so 24 take 12 s; dvts: as all so far, 36 take 18 s."""
-    runs = plan_runs(BASE, ["greedy", "majority", "dvts"], [4, 8], tmp_path, gpu=False)
+    runs = planned(BASE, ["greedy", "majority", "dvts"], [4, 8], tmp_path)
+    assert [run.work for run in runs] == [PROBLEMS * n for n in (1, 4, 4, 8, 8)]
     greedy, majority_4, *owed = runs
     assert seconds_left(runs, runs, {}) is None
     done = {greedy.path: Told("greedy", 1, 100.0)}

@@ -9,7 +9,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from sal.runs.errors import FolderError
@@ -25,7 +25,6 @@ def write(path: Path, items: list[dict[str, object]]) -> None:
             journal.append(item)
 
 
-@settings(deadline=None)
 @given(items=records, data=st.data())
 def test_cut_at_any_byte_it_keeps_the_whole_records_and_owes_the_torn_one(
     items: list[dict[str, object]], data: st.DataObject

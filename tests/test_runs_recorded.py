@@ -45,7 +45,7 @@ def places(value: Any) -> Iterator[tuple[Any, Any]]:
             yield from places(inner)
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(data=st.data())
 def test_whatever_was_damaged_in_a_row_ends_no_run(data: st.DataObject) -> None:
     whole = record(0, row("q0"))
@@ -140,8 +140,8 @@ def test_failed_rows_are_final_unless_they_are_asked_for_again(tmp_path: Path) -
     path = journal(tmp_path / "run", row(IDS[0]), failed, row(IDS[2]))
     told = Told()
 
-    def owed(**how: bool) -> list[PlannedRun]:
-        runs = [PlannedRun(PREPARED, path, **how)]
+    def owed(*, retry_failed: bool = False) -> list[PlannedRun]:
+        runs = [PlannedRun(PREPARED, path, retry_failed=retry_failed)]
         return Experiment(runs, Plan(), display=told, interruption=told).owed
 
     assert owed() == []

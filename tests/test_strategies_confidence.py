@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from sal.strategies.confidence import (
@@ -35,14 +35,12 @@ class TestConfidence:
         assert lowest_group([4, 1], 3) == 2.5
         assert lowest_group([], 3) == 0
 
-    @settings(deadline=None)
     @given(st.lists(positive, min_size=1, max_size=40), st.integers(1, 40))
     def test_it_is_the_least_mean(self, confidences: list[float], window: int) -> None:
         window = min(window, len(confidences))
         groups = (confidences[i : i + window] for i in range(len(confidences) - window + 1))
         assert lowest_group(confidences, window) == pytest.approx(min(map(sum, groups)) / window)
 
-    @settings(deadline=None)
     @given(st.lists(positive, min_size=1, max_size=40), st.integers(1, 10), positive)
     def test_a_trace_given_up_would_not_have_reached_the_bar(
         self, confidences: list[float], window: int, bar: float
@@ -83,7 +81,6 @@ class TestBar:
     def test_without_a_trace_there_is_none(self) -> None:
         assert bar_over([], 0.9) == -math.inf
 
-    @settings(deadline=None)
     @given(st.lists(positive, min_size=1), st.floats(0.01, 1))
     def test_at_least_the_share_is_kept(self, lowest: list[float], keep: float) -> None:
         reached = sum(value >= bar_over(lowest, keep) for value in lowest)

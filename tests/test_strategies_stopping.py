@@ -6,7 +6,7 @@ import math
 from itertools import permutations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from sal.strategies.stopping import (
@@ -57,7 +57,6 @@ class TestPosterior:
             draws = [[("x", 0.0)]] * count
             assert is_settled("posterior", draws, 9, agree=1, confidence=0.95) is stops
 
-    @settings(deadline=None)
     @given(st.integers(0, 40), st.integers(0, 40))
     def test_it_is_the_incomplete_beta_integral(self, a: int, b: int) -> None:
         """P(p > 1/2) for p ~ Beta(a+1, b+1), integrated numerically."""
@@ -87,7 +86,6 @@ class TestMargin:
     def test_a_text_without_a_step_adds_nothing(self) -> None:
         assert overturn_bound((("x", -math.inf), ("y", 0.5)), 3) == overturn_bound((("y", 0.5),), 3)
 
-    @settings(deadline=None)
     @given(votes, st.integers(1, 8), st.lists(st.tuples(keys, unit), max_size=8))
     def test_zero_means_that_no_future_changes_the_answer(
         self, seen: list[tuple[str, float]], left: int, future: list[tuple[str, float]]
@@ -110,7 +108,6 @@ class TestMargin:
 
 
 class TestSettled:
-    @settings(deadline=None)
     @given(st.lists(untied, max_size=6), st.integers(0, 9), st.sampled_from(STOPS))
     def test_the_order_inside_a_draw_decides_nothing_but_ties(
         self, draws: list[list[tuple[str, float]]], left: int, stop: str
@@ -122,7 +119,6 @@ class TestSettled:
         for order in list(permutations(range(6)))[::90]:
             assert decide([[d[i] for i in order if i < len(d)] for d in draws]) is expected
 
-    @settings(deadline=None)
     @given(st.lists(votes, max_size=6), st.randoms(), st.sampled_from(["posterior", "margin"]))
     def test_the_order_of_draws_decides_nothing_where_answers_are_counted(
         self, draws: list[list[tuple[str, float]]], random: object, stop: str

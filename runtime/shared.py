@@ -1,10 +1,11 @@
-"""What one run of a comparison has asked, no other asks again.
+"""What one run has asked, no other asks again: an engine that remembers for all runs of a sweep.
 
-A sample's seed is that of its place in the problem's tree, whatever the strategy. Two strategies
-that take the same path therefore ask for the very same continuation: they search one tree, of
+A sample's seed is that of its place in the problem's tree, whatever the strategy and its N. Two
+runs that take the same path therefore ask for the very same continuation: they search one tree, of
 which each sees the part that it chooses (common random numbers; what differs between two strategies
-is then the strategies). So the reply to a request that was made before, with the same token ids,
-seed and limits, is taken from memory. It is a sample as good as a new one, and half the time.
+is then the strategies). The first 4 of 64 samples are those of N = 4. So the reply to a request
+that was made before, of the same model, with the same token ids, seed and limits, is taken from
+memory. It is a sample as good as a new one, and half the time.
 
 What a run costs must not depend on who ran before it. Prompt tokens and generated ones are the
 reply's own; cached ones are counted here, as a cache that was empty when the run began holds them.
@@ -17,8 +18,10 @@ from __future__ import annotations
 import threading
 from array import array
 from bisect import bisect_left
+from collections import OrderedDict
 from collections.abc import Sequence
 from hashlib import blake2b
+from typing import Any
 
 import numpy as np
 import orjson
@@ -26,31 +29,78 @@ import orjson
 from sal.runtime.access import OPEN, Access
 from sal.runtime.client import Engine, Payload, Reply
 
-Replies = dict[bytes, bytes]
-"""Replies by what was asked of whom, as JSON: some 350,000 in a whole comparison."""
+_OVERHEAD = 200
+"""Bytes that an entry takes beside its reply: the key, two objects, and its place in the table."""
+
+
+class Replies:
+    """Replies by what was asked of which model, for any number of threads.
+
+    At most `most` bytes of them: then those that were not wanted for the longest time are dropped.
+    `found` counts the requests that were answered from here, `kept` the bytes that are held.
+    """
+
+    def __init__(self, most: int) -> None:
+        self.most = most
+        self.kept = 0
+        self.found = 0
+        self._replies: OrderedDict[bytes, bytes] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def __len__(self) -> int:
+        return len(self._replies)
+
+    def find(self, key: bytes) -> Reply | None:
+        with self._lock:
+            known = self._replies.get(key)
+            if known is None:
+                return None
+            self._replies.move_to_end(key)
+            self.found += 1
+        reply: Reply = orjson.loads(known)
+        return reply
+
+    def keep(self, key: bytes, reply: Reply) -> None:
+        packed = bytes(memoryview(orjson.dumps(reply)))  # of its size: orjson leaves room behind
+        with self._lock:
+            if key in self._replies:
+                return
+            self._replies[key] = packed
+            self.kept += len(packed) + _OVERHEAD
+            while self.kept > self.most:
+                _, oldest = self._replies.popitem(last=False)
+                self.kept -= len(oldest) + _OVERHEAD
 
 
 class SharedEngine(Engine):
     """A client for one run that asks its server only what is not in `replies`.
 
-    `usage` stays what the server did; the replies' `cached_tokens` are those of a run alone.
+    `usage` stays what the server did; the replies' `cached_tokens` are those of a run alone. What
+    is sent as text, for want of a tokenizer, is not shared: nobody knows what a cache holds of it.
     """
 
     def __init__(self, url: str, access: Access = OPEN, *, replies: Replies) -> None:
         super().__init__(url, access)
         self._replies = replies
         self._cache = ColdCache()
+        self._model = ""
+
+    def info(self) -> dict[str, Any]:
+        """See `Engine`; what it names is whose replies these are, wherever it is served."""
+        said = super().info()
+        self._model = str(said.get("model_path") or "")
+        return said
 
     def generate(self, payload: Payload) -> Reply:
         """See `Engine`. What fails is not remembered."""
+        if "input_ids" not in payload:
+            return super().generate(payload)
         key = self._key(payload)
-        known = self._replies.get(key)
-        if known is not None:
-            reply: Reply = orjson.loads(known)
-        else:
+        reply = self._replies.find(key)
+        if reply is None:
             reply = super().generate(payload)
             if "top_logprobs_num" not in payload:  # too large: 20 alternatives to each token
-                self._replies[key] = orjson.dumps(reply)
+                self._replies.keep(key, reply)
         held = self._cache.read(payload["input_ids"], reply.get("output_ids") or ())
         # SGLang never takes a prompt's last token from the cache, nor what must tell logprobs.
         most = payload.get("logprob_start_len", len(payload["input_ids"]) - 1)
@@ -58,7 +108,8 @@ class SharedEngine(Engine):
         return reply
 
     def _key(self, payload: Payload) -> bytes:
-        request = orjson.dumps([self.url, payload], option=orjson.OPT_SORT_KEYS)
+        whose = self._model or self.url
+        request = orjson.dumps([whose, payload], option=orjson.OPT_SORT_KEYS)
         return blake2b(request, digest_size=16).digest()
 
 

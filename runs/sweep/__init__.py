@@ -1,0 +1,1 @@
+"""A grid of runs as one resumable thing: strategies, budgets, models, seeds and parameters."""
