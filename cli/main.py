@@ -24,6 +24,7 @@ COMMANDS = {
     "up": "Start the policy and the PRM, and keep them for the runs to come.",
     "down": "End the servers that `sal up` keeps running.",
     "grade": "Grade the answers in a file of completions.",
+    "optimal": "Learn from a sweep which strategy and which N to use on which problems.",
     "doctor": "Look at this machine: what was found, what would be chosen, what is missing.",
 }
 """Each is the function of its name in the module of its name, or the module's group `app`."""

@@ -148,6 +148,15 @@ Aggregate = Annotated[
         rich_help_panel=SEARCH,
     ),
 ]
+Rule = Annotated[
+    str | None,
+    typer.Option(
+        metavar="FILE",
+        help="What auto follows: a rule of `sal optimal fit`, or tiny.",
+        envvar="SAL_RULE",
+        rich_help_panel=SEARCH,
+    ),
+]
 SetParameters = Annotated[
     list[str] | None,
     typer.Option(

@@ -26,6 +26,8 @@ sal run -c recipes/tiny/dvts.yaml seed=1 params.width=2 --limit 20
 
 sal run best-of-n --budget 32 --aggregate min --ns 1,4,16 --out runs-out/bon32
 
+sal run auto --budget 16 --rule rule.json
+
 sal run --resume runs-out/bon32
 
 sal run --resume runs-out/bon32 --retry-failed
@@ -80,6 +82,7 @@ def run(
     max_problem_tokens: options.MaxProblemTokens = None,
     max_problem_seconds: options.MaxProblemSeconds = None,
     aggregate: options.Aggregate = None,
+    rule: options.Rule = None,
     set_: options.SetParameters = None,
     seed: options.Seed = None,
     policy: options.Policy = None,

@@ -27,6 +27,7 @@ _FLAGS_OF_PARAMETERS = (
     "max_tokens",
     "max_step_tokens",
     "aggregate",
+    "rule",
 )
 _FLAGS_OF_SETTINGS = (
     "seed",

@@ -48,19 +48,21 @@ class AdaptiveDvtsParams(DvtsParams):
 def adaptive_dvts(search: Search, params: AdaptiveDvtsParams) -> Vote:
     """Batches of subtrees, until the answer is settled or there were N/M."""
     completed: list[Candidate] = []
-    left = params.budget
+    left, first = params.budget, 0
     while left:
         # Grow a batch of subtrees
         width = min(params.batch, left)
         subtrees = begin_subtrees(search, params, width)
         completed += search.concurrently(partial(grow_subtree, search, params), subtrees)
+        if left == params.budget and subtrees:
+            first = subtrees[0][0].result().id[0]  # others may stand before it
         left -= width
 
         # Stop?
         begun = (params.budget - left) // params.width
         grown: list[list[Candidate]] = [[] for _ in range(begun)]
         for candidate in completed:
-            grown[candidate.id[0] // params.width].append(candidate)
+            grown[(candidate.id[0] - first) // params.width].append(candidate)
         if is_settled(
             params.stop,
             votes(grown, search, params.aggregate),

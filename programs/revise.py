@@ -25,6 +25,7 @@ its chain, and the rest of it is unspent.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
 from functools import partial
@@ -72,11 +73,12 @@ def revise(search: Search, params: ReviseParams) -> Vote:
     search.trace.phase = "first attempts"
     lengths = chain_lengths(params.budget, params.ratio)
     first = search.start(search.root, len(lengths), whole=True, watch=FIRST_ID)
+    length_of = dict(zip(first, lengths, strict=False))  # a cap may have let none begin
 
     # Revise
     search.trace.phase = "revising"
     attempts = search.concurrently(
-        partial(grow_chain, search, params, lengths), [[chain] for chain in first]
+        partial(grow_chain, search, params, length_of), [[chain] for chain in first]
     )
     search.unspent = params.budget - len(attempts)
 
@@ -94,13 +96,13 @@ def revise(search: Search, params: ReviseParams) -> Vote:
 def grow_chain(
     search: Search,
     params: ReviseParams,
-    lengths: tuple[int, ...],
+    length_of: Mapping[Future[Candidate], int],
     first: list[Future[Candidate]],
 ) -> list[Candidate]:
     """A chain from its first attempt to its last; returns all of them."""
     attempts = join(first)
     view = View(search.root.state, search.problem.revision or "", params.context)
-    for _ in range(1, lengths[attempts[0].id[0]]):
+    for _ in range(1, length_of[first[0]]):
         if attempts[-1].finish == "error":
             break
         if attempts[-1].finish == "eot":

@@ -213,6 +213,10 @@ class Search:
             self._memory.keep_prompt(reply.usage)
             self.trace.spend(reply.usage)
 
+    def sample_at(self, temperature: float) -> None:
+        """What is started from now on is sampled at `temperature`."""
+        self._temperature = temperature
+
     # Telling
 
     def at_step(self, step: int) -> None:

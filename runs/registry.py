@@ -81,6 +81,7 @@ STRATEGIES: dict[str, Strategy] = {
             "deepconf",
             "votes weighed by the policy's confidence; weak traces are given up",
         ),
+        ("auto", "auto", "a probe, then what a fitted rule has for problems like this one"),
     )
 }
 """Those of this package."""

@@ -14,6 +14,7 @@ from sal.runs.golds import Answers
 from sal.runs.problems import TINY, ProblemSet, load_problems
 from sal.runs.recipe import Recipe, installed_versions
 from sal.runs.registry import Strategy, find_strategy
+from sal.runs.rule_choice import check_rule
 from sal.runs.shard import Shard
 from sal.runtime.access import Access
 from sal.runtime.model_files import is_url
@@ -158,8 +159,10 @@ def prepare(
     from sal.runs.endpoints import prm_spec  # as late as this: it imports the frontend
 
     strategy = find_strategy(settings.strategy)
-    params = strategy.params(settings.params)
     defaults = default_names(gpu=gpu)
+    named = [getattr(settings, name) or default for name, default in defaults.items()]
+    check_rule(settings.strategy, settings.params, named)
+    params = strategy.params(settings.params)
     problems = problems or load_problems(
         settings.dataset or defaults["dataset"],
         split=settings.split,

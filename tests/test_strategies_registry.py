@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import atexit
 import dataclasses
+import shutil
 import subprocess
 import sys
+import tempfile
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
 from programs_replay import Improvised, Improvising, Replay
 from programs_scripted import search
+from rules import decision, rule_of, write_rule
 
 from sal.programs.caps import Caps
 from sal.runs.errors import RunError
@@ -20,9 +25,25 @@ from sal.strategies.voting import RULES
 
 
 def small(strategy: Strategy, budget: int) -> Any:
-    """Its parameters with this budget, where it takes one."""
+    """Its parameters with this budget, where it takes one.
+
+    That of `auto` is a mean: here it has a rule that spends it, or less, on every problem.
+    """
     names = {f.name for f in dataclasses.fields(strategy.program.params_class)}
-    return strategy.params({"budget": budget} if "budget" in names else {})
+    given: dict[str, Any] = {"budget": budget} if "budget" in names else {}
+    if "rule" in names:
+        given["rule"] = within(budget)
+    return strategy.params(given)
+
+
+@cache
+def within(budget: int) -> str:
+    """Half of it is the probe."""
+    hard = [("best-of-n", budget - budget // 2)]
+    rule = rule_of({budget: decision(budget // 2, hard, [("best-of-n", 0)], edges=[0.75])})
+    folder = tempfile.mkdtemp()
+    atexit.register(shutil.rmtree, folder)
+    return write_rule(Path(folder, "rule.json"), rule)
 
 
 @pytest.fixture(params=STRATEGIES)

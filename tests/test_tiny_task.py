@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sal.tiny import oracle, paths
+from sal.tiny.fresh import fresh_problems
 from sal.tiny.student import demonstrate, revise, rewrite, slip
 from sal.tiny.task import LEVELS, LIMIT, Definition, generate, held_out, rewritings, show
 
@@ -152,3 +153,17 @@ def test_the_problem_sets_are_disjoint_right_and_of_every_level() -> None:
         for row in some:
             assert held_out(row["question"]) == (split == "test")
             assert oracle.answer(row["question"]) == int(row["answer"])
+
+
+def test_fresh_problems_are_in_no_file_and_are_the_same_again() -> None:
+    shipped = {
+        json.loads(line)["question"]
+        for p in paths.PROBLEMS.values()
+        for line in p.read_text().splitlines()
+    }
+    made = list(fresh_problems(200, seed=1))
+    assert len({p.question for p in made} - shipped) == 200
+    assert [p.level for p in made[:6]] == [1, 2, 3, 4, 5, 1]
+    assert all(held_out(p.question) for p in made)
+    assert made == list(fresh_problems(200, seed=1))
+    assert made[:20] != list(fresh_problems(20, seed=2))

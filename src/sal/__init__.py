@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from sal.programs.adaptive_dvts import (
         adaptive_dvts as adaptive_dvts,
     )
+    from sal.programs.auto import AutoParams as AutoParams
+    from sal.programs.auto import auto as auto
     from sal.programs.beam import BeamParams as BeamParams
     from sal.programs.beam import beam as beam
     from sal.programs.best_of_n import BestOfNParams as BestOfNParams
@@ -112,6 +114,7 @@ _HOMES = {
     "sal.programs.ab_mcts": ("AbMctsParams", "ab_mcts"),
     "sal.programs.adaptive_best_of_n": ("AdaptiveBestOfNParams", "adaptive_best_of_n"),
     "sal.programs.adaptive_dvts": ("AdaptiveDvtsParams", "adaptive_dvts"),
+    "sal.programs.auto": ("AutoParams", "auto"),
     "sal.programs.beam": ("BeamParams", "beam"),
     "sal.programs.best_of_n": ("BestOfNParams", "best_of_n"),
     "sal.programs.candidate": ("Candidate",),
