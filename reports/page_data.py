@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from sal import __version__
-from sal.reports.cells import GREEDY, Cell, Series, accuracies, series_of
-from sal.reports.run_data import Columns, ProblemKey, RunData
+from sal.reports.run_data import CHOSEN, Columns, ProblemKey, RunData
+from sal.reports.series import GREEDY, Point, Series, accuracies, series_of
 from sal.runs.results import Estimate
 
 AXES = ("n", "tokens", "flops", "seconds")
@@ -74,8 +74,8 @@ def sample_curves(line: Series) -> list[dict[str, Any]]:
     n of N samples are counted as n/N of what the run cost; its seconds are not divided, for
     samples are drawn side by side.
     """
-    cell = line.cells[-1]
-    whole = {axis: cell.cost(axis) for axis in ("tokens", "flops")}
+    point = line.points[-1]
+    whole = {axis: point.cost(axis) for axis in ("tokens", "flops")}
     return [
         {
             "name": f"{rule}@n of {line.name}",
@@ -84,7 +84,7 @@ def sample_curves(line: Series) -> list[dict[str, Any]]:
                 {
                     "cost": {"n": n, "seconds": None}
                     | {
-                        axis: None if cost is None else cost * n / cell.budget
+                        axis: None if cost is None else cost * n / point.budget
                         for axis, cost in whole.items()
                     },
                     "accuracy": estimate_pair(estimate),
@@ -92,18 +92,21 @@ def sample_curves(line: Series) -> list[dict[str, Any]]:
                 for n, estimate in by_n.items()
             ],
         }
-        for rule, by_n in cell.samples.items()
-        if cell.budget > 1
+        for rule, by_n in point.samples.items()
+        if point.budget > 1
     ]
 
 
 def levels(lines: Iterable[Series]) -> list[dict[str, Any]]:
     """Greedy accuracies, one for each policy: a height to be compared with."""
     return [
-        {"name": f"greedy, {cell.runs[0].policy}", "accuracy": estimate_pair(cell.accuracy("pass"))}
+        {
+            "name": f"greedy, {point.runs[0].policy}",
+            "accuracy": estimate_pair(point.accuracy(CHOSEN)),
+        }
         for line in lines
-        for cell in line.cells
-        if cell.strategy == GREEDY
+        for point in line.points
+        if point.strategy == GREEDY
     ]
 
 
@@ -116,21 +119,22 @@ def _series(line: Series, runs: Sequence[RunData]) -> dict[str, Any]:
     places = {id(run): place for place, run in enumerate(runs)}
     return {
         "name": line.name,
-        "strategy": line.cells[0].strategy,
+        "strategy": line.points[0].strategy,
         "points": [
             {
-                "runs": [places[id(run)] for run in cell.runs],
-                "cost": _costs(cell),
-                "accuracy": {rule: estimate_pair(e) for rule, e in accuracies(cell).items()},
-                "partial": cell.partial,
+                "runs": [places[id(run)] for run in point.runs],
+                "cost": _costs(point),
+                "accuracy": {rule: estimate_pair(e) for rule, e in accuracies(point).items()},
+                "partial": point.partial,
             }
-            for cell in line.cells
+            for point in line.points
         ],
     }
 
 
-def _costs(cell: Cell) -> dict[str, float | None]:
-    return {axis: float(cell.budget) if axis == "n" else _number(cell.cost(axis)) for axis in AXES}
+def _costs(point: Point) -> dict[str, float | None]:
+    means = {axis: _number(point.cost(axis)) for axis in AXES if axis != "n"}
+    return {"n": float(point.budget), **means}
 
 
 def _run(run: RunData, label: str, problems: Mapping[ProblemKey, int]) -> dict[str, Any]:

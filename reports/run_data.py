@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from sal.runs.at_n import sizes_up_to, values_at
 from sal.runs.found import FoundRun

@@ -15,7 +15,7 @@ GREEDY = "greedy"
 
 
 @dataclass(frozen=True)
-class Cell:
+class Point:
     """All runs of one setting, which differ in their seeds alone."""
 
     runs: tuple[RunData, ...]
@@ -34,7 +34,7 @@ class Cell:
         return any(run.summary.owed for run in self.runs)
 
     def accuracy(self, rule: str) -> Estimate:
-        """Over problems, each the mean over the runs that have it: seeds are no further problems."""
+        """Over problems, each the mean over its runs: a seed more is no problem more."""
         return self._pooled([run.columns.right[rule] for run in self.runs])
 
     def cost(self, axis: str) -> float | None:
@@ -62,45 +62,49 @@ class Cell:
 
 @dataclass(frozen=True)
 class Series:
-    """A line: the cells of one setting by their budgets, ascending."""
+    """A line: the points of one setting by their budgets, ascending."""
 
     name: str
-    cells: tuple[Cell, ...]
+    points: tuple[Point, ...]
+
+    @property
+    def strategy(self) -> str:
+        return self.points[0].strategy
 
 
 def series_of(runs: Iterable[RunData]) -> list[Series]:
     """A line for every setting, named by what sets it apart, in the order of the runs.
 
-    A setting that differs between cells of one strategy at one budget parts them into lines; one
+    A setting that differs between points of one strategy at one budget parts them into lines; one
     that only follows the budget (a width of √N) does not.
     """
     runs = list(runs)
-    cells: dict[tuple[Any, ...], list[RunData]] = defaultdict(list)
+    points: dict[tuple[Any, ...], list[RunData]] = defaultdict(list)
     for run in runs:
-        cells[_frozen(_setting(run))].append(run)
-    by_strategy: dict[str, list[Cell]] = defaultdict(list)
-    for of in cells.values():
-        by_strategy[of[0].recipe.strategy].append(Cell(tuple(of)))
+        points[_frozen(_setting(run))].append(run)
+    by_strategy: dict[str, list[Point]] = defaultdict(list)
+    for of in points.values():
+        by_strategy[of[0].recipe.strategy].append(Point(tuple(of)))
     everywhere = [key for key in ("policy", "prm", "data") if _values(runs, key) > 1]
     lines = []
     for strategy, found in by_strategy.items():
         parting = _parting(found)
-        named: dict[str, list[Cell]] = defaultdict(list)
-        for cell in found:
-            setting = _setting(cell.runs[0])
+        named: dict[str, list[Point]] = defaultdict(list)
+        for point in found:
+            setting = _setting(point.runs[0])
             of = [setting[key] for key in everywhere if setting[key] is not None]
             own = [f"{key}={setting.get(key)}" for key in parting if key not in everywhere]
-            named[" · ".join([strategy, *map(str, of), *own])].append(cell)
+            named[" · ".join([strategy, *map(str, of), *own])].append(point)
         lines += [
-            Series(name, tuple(sorted(line, key=lambda cell: cell.budget)))
+            Series(name, tuple(sorted(line, key=lambda point: point.budget)))
             for name, line in named.items()
         ]
     return lines
 
 
-def accuracies(cell: Cell) -> dict[str, Estimate]:
+def accuracies(point: Point) -> dict[str, Estimate]:
     """By the strategy's own rule and by each of the field's."""
-    return {rule: cell.accuracy(rule) for rule in (CHOSEN, *RULES)}
+    return {rule: point.accuracy(rule) for rule in (CHOSEN, *RULES)}
 
 
 def _setting(run: RunData) -> dict[str, Any]:
@@ -125,11 +129,11 @@ def _setting(run: RunData) -> dict[str, Any]:
 _DATA = frozenset({"dataset", "split", "limit", "problems_digest"})
 
 
-def _parting(cells: Sequence[Cell]) -> list[str]:
-    """The keys whose values differ among cells of one budget."""
+def _parting(points: Sequence[Point]) -> list[str]:
+    """The keys whose values differ among points of one budget."""
     by_budget: dict[int, list[Mapping[str, Any]]] = defaultdict(list)
-    for cell in cells:
-        by_budget[cell.budget].append(_setting(cell.runs[0]))
+    for point in points:
+        by_budget[point.budget].append(_setting(point.runs[0]))
     return sorted(
         {
             key
