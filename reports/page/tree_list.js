@@ -5,6 +5,7 @@
   const BEYOND = 8; // rows made above and below those in sight
   const PREVIEW = 240;
   const INDENT = { most: 16, least: 2, share: 0.3 };
+  const LEAST_GUIDE = 5; // pixels a level under which lines would be a grey area
   const MARKS = {
     open: ["\u25cb", "open: the search goes on"],
     kept: ["\u25cf", "kept: the search went on from here"],
@@ -108,7 +109,7 @@
 
       const guide = row.appendChild(salTree.element("span", "sal-guide"));
       guide.style.width = `${indent}px`;
-      guide.style.backgroundSize = `${level}px 100%`;
+      if (level >= LEAST_GUIDE) guide.style.backgroundSize = `${level}px 100%`;
       const fold = row.appendChild(salTree.element("span", "sal-fold"));
       if (items.size[item] > 1) fold.textContent = actions.folded(item) ? "\u25b8" : "\u25be";
       if (node < 0) problem(row);
