@@ -17,6 +17,7 @@ COMMANDS = {
     "run": "Search every problem of a dataset with STRATEGY, and grade what is found.",
     "up": "Start the policy and the PRM, and keep them for the runs to come.",
     "down": "End the servers that `sal up` keeps running.",
+    "report": "Write a page, Markdown and curves of runs and sweeps.",
     "grade": "Grade the answers in a file of completions.",
     "doctor": "Look at this machine: what was found, what would be chosen, what is missing.",
 }
