@@ -17,7 +17,8 @@ from playwright.sync_api import Page, sync_playwright
 from rich.console import Console
 from rich.table import Table
 
-from bench.trees import PAGE, beam_trace, chain_trace, samples_trace, tree_page, with_result
+from bench.trees import beam_trace, chain_trace, samples_trace, tree_page, with_result
+from sal.reports.html_page import explorer, part
 
 CHROMIUM = os.environ.get("SAL_CHROMIUM", "/usr/bin/chromium")
 ROUNDS = 20
@@ -78,11 +79,10 @@ def measure(page: Page, url: str) -> dict[str, list[float]]:
         "of it, the tree": [page.evaluate("mounted")],
     }
     for name, action in ACTIONS.items():
-        if name == "pan":  # zoomed in by the middle, the mouse held down
-            page.evaluate(TIMED.replace("ACTION", "send(new WheelEvent('wheel', {...at(0), deltaY: -500}))"), 2)
-            box = page.locator(".sal-canvas").bounding_box()
-            assert box
-            page.mouse.move(box["x"] + box["width"] / 2, box["y"] + 60)
+        if name == "pan":  # zoomed in on the middle, with the mouse held down there
+            zoomed_in = "send(new WheelEvent('wheel', {...at(0), deltaY: -500}))"
+            page.evaluate(TIMED.replace("ACTION", zoomed_in), 2)
+            page.locator(".sal-canvas").hover()
             page.mouse.down()
         times[name] = page.evaluate(TIMED.replace("ACTION", action), ROUNDS)
         page.mouse.up()
@@ -91,8 +91,9 @@ def measure(page: Page, url: str) -> dict[str, list[float]]:
 
 def main() -> None:
     console = Console()
-    size = {ext: [p.stat().st_size for p in PAGE.glob(f"tree*.{ext}")] for ext in ("js", "css")}
-    console.print(", ".join(f"tree's {ext}: {sum(of) / 1000:.1f} kB" for ext, of in size.items()))
+    for suffix in (".js", ".css"):
+        size = sum(len(part(name).encode()) for name in explorer(suffix))
+        console.print(f"the tree's {suffix[1:]}: {size / 1000:.1f} kB")
     table = Table("ms, median (largest)", *SHAPES)
     with sync_playwright() as driver, tempfile.TemporaryDirectory() as folder:
         chromium = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import random
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
+from sal.reports.html_page import explorer, json_in_html, part
 from sal.reports.trace_data import trace_data
 from sal.runs.results import CompletionRow, ResultRow
 from sal.runtime.usage import Usage
 
-PAGE = Path(__file__).resolve().parent.parent / "reports" / "page"
 _WORDS = ("so", "then", "we", "add", "twice", "the", "square", "of", "x", "and", "find", "that")
 
 
@@ -69,9 +67,8 @@ def with_result(trace: Mapping[str, Any]) -> dict[str, Any]:
 
 def tree_page(data: Mapping[str, Any], style: str = "") -> str:
     """A page with nothing but the explorer; `tree` is what `salTree.mount` returned."""
-    scripts = "\n".join(path.read_text("utf-8") for path in sorted(PAGE.glob("tree*.js")))
-    css = (PAGE / "tree.css").read_text("utf-8")
-    held = json.dumps(data).replace("<", "\\u003c")
+    scripts = "\n".join(map(part, explorer(".js")))
+    css = "\n".join(map(part, explorer(".css")))
     return f"""<!doctype html>
 <meta charset="utf-8"><meta name="viewport" content="width=device-width">
 <style>:root {{ color-scheme: light dark }} body {{ margin: 8px }} {css} {style}</style>
@@ -79,7 +76,7 @@ def tree_page(data: Mapping[str, Any], style: str = "") -> str:
 <script>{scripts}</script>
 <script>
 const paths = [];
-const data = {held};
+const data = {json_in_html(data)};
 const began = performance.now();
 const tree = salTree.mount(document.getElementById("tree"), data, {{
   link: (path) => `#node=${{path}}`, onpath: (path) => paths.push(path),
@@ -90,7 +87,9 @@ const mounted = performance.now() - began;
 """
 
 
-def _node(path: tuple[int, ...], draw: random.Random, finish: str, steps: int = 1) -> dict[str, Any]:
+def _node(
+    path: tuple[int, ...], draw: random.Random, finish: str, steps: int = 1
+) -> dict[str, Any]:
     texts = [
         " ".join(draw.choices(_WORDS, k=20)) + f" {draw.randrange(10**6)}" for _ in range(steps)
     ]

@@ -219,7 +219,8 @@
       were.forEach((then, item) => then >= 0 && (now[then] = item));
       const folds = salTree.defaultFolds(next);
       were.forEach((then, item) => then >= 0 && (folds[item] = folded[then]));
-      const [top, rest] = [rows[list.top()], list.rest()];
+      const [first, rest] = list.place();
+      const top = rows[first];
       const old = model;
       model = next;
       folded = folds;
@@ -227,7 +228,6 @@
       passes = salTree.mask(model, filter.only, filter.hidePruned);
       refresh();
       find();
-      list.render();
       const row = salTree.rowOf(rows, nearest(now, old, top));
       list.scrollTo(row < 0 ? -row - 1 : row, rest);
       icicle.resize();

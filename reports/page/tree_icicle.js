@@ -176,14 +176,14 @@
       schedule();
     }
 
-    /** Bring a node into the window, wide enough to be seen where `wide` asks for that. */
+    /** Bring a node into the window if it is outside; with `wide` make the window as wide as it. */
     function show(item, wide) {
       const i = model().items.node[item];
       if (i >= 0) {
         if (wide) view.scale = Math.min(width / Math.max(model().weight[i], 1), width / 2);
         const left = model().left[i];
-        const right = left + Math.min(model().weight[i], width / view.scale);
-        if (wide || left < view.x || right > view.x + width / view.scale) view.x = left;
+        const outside = left + model().weight[i] <= view.x || left >= view.x + width / view.scale;
+        if (wide || outside) view.x = left;
         const top = model().level[i] * view.row;
         if (top < view.y || top + view.row > view.y + height) view.y = top - height / 2;
         clamp();
