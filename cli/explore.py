@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.console import Console
 
 EPILOG = "For example: sal explore runs/dvts-64, sal explore runs/sweep --open"
 PORT = 7725
@@ -26,10 +27,15 @@ def explore(
     It follows runs that are going on: finished problems appear by themselves, and the trees of
     problems in flight grow. Nothing is written into their folders.
     """
+    from sal.runtime.frontend.light import use_light_frontend
+
+    use_light_frontend()
     from sal.reports.explore_server import ExploreServer
     from sal.reports.followed import FollowedRuns
 
     runs = FollowedRuns(path, path.resolve().name)
+    with Console(stderr=True).status("reading runs"):
+        runs.version()
     try:
         server = ExploreServer(runs, PORT if port is None else port)
     except OSError:

@@ -47,10 +47,19 @@ class FollowedRuns:
             return page_data([data for _, data in self._shown.values()], self._title)
 
     def in_flight(self) -> list[dict[str, Any]]:
-        """Of each problem that is being searched its run, by name, its id, and nodes so far."""
+        """Each problem that is being searched: its run, by name and by place, its id, its nodes.
+
+        The place is None for a run that is not shown yet.
+        """
         with self._lock:
+            places = {run: place for place, run in enumerate(self._shown)}
             return [
-                {"run": self._name(run), "id": id, "nodes": len(trace["nodes"])}
+                {
+                    "run": self._name(run),
+                    "place": places.get(run),
+                    "id": id,
+                    "nodes": len(trace["nodes"]),
+                }
                 for run in run_folders(self._path)
                 for id, trace in self._flying(run).items()
             ]
@@ -58,6 +67,7 @@ class FollowedRuns:
     def trace(self, run: int, problem_id: str) -> dict[str, Any] | None:
         """The tree of a finished problem of the run at a place in `data`; None for no such."""
         with self._lock:
+            self._look()
             runs = list(self._shown)
             if not 0 <= run < len(runs):
                 return None

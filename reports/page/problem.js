@@ -49,7 +49,7 @@ const salProblem = (() => {
         math: salMath.math,
         link: (path) => salState.link({ path }),
         path: salState.get("path"),
-        onpath: (path) => salState.set({ path }),
+        onpath: (path) => salState.note({ path }),
       });
     } catch (error) {
       element.textContent = `The search tree cannot be shown: ${error.message}`;
@@ -63,7 +63,7 @@ const salProblem = (() => {
     const run = salModel.runs[at];
     const place = run ? run.rows.problem.indexOf(problem) : -1;
     if (!id || place < 0) return close();
-    const key = `${at}/${problem}`;
+    const key = `${run.label}/${id}`;
     if (shown === key) {
       if (tree) tree.show(salState.get("path"));
       return;
