@@ -75,17 +75,15 @@ def curves_svg(data: Mapping[str, Any], axis: str) -> str | None:
     names = [(c.name, c.colour, "3 4" if c.dashed else c.dash) for c in curves]
     names += [(level["name"], "#5b6470", "6 4") for level in levels]
     for i, (name, colour, dash) in enumerate(names):
-        y = 20 + 18 * i
+        middle = 20 + 18 * i
         parts.append(
-            f'<path d="M{_WIDTH + 8},{y}h22" stroke="{colour}" stroke-width="2"{_dash(dash)}/>'
-            f'<text x="{_WIDTH + 36}" y="{y + 4}">{escape(_said(name))}</text>'
+            f'<path d="M{_WIDTH + 8},{middle}h22" stroke="{colour}" stroke-width="2"{_dash(dash)}/>'
+            f'<text x="{_WIDTH + 36}" y="{middle + 4}">{escape(_said(name))}</text>'
         )
     return "\n".join([*parts, "</svg>\n"])
 
 
 def _curves(data: Mapping[str, Any], axis: str) -> Iterator[Curve]:
-    """In the order, and so in the colours, of the page."""
-    number = 0
     for dashed, lines in ((False, data["series"]), (True, data["samples"])):
         for line in lines:
             found = (
@@ -95,9 +93,8 @@ def _curves(data: Mapping[str, Any], axis: str) -> Iterator[Curve]:
             points = tuple(
                 (x, mean, stderr or 0.0) for x, (mean, stderr) in found if x and mean is not None
             )
-            dash = DASHES[number // len(COLOURS) % len(DASHES)]
-            yield Curve(line["name"], COLOURS[number % len(COLOURS)], dash, dashed, points)
-            number += 1
+            dash = DASHES[line["look"] // len(COLOURS) % len(DASHES)]
+            yield Curve(line["name"], COLOURS[line["look"] % len(COLOURS)], dash, dashed, points)
 
 
 @dataclass(frozen=True, slots=True)

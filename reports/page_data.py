@@ -16,6 +16,9 @@ from sal.runs.results import Estimate
 AXES = ("n", "tokens", "flops", "seconds")
 """What accuracy can be drawn against: N, and means over problems."""
 
+LOOKS = {"pass": 7, "majority": 3, "weighted": 0, "naive": 1}
+"""The colours of the curves of n samples, by rule; strategies have theirs by their order."""
+
 
 def page_data(runs: Sequence[RunData], title: str) -> dict[str, Any]:
     """All that the page shows but the search trees."""
@@ -30,8 +33,8 @@ def page_data(runs: Sequence[RunData], title: str) -> dict[str, Any]:
             for name, question, answer in _told(runs, problems)
         ],
         "runs": [_run(run, label, problems) for run, label in zip(runs, labels, strict=True)],
-        "series": [_series(line, runs) for line in lines],
-        "samples": [curve for line in lines for curve in sample_curves(line)],
+        "series": [_series(line, runs) | {"look": i} for i, line in enumerate(lines)],
+        "samples": sample_curves(lines),
         "levels": levels(lines),
     }
 
@@ -70,33 +73,37 @@ def common_parent(paths: Sequence[Path]) -> Path:
     return shared
 
 
-def sample_curves(line: Series) -> list[dict[str, Any]]:
-    """pass@n and what each rule comes to with n samples, from the line's largest N.
+def sample_curves(lines: Iterable[Series]) -> list[dict[str, Any]]:
+    """pass@n and what each rule comes to with n samples: of each policy, from its largest N.
 
     n of N samples are counted as n/N of what the run cost; its seconds are not divided, for
     samples are drawn side by side.
     """
-    point = line.points[-1]
+    most: dict[tuple[str, str, str], tuple[Series, Point]] = {}
+    for line in lines:
+        for point in line.points:
+            for rule in point.samples if point.budget > 1 else ():
+                key = (rule, point.runs[0].policy, point.runs[0].recipe.problems_digest)
+                if key not in most or most[key][1].budget < point.budget:
+                    most[key] = (line, point)
+    return [_sample_curve(rule, line, point) for (rule, *_), (line, point) in most.items()]
+
+
+def _sample_curve(rule: str, line: Series, point: Point) -> dict[str, Any]:
     whole = {axis: point.cost(axis) for axis in ("tokens", "flops")}
-    return [
-        {
-            "name": f"{rule}@n of {line.name}",
-            "rule": rule,
-            "points": [
-                {
-                    "cost": {"n": n, "seconds": None}
-                    | {
-                        axis: None if cost is None else cost * n / point.budget
-                        for axis, cost in whole.items()
-                    },
-                    "accuracy": estimate_pair(estimate),
-                }
-                for n, estimate in by_n.items()
-            ],
-        }
-        for rule, by_n in point.samples.items()
-        if point.budget > 1
-    ]
+    shares = {
+        n: {axis: None if cost is None else cost * n / point.budget for axis, cost in whole.items()}
+        for n in point.samples[rule]
+    }
+    return {
+        "name": f"{rule}@n of {line.name}",
+        "look": LOOKS[rule],
+        "rule": rule,
+        "points": [
+            {"cost": {"n": n, "seconds": None, **shares[n]}, "accuracy": estimate_pair(estimate)}
+            for n, estimate in point.samples[rule].items()
+        ],
+    }
 
 
 def levels(lines: Iterable[Series]) -> list[dict[str, Any]]:

@@ -9,10 +9,8 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import orjson
-
 from sal.reports.run_data import ProblemKey, problem_key
-from sal.runs.encoding import json_bytes
+from sal.runs.encoding import json_bytes, json_value
 from sal.runs.found import FoundRun
 from sal.runs.results import ResultRow
 
@@ -31,18 +29,17 @@ TraceData = Callable[[Mapping[str, Any], ResultRow], dict[str, Any]]
 class PackedTraces:
     """The traces of runs that are added one after the other, in the order of the report.
 
-    Each is JSON, gzipped, in base64. The first `within` bytes are held for the page, all others go
-    to files in `beside`, which replace those of an earlier report there.
+    Each is JSON, gzipped, in base64. The first `WITHIN` bytes are held for the page, all others
+    go to files in `beside`, which replace those of an earlier report there.
     """
 
-    def __init__(self, trace_data: TraceData, beside: Path, within: int = WITHIN) -> None:
+    def __init__(self, trace_data: TraceData, beside: Path) -> None:
         self._trace_data = trace_data
         self._beside = beside
-        self._left = within
+        self._left = WITHIN
         self._packed: dict[str, str] = {}
         self._files: dict[int, list[tuple[int, str]]] = {}
         self._runs = 0
-        self.written = 0
         for old in beside.glob("*.js") if beside.is_dir() else ():
             old.unlink()
 
@@ -80,10 +77,10 @@ class PackedTraces:
         places = {row.id: place for place, row in enumerate(found.rows)}
         for path in sorted((found.path / "traces").glob("[!.]*.json")):
             try:
-                trace = orjson.loads(path.read_bytes())
+                trace = json_value(path.read_bytes())
             except (OSError, ValueError):  # it is being replaced, or the disk lost it
                 continue
-            place = places.get(trace.get("id")) if isinstance(trace, dict) else None
+            place = places.get(str(trace.get("id"))) if isinstance(trace, dict) else None
             if place is None:
                 continue
             row = found.rows[place]
@@ -96,5 +93,4 @@ class PackedTraces:
         text = f"salTraces.add({json.dumps(packed, separators=(',', ':'))});\n"
         self._beside.mkdir(parents=True, exist_ok=True)
         (self._beside / name).write_text(text, encoding="ascii")
-        self.written += len(text)
         self._files.setdefault(run, []).append((first, f"{self._beside.name}/{name}"))

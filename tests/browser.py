@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 CHROMIUM = os.environ.get("SAL_CHROMIUM", "/usr/bin/chromium")
 
@@ -32,6 +32,7 @@ Opener = Callable[..., Opened]
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     """One Chromium for a module: playwright keeps an event loop in the thread as long as it runs."""
+    expect.set_options(timeout=60_000)  # a busy machine is no failure
     with sync_playwright() as driver:
         chromium = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         yield chromium

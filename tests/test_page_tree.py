@@ -5,15 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from browser import browser, open_page
 from playwright.sync_api import expect
 from test_trace_data import completion, node, row, trace
-from trees_in_browser import TREE, open_tree, row_at_the_top, selected, words
+from trees_in_browser import TREE, row_at_the_top, selected, words
 
 from bench.trees import beam_trace, chain_trace, with_result
 from sal.reports.trace_data import trace_data
 
-__all__ = ["browser", "open_page", "open_tree"]
+pytest_plugins = ("browser", "trees_in_browser")
 
 
 class TestRows:

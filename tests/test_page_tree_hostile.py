@@ -5,15 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from browser import browser, open_page
 from playwright.sync_api import expect
 from test_trace_data import completion, node, row, trace
-from trees_in_browser import open_tree
 
 from bench.trees import samples_trace, with_result
 from sal.reports.trace_data import trace_data
 
-__all__ = ["browser", "open_page", "open_tree"]
+pytest_plugins = ("browser", "trees_in_browser")
 
 
 HOSTILE = "<img src=x onerror=document.title='owned'><script>document.title='owned'</script>"

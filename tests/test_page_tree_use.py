@@ -5,13 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from browser import browser, open_page
 from playwright.sync_api import Page, expect
-from trees_in_browser import open_tree, selected, words
+from trees_in_browser import selected, words
 
 from bench.trees import beam_trace, with_result
 
-__all__ = ["browser", "open_page", "open_tree"]
+pytest_plugins = ("browser", "trees_in_browser")
 
 
 class TestKeyboard:

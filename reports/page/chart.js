@@ -31,7 +31,8 @@ const salChart = (() => {
     const all = lines.flatMap((line) => line.points).concat(levels);
     const [from, to] = [Math.min(...all.map(low)), Math.max(...all.map(high))];
     const step = [0.01, 0.02, 0.05, 0.1, 0.2].find((s) => (to - from) / s <= 8) || 0.25;
-    return { from: Math.floor(from / step) * step, to: Math.ceil(to / step) * step || step, step };
+    const floor = Math.floor(from / step) * step;
+    return { from: floor, to: Math.max(Math.ceil(to / step) * step, floor + step), step };
   }
 
   // lines: [{name, look, dashed, points: [{x, y, se, said, open}]}]; levels: [{name, y, se}].

@@ -19,14 +19,13 @@ const salCurves = (() => {
       said: `${interval(accuracy)}, ${cost(costs)}${unfinished}` };
   }
 
-  // Strategies first, so that their colours do not change with the axes.
   function allLines(x, y) {
-    const strategies = salModel.series.map((line) => ({ name: line.name, dashed: false,
+    const strategies = salModel.series.map((line) => ({ ...line, dashed: false,
       points: line.points.map((p) => point(x, p.accuracy[y], p.cost, p.partial)) }));
     const samples = salModel.samples.filter((line) => y === "chosen" || y === line.rule)
-      .map((line) => ({ name: line.name, dashed: true,
+      .map((line) => ({ ...line, dashed: true,
         points: line.points.map((p) => point(x, p.accuracy, p.cost, false)) }));
-    return [...strategies, ...samples].map((line, i) => ({ ...line, look: salChart.look(i),
+    return [...strategies, ...samples].map((line) => ({ ...line, look: salChart.look(line.look),
       points: line.points.filter((p) => p !== null) }));
   }
 

@@ -24,7 +24,7 @@ const salDom = (() => {
       `⟨U+${c.charCodeAt(0).toString(16).toUpperCase().padStart(4, "0")}⟩`);
 
   function select(label, options, value, onchange) {
-    const box = el("select", { onchange: () => onchange(box.value) },
+    const box = el("select", { "aria-label": label, onchange: () => onchange(box.value) },
       options.map(([key, words]) => el("option", { value: key, selected: key === value }, words)));
     return el("label", { class: "choice" }, label + " ", box);
   }

@@ -59,10 +59,11 @@ const salProblem = (() => {
   function draw() {
     const id = salState.get("problem");
     const at = salModel.runAt(salState.get("run"));
-    const problem = salModel.problems.findIndex((p) => p.id === id);
     const run = salModel.runs[at];
-    const place = run ? run.rows.problem.indexOf(problem) : -1;
+    // An address has no halves of surrogate pairs.
+    const place = run.rows.problem.findIndex((p) => salModel.problems[p].id.toWellFormed() === id);
     if (!id || place < 0) return close();
+    const problem = run.rows.problem[place];
     const key = `${run.label}/${id}`;
     if (shown === key) {
       if (tree) tree.show(salState.get("path"));

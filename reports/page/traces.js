@@ -35,7 +35,7 @@ const salTraces = (() => {
     const key = `${run}/${problem}`;
     if (held.url) {
       // Places of problems move when more are done; a run keeps its own (reports/followed.py).
-      const id = encodeURIComponent(salModel.problems[problem].id);
+      const id = encodeURIComponent(salModel.problems[problem].id.toWellFormed());
       const reply = await fetch(`${held.url}/${run}/${id}`);
       if (!reply.ok) throw new Error(`the server has no trace: ${reply.status}`);
       return reply.json();
