@@ -7,13 +7,11 @@ import signal
 import subprocess
 import sys
 import threading
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 import pytest
 from explore_examples import GrowingRun
@@ -36,10 +34,12 @@ def server(tmp_path: Path) -> Iterator[ExploreServer]:
         server.shutdown()
 
 
-def ask(server: ExploreServer, path: str, **headers: str) -> tuple[int, bytes, dict[str, str]]:
-    """GET, with the path as it is."""
-    connection = HTTPConnection("127.0.0.1", server.server_port, timeout=10)
-    connection.request("GET", path, headers=headers)
+def ask(
+    server: ExploreServer, path: str, method: str = "GET", **headers: str
+) -> tuple[int, bytes, dict[str, str]]:
+    """Ask for the path as it is."""
+    connection = HTTPConnection("127.0.0.1", server.server_port, timeout=30)
+    connection.request(method, path, headers=headers)
     reply = connection.getresponse()
     body = reply.read()
     connection.close()
@@ -172,9 +172,7 @@ class TestServer:
         assert server.socket.getsockname()[0] == "127.0.0.1"
 
     def test_it_only_reads(self, server: ExploreServer) -> None:
-        request = urllib.request.Request(server.url + "data", data=b"{}")
-        with pytest.raises(urllib.error.HTTPError, match="501"):
-            urllib.request.urlopen(request, timeout=10)
+        assert ask(server, "/data", method="POST")[0] == 501
 
     def test_a_folder_that_is_gone(self, server: ExploreServer, tmp_path: Path) -> None:
         (tmp_path / "sweep").rename(tmp_path / "moved")
@@ -190,7 +188,7 @@ def test_nothing_is_written_and_nothing_is_locked(tmp_path: Path) -> None:
     run.folder.journal.close()
 
     def state() -> dict[str, Any]:
-        files = [path for path in tmp_path.rglob("*")]
+        files = list(tmp_path.rglob("*"))
         return {str(p): (p.stat().st_mtime_ns, p.stat().st_size) for p in files}
 
     before = state()
@@ -219,8 +217,9 @@ class TestCommand:
         process = self.start(str(tmp_path), "--port", "0")
         assert process.stdout
         url = process.stdout.readline().split()[0]
-        with urllib.request.urlopen(url + "data", timeout=30) as reply:
-            assert json.load(reply)["title"] == tmp_path.name
+        connection = HTTPConnection(urlsplit(url).netloc, timeout=30)
+        connection.request("GET", "/data")
+        assert json.load(connection.getresponse())["title"] == tmp_path.name
         process.send_signal(signal.SIGINT)
         assert process.wait(30) == 130
         assert process.stderr
