@@ -32,6 +32,9 @@ def report(
 
     The page opens from disk and needs no network. It takes runs that are still going on, too.
     """
+    from sal.runtime.frontend.light import use_light_frontend
+
+    use_light_frontend()
     from sal.reports.report import folders_of, write_report
 
     console = Console(stderr=True)

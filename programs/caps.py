@@ -44,6 +44,10 @@ class Meter:
         with self._lock:
             self._tokens += tokens
 
+    def spend(self, seconds: float) -> None:
+        """The search has taken `seconds` more than this meter saw."""
+        self._began -= seconds
+
     def reached(self) -> bool:
         """Whether a cap is reached; if so, the search was cut."""
         caps = self.caps

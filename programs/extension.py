@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from itertools import pairwise
 from typing import Any
 
 from sal.programs.candidate import Candidate
 from sal.programs.caps import Meter
 from sal.programs.limits import Limited, Limits
 from sal.programs.params import Sampling
+from sal.programs.recall import Asked, Memory, Outcome
 from sal.programs.scores import Scores
-from sal.programs.trace import Finish, Node, Trace
-from sal.runtime.frontend.states import Place, backend_name, shorten, write
+from sal.programs.trace import Finish, Node, Path, Trace
+from sal.programs.written import Written, between, steps_in
+from sal.runtime.frontend.growth import growth, regrow
+from sal.runtime.frontend.states import backend_name, write
 from sal.runtime.policy import IncompleteReply, Reply, is_fault
-from sal.strategies.steps import split_steps
-from sal.verifiers.interface import Scored, Usage
+from sal.verifiers.interface import Scored
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +45,11 @@ class Order:
     begun: int
     watch: Watch | None = None
 
+    def of(self, path: Path) -> Asked:
+        """What is asked for at `path`."""
+        top = None if self.watch is None else self.watch.top_logprobs
+        return Asked(path, self.most, self.temperature, top)
+
 
 class Extension:
     """Extends candidates of one search, each in the thread that calls it."""
@@ -55,6 +61,7 @@ class Extension:
         scores: Scores | None,
         meter: Meter,
         trace: Trace,
+        memory: Memory,
     ) -> None:
         self.stopped = threading.Event()
         """Once set, whoever writes ends with the present step."""
@@ -64,23 +71,29 @@ class Extension:
         self._scores = scores
         self._meter = meter
         self._trace = trace
+        self._memory = memory
 
-    def extend(
-        self, parent: Candidate, path: tuple[int, ...], state: Any, order: Order
-    ) -> Candidate:
+    def recalled(self, parent: Candidate, state: Any, asked: Asked) -> Candidate | None:
+        """The node behind `parent` as an earlier session left it, if one did."""
+        outcome = self._memory.take(asked)
+        if outcome is None:
+            return None
+        regrow(state, outcome.growth)
+        return self._grown(parent, state, outcome)
+
+    def extend(self, parent: Candidate, path: Path, state: Any, order: Order) -> Candidate:
         """Write, score and record the node `path` behind `parent`, whose fork `state` is.
 
         Whatever goes wrong with it, on either endpoint, is its error. Raises only what is the
         fault of an endpoint (`is_fault`): the search ends then.
         """
-        written = _Written(state, parent)
+        written = Written(state, parent)
         finish: Finish
-        error, scored = "", Scored(())
+        error, raised, scored = "", False, Scored(())
         try:
             finish = self._write(written, order)
         except Exception as wrong:
-            finish, error = "error", self._told("policy", wrong)
-        text = written.text
+            finish, error, raised = "error", self._told("policy", wrong), True
         steps = written.steps(self._sampling.separator)
         if finish == "eot" and not parent.steps and not steps:  # this is no completion
             finish, error = "error", "policy: it ended without a word"
@@ -88,10 +101,10 @@ class Extension:
             try:
                 scored = self._scores.score(self._question, parent.steps, steps)
             except Exception as wrong:
-                finish, error = "error", self._told("PRM", wrong)
+                finish, error, raised = "error", self._told("PRM", wrong), True
         node = Node(
             path,
-            _between(text, parent.finish, finish),
+            between(written.text, parent.finish, finish),
             written.usage.completion_tokens,
             finish,
             scored.scores,
@@ -100,16 +113,32 @@ class Extension:
             data=written.data,
             begun=order.begun,
         )
-        self._trace.add(node, written.usage, scored.usage)
+        outcome = Outcome(
+            order.of(path),
+            node,
+            growth(state, written.begins),
+            tuple(written.cuts),
+            len(parent.steps),
+            written.usage,
+            scored.usage,
+        )
+        self._memory.keep(outcome, raised=raised)
+        self._trace.add(node, outcome.policy, outcome.prm)
+        return self._grown(parent, state, outcome)
+
+    def _grown(self, parent: Candidate, state: Any, outcome: Outcome) -> Candidate:
+        """The candidate that `outcome` makes of `parent`, with the state that got it."""
+        node, text = outcome.node, outcome.growth.text
+        tokens = None if parent.tokens is None or node.tokens is None else node.tokens
         grown = Candidate(
             state,
-            path,
-            finish,
+            node.id,
+            node.finish,
             parent.text + text,
-            parent.steps + steps,
-            parent.scores + scored.scores,
-            written.tokens,
-            written.data,
+            parent.steps + steps_in(text, outcome.cuts, self._sampling.separator),
+            parent.scores + node.scores,
+            None if tokens is None else (parent.tokens or 0) + tokens,
+            node.data,
         )
         return grown if grown.open else replace(grown, text=grown.text.rstrip())
 
@@ -120,7 +149,7 @@ class Extension:
             raise wrong
         return f"{endpoint}: {reason(wrong)}"
 
-    def _write(self, written: _Written, order: Order) -> Finish:
+    def _write(self, written: Written, order: Order) -> Finish:
         """Have the policy write until there are `most` steps: one separator too many makes none.
 
         Under caps, or where a watch may end it, a solution that is written whole is still written
@@ -148,7 +177,9 @@ class Extension:
                 top_logprobs=watch.top_logprobs if watch else 0,
                 limits=self._limits.said(),
             )
-            written.add(begins, reply, watch)
+            written.add(begins, reply)
+            if watch is not None:
+                written.data = watch.see(written.data, reply)
             self._count(reply, written.state)
             tokens = reply.usage.completion_tokens
             if written.end_at(ends) or reply.ended == "end":
@@ -180,77 +211,6 @@ class Extension:
             raise IncompleteReply(
                 backend_name(state), "completion_tokens", "the search has a cap on tokens"
             )
-
-
-class _Written:
-    """What the policy wrote into a state, over one or more requests."""
-
-    def __init__(self, state: Any, parent: Candidate) -> None:
-        self.state = state
-        self.usage = Usage()
-        self.token_ids: tuple[int, ...] = ()
-        self.tokens = parent.tokens
-        self.data = parent.data
-        self.least = parent.tokens or 0
-        """Tokens of the whole solution, or no more than that where the policy does not tell."""
-        self._begins = len(state.text())
-        self._solution = self._begins - len(parent.text)
-        self._cuts: list[int] = []
-        self._before: list[tuple[int, Place | None]] = []
-        """Where each reply begins, in characters and, where ids are known, in these."""
-
-    @property
-    def text(self) -> str:
-        return str(self.state.text()[self._begins :])
-
-    def steps(self, separator: str) -> tuple[str, ...]:
-        """Those that are written; a cut ends one too."""
-        text = self.text
-        bounds = [0, *self._cuts, len(text)]
-        pieces = [text[begin:end] for begin, end in pairwise(bounds)]
-        return tuple(step for piece in pieces for step in split_steps(piece, separator))
-
-    def cut(self) -> None:
-        """A step ends here, wherever that is."""
-        self._cuts.append(len(self.text))
-
-    def end_at(self, ends: Sequence[str]) -> bool:
-        """Whether one of `ends` is in the solution; if so, it is taken out, with all behind it.
-
-        It may have begun before the last reply: the separator alone ends a step.
-        """
-        if not ends:
-            return False
-        text = self.state.text()
-        since = self._before[-1][0] - max(map(len, ends)) + 1
-        found = [text.find(end, max(since, self._solution)) for end in ends]
-        if not any(place >= 0 for place in found):
-            return False
-        chars = max(min(place for place in found if place >= 0), self._begins)
-        self._cuts = [cut for cut in self._cuts if cut < chars - self._begins]
-        places = [place for begins, place in self._before if begins <= chars]
-        shorten(self.state, chars, places[-1])
-        return True
-
-    def add(self, begins: int, reply: Reply, watch: Watch | None) -> None:
-        """Count one reply, whose text begins at `begins`."""
-        tokens = reply.usage.completion_tokens
-        place = None
-        if reply.known is not None and reply.token_ids:
-            place = Place(begins, len(reply.known.ids) - len(reply.token_ids))
-        self._before.append((begins, place))
-        self.least += 1 if tokens is None else tokens
-        self.tokens = None if tokens is None or self.tokens is None else self.tokens + tokens
-        self.usage += reply.usage
-        self.token_ids += reply.token_ids
-        if watch is not None:
-            self.data = watch.see(self.data, reply)
-
-
-def _between(text: str, before: Finish, after: Finish) -> str:
-    """`text` without the white space at its ends, but for an end where a step was cut."""
-    text = text if before == "cut" else text.lstrip()
-    return text if after == "cut" else text.rstrip()
 
 
 def reason(wrong: BaseException) -> str:

@@ -21,6 +21,13 @@ class Scores:
         self._scores: dict[tuple[str, ...], Future[float]] = {}
         self._lock = threading.Lock()
 
+    def know(self, prefix: Sequence[str], steps: Sequence[str], scores: Sequence[float]) -> None:
+        """Take what the PRM said before of `steps` behind `prefix`, one score for each."""
+        with self._lock:
+            for i, score in enumerate(scores, 1):
+                said = self._scores[(*prefix, *steps[:i])] = Future()
+                said.set_result(score)
+
     def score(self, question: str, prefix: Sequence[str], steps: Sequence[str]) -> Scored:
         """See `Verifier`; one request for the steps behind the longest path that is known."""
         paths = [(*prefix, *steps[: i + 1]) for i in range(len(steps))]

@@ -18,9 +18,10 @@ from sal.programs.caps import Caps, Meter
 from sal.programs.extension import Extension, Order, Watch, reason
 from sal.programs.params import Sampling
 from sal.programs.problem import Problem
+from sal.programs.recall import Memory, Recall
 from sal.programs.scores import Scores
 from sal.programs.threads import SharedThreads
-from sal.programs.trace import ROLLOUT, SearchResult, Trace
+from sal.programs.trace import ROLLOUT, Path, SearchResult, Trace
 from sal.programs.vote import AnswerKeys, Vote, boxed_answers
 from sal.runtime.frontend.states import fork, read_ahead
 from sal.runtime.policy import is_fault
@@ -55,8 +56,12 @@ class Search:
         seed: int = 0,
         trace: Trace | None = None,
         caps: Caps = Caps(),
+        recall: Recall | None = None,
     ) -> None:
-        """`s` is the state to search on from; `answer_keys` tells which answers are equal."""
+        """`s` is the state to search on from; `answer_keys` tells which answers are equal.
+
+        What `recall` holds is not asked for again.
+        """
         self.problem = Problem.of(problem)
         self.trace = Trace() if trace is None else trace
         self.answer_keys = answer_keys
@@ -66,13 +71,13 @@ class Search:
         self._temperature = sampling.temperature
         self._meter = Meter(caps)
         scores = None if verifier is None else Scores(verifier)
+        self._memory = Memory(recall, self.trace, scores, self._meter, sampling.separator)
         self._extension = Extension(
-            self.problem.question, sampling, scores, self._meter, self.trace
+            self.problem.question, sampling, scores, self._meter, self.trace, self._memory
         )
-        self._lost: list[tuple[tuple[int, ...], str]] = []
-        self._children: dict[tuple[int, ...], int] = {}
+        self._lost: list[tuple[Path, str]] = []
+        self._children: dict[Path, int] = {}
         self._lock = threading.Lock()
-        self._prompt_read = False
         self._depth = 0
         self._threads: ThreadPoolExecutor
         s += self.problem.prompt or ""
@@ -108,18 +113,19 @@ class Search:
         """
         if self._extension.stopped.is_set():
             raise RuntimeError("the search was stopped")
-        if self._meter.reached():
+        first = self._children.get(parent.id, 0)
+        ids = [(*parent.id, i) for i in range(first, first + width)]
+        if not self._memory.holds(ids) and self._meter.reached():
             self.leave_unspent(width)
             return []
         if parent is self.root and width > 1:
             self._read_prompt()
-        first = self._children.get(parent.id, 0)
         self._children[parent.id] = first + width
         begun = len(self.trace.nodes) if begun is None else begun
         most = None if whole else 1
         return [
-            self._extend(parent, i, state, most, self._temperature, begun, watch)
-            for i, state in enumerate(fork(parent.state, width), first)
+            self._extend(parent, path, state, most, self._temperature, begun, watch)
+            for path, state in zip(ids, fork(parent.state, width), strict=True)
         ]
 
     def expand(
@@ -140,10 +146,11 @@ class Search:
 
         None when a cap is reached.
         """
-        if self._meter.reached():
+        path = (*candidate.id, ROLLOUT)
+        if not self._memory.holds([path]) and self._meter.reached():
             return None
         (aside,) = fork(candidate.state, 1)
-        return self._extend(candidate, ROLLOUT, aside, most, temperature, len(self.trace.nodes))
+        return self._extend(candidate, path, aside, most, temperature, len(self.trace.nodes))
 
     def concurrently(
         self,
@@ -176,22 +183,26 @@ class Search:
     def _extend(
         self,
         parent: Candidate,
-        child: int,
+        path: Path,
         state: Any,
         most: int | None,
         temperature: float,
         begun: int,
         watch: Watch | None = None,
     ) -> Future[Candidate]:
-        path = (*parent.id, child)
         order = Order(derive(self._seed, self.problem.name, path), most, temperature, begun, watch)
+        recalled = self._extension.recalled(parent, state, order.of(path))
+        if recalled is not None:
+            done: Future[Candidate] = Future()
+            done.set_result(recalled)
+            return done
         return self._threads.submit(self._extension.extend, parent, path, state, order)
 
     def _read_prompt(self) -> None:
         """Have the policy read the prompt once, or N first steps at once would read it N times."""
-        if self._prompt_read:
+        if self._memory.read_prompt:
             return
-        self._prompt_read = True
+        self._memory.read_prompt = True
         try:
             reply = read_ahead(self.root.state, self._temperature)
         except Exception as wrong:
@@ -199,6 +210,7 @@ class Search:
                 raise
             return  # the candidates will say what is wrong with the policy
         if reply is not None:
+            self._memory.keep_prompt(reply.usage)
             self.trace.spend(reply.usage)
 
     # Telling

@@ -16,6 +16,7 @@ from sglang import function
 from sal.programs.caps import Caps
 from sal.programs.params import Sampling, with_own_aggregate
 from sal.programs.problem import Problem
+from sal.programs.recall import Recall
 from sal.programs.search import Search
 from sal.programs.trace import SearchResult, Trace
 from sal.programs.vote import AnswerKeys, Vote, boxed_answers
@@ -65,6 +66,7 @@ class Program(Generic[P]):
         seed: int = 0,
         trace: Trace | None = None,
         caps: Caps = Caps(),
+        recall: Recall | None = None,
         backend: Any = None,
     ) -> Any:
         """Search `problem` on `backend`, SGLang's default one if None; returns the state.
@@ -73,6 +75,7 @@ class Program(Generic[P]):
         is the prompt and the chosen solution. `params` default to the strategy's own; an aggregate
         that they leave open is the verifier's. `verifier` is the PRM; `answer_keys` tells which
         answers are equal. `trace` grows while the search runs; `caps` are ends beside the budget.
+        `recall` keeps every finished node, and hands back those of a search that was killed.
 
         Raises TypeError without a verifier that the strategy needs, and PolicyFault when the
         backend itself is at fault. What goes wrong with single candidates is in the result.
@@ -86,6 +89,7 @@ class Program(Generic[P]):
             seed=seed,
             trace=trace,
             caps=caps,
+            recall=recall,
             backend=backend,
             use_thread=False,
         )
@@ -106,6 +110,7 @@ class Program(Generic[P]):
         seed: int = 0,
         trace: Trace | None = None,
         caps: Caps = Caps(),
+        recall: Recall | None = None,
     ) -> SearchResult:
         """Search on from the state of another program, as `run` does from an empty one.
 
@@ -129,6 +134,7 @@ class Program(Generic[P]):
             seed=seed,
             trace=trace,
             caps=caps,
+            recall=recall,
         ) as search:
             vote = self.algorithm(search, params)
             result = search.conclude(vote)

@@ -11,6 +11,9 @@ from sal.verifiers.interface import Usage
 ROLLOUT = -1
 """The last index of a node that was looked at and not kept: a rollout behind its parent."""
 
+Path = tuple[int, ...]
+"""A node's place in the tree: the root is `()`, its third child `(2,)`."""
+
 Finish = Literal["separator", "cut", "eot", "length", "error"]
 """How a step ended. `eot` finishes the completion; `length` truncates it.
 
@@ -21,7 +24,7 @@ next one goes on where its text breaks off, be it in the middle of a line.
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """One step in the tree. `id` is its path: the root is `()`, its third child `(2,)`.
+    """One step in the tree. `id` is its path.
 
     A rollout, some steps that were written to judge their parent and then let go, is one node
     with `ROLLOUT` as its last index; it has no children.
@@ -35,7 +38,7 @@ class Node:
     `begun` is how many nodes were recorded when it was asked for; None where nobody counted.
     """
 
-    id: tuple[int, ...]
+    id: Path
     text: str
     tokens: int | None
     finish: Finish
@@ -46,7 +49,7 @@ class Node:
     begun: int | None = field(default=None, compare=False)
 
     @property
-    def parent(self) -> tuple[int, ...]:
+    def parent(self) -> Path:
         return self.id[:-1]
 
 
@@ -64,7 +67,7 @@ class Completion:
     tokens: int | None
     finish: Finish
     key: str = ""
-    node: tuple[int, ...] = ()
+    node: Path = ()
     weight: float | None = None
 
     @property
@@ -75,12 +78,18 @@ class Completion:
 
 @dataclass(slots=True)
 class Trace:
-    """Grows while the program runs; safe to read from another thread (a live display does)."""
+    """Grows while the program runs; safe to read from another thread (a live display does).
+
+    `earlier` is what of the policy's cost was there from the start, asked for by sessions that were
+    killed, in `earlier_seconds`.
+    """
 
     phase: str = "queued"
     nodes: list[Node] = field(default_factory=list)
     policy: Usage = Usage()
     prm: Usage = Usage()
+    earlier: Usage = Usage()
+    earlier_seconds: float = 0.0
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     def add(self, node: Node, policy: Usage = Usage(), prm: Usage = Usage()) -> None:

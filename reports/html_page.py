@@ -24,12 +24,14 @@ SCRIPTS = (
     "table.js",
     "problem.js",
 )
-"""In the order in which they need each other; behind them the tree explorer, then `main.js`."""
+"""In the order in which they need each other; behind them the tree explorer, then `LAST`."""
+
+LAST = ("main.js", "flight.js", "follow.js")
 
 
 def html_page(data: Mapping[str, Any], traces: Mapping[str, Any]) -> str:
     """The page of `sal.reports.page_data.page_data`, with `traces` as `PackedTraces` holds them."""
-    scripts = [*SCRIPTS, *explorer(".js"), "main.js"]
+    scripts = [*SCRIPTS, *explorer(".js"), *LAST]
     return _filled(
         {
             "title": escape(data["title"]),

@@ -51,6 +51,8 @@ def problem_keys(runs: Iterable[RunData]) -> dict[ProblemKey, int]:
 
 def run_labels(runs: Sequence[RunData]) -> list[str]:
     """A name for each run that no other has: strategy and N, else where it lies as well."""
+    if not runs:
+        return []
     short = [f"{run.recipe.strategy} N={run.summary.budget}" for run in runs]
     often = Counter(short)
     parents = common_parent([run.path for run in runs])

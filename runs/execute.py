@@ -17,10 +17,12 @@ from sal.runs.encoding import json_bytes
 from sal.runs.folder import RunFolder, write_atomically
 from sal.runs.journal import Record
 from sal.runs.judging import answer_keys, judge
+from sal.runs.node_records import node_json
+from sal.runs.nodes import RunNodes
 from sal.runs.problems import Question
 from sal.runs.progress import Progress, Snapshot
 from sal.runs.recorded import recorded_models
-from sal.runs.results import ResultRow, Summary, by_name, summarise
+from sal.runs.results import ResultRow, Summary, summarise
 from sal.runs.runner import Abortable, Runner, TimeLimit, owed_problems
 from sal.runs.settings import Prepared
 from sal.runtime.model_cost import ModelCost
@@ -88,7 +90,10 @@ def execute(
     questions = prepared.problems.questions
     rows = finished_rows(folder.journal.records, questions)
     done = [row for row in rows.values() if not (retry_failed and row.error)]
-    before = seconds_spent(folder.journal.records)
+    owed = owed_problems(questions, done)
+    sessions = sum(r.get("type") == "session" for r in folder.journal.records)
+    nodes = RunNodes(folder, owed, sessions + 1)
+    before = seconds_spent(folder.journal.records, nodes.until)
     until = time_limit.admit_until if time_limit is not None else None
     progress = Progress(len(questions), done, until=until, budget=prepared.budget, written=written)
     models = dict(endpoints.models)
@@ -96,6 +101,7 @@ def execute(
     folder.journal.append(
         {
             "type": "session",
+            "before": before,
             "problems": len(questions),
             "versions": dict(prepared.recipe.versions),
             "models": {role: model and asdict(model) for role, model in models.items()},
@@ -103,16 +109,18 @@ def execute(
     )
 
     def search(question: Question, trace: Trace) -> SearchResult:
-        state = prepared.strategy.program.run(
-            problem=endpoints.problem(question),
-            params=prepared.params,
-            verifier=endpoints.verifier,
-            answer_keys=keys,
-            seed=prepared.recipe.seed,
-            trace=trace,
-            caps=prepared.caps,
-            backend=endpoints.backend,
-        )
+        with nodes.of(question.id, lambda: progress.seconds, runner.stop) as recall:
+            state = prepared.strategy.program.run(
+                problem=endpoints.problem(question),
+                params=prepared.params,
+                verifier=endpoints.verifier,
+                answer_keys=keys,
+                seed=prepared.recipe.seed,
+                trace=trace,
+                caps=prepared.caps,
+                recall=recall,
+                backend=endpoints.backend,
+            )
         result: SearchResult = state["result"]
         return result
 
@@ -122,10 +130,11 @@ def execute(
         folder.journal.append(
             {"type": "problem", "number": number, "at": progress.seconds, "row": row.as_json()}
         )
+        nodes.remove(row.id)
         rows[row.id] = row
 
     runner = Runner(
-        owed_problems(questions, done),
+        owed,
         search=search,
         judge=partial(judge, grader=grader),
         record=record,
@@ -160,6 +169,7 @@ def finished(
         return None
     if retry_failed and any(row.error for row in rows.values()):
         return None
+    RunNodes(folder, [], 0)
     models: dict[str, ModelCost | None] = {}
     for record in folder.journal.records:
         models.update(recorded_models(record))
@@ -208,15 +218,18 @@ def finished_rows(records: Iterable[Record], questions: Iterable[Question]) -> d
     return {row.id: row for row in found if row.id in ids}
 
 
-def seconds_spent(records: list[Record]) -> float:
-    """Searching time over all sessions, each counted up to its last finished problem."""
+def seconds_spent(records: list[Record], until: float = 0.0) -> float:
+    """Searching time over all sessions, each counted up to its last finished problem.
+
+    A later session knows better, for it finds the nodes too; of the last one `until` says it.
+    """
     total = last = 0.0
     for record in records:
         if record.get("type") == "session":
-            total, last = total + last, 0.0
+            total, last = float(record.get("before", total + last)), 0.0
         elif record.get("type") == "problem":
             last = max(last, float(record["at"]))
-    return total + last
+    return total + max(last, until)
 
 
 def trace_json(problem_id: str, trace: Trace) -> dict[str, Any]:
@@ -225,9 +238,5 @@ def trace_json(problem_id: str, trace: Trace) -> dict[str, Any]:
         "id": problem_id,
         "policy": asdict(trace.policy),
         "prm": asdict(trace.prm),
-        "nodes": [
-            {key: value for key, value in by_name(node).items() if value not in ("", (), None)}
-            | {"id": list(node.id)}
-            for node in trace.nodes
-        ],
+        "nodes": [node_json(node) for node in trace.nodes],
     }

@@ -14,7 +14,7 @@ from sal.runs.journal import Journal
 from sal.runs.recipe import Recipe, differences, moved, read_recipe
 from sal.runs.recorded import is_usable
 
-_OF_A_START = {"journal.jsonl", "recipe.yaml", ".recipe.yaml.tmp", "traces"}
+_OF_A_START = {"journal.jsonl", "recipe.yaml", ".recipe.yaml.tmp", "traces", "nodes"}
 """What a run leaves that ended before its first record."""
 
 
@@ -42,7 +42,8 @@ class RunFolder:
             now = recipe if there is None else moved(there, recipe)
             if now != there:
                 write_atomically(self.recipe_path, now.dump().encode())
-            (path / "traces").mkdir(exist_ok=True)
+            for name in ("traces", "nodes"):
+                (path / name).mkdir(exist_ok=True)
         except BaseException:
             self.journal.close()
             raise
@@ -54,14 +55,27 @@ class RunFolder:
 
     def write_trace(self, number: int, problem_id: str, trace: dict[str, Any]) -> None:
         """One compact JSON file; `number` is the problem's place in its dataset."""
-        readable = re.sub(r"[^A-Za-z0-9.-]+", "-", problem_id).strip("-.")[:60]
-        write_atomically(self.path / "traces" / f"{number:05d}-{readable}.json", json_bytes(trace))
+        name = _file_name(number, problem_id)
+        write_atomically(self.path / "traces" / f"{name}.json", json_bytes(trace))
+
+    def nodes_of(self, number: int, problem_id: str) -> Path:
+        """Where the nodes of a problem stand while it is searched."""
+        return self.path / "nodes" / f"{_file_name(number, problem_id)}.jsonl"
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.journal.close()
+
+
+def _file_name(number: int, problem_id: str) -> str:
+    return f"{number:05d}-{readable(problem_id)}"
+
+
+def readable(problem_id: str) -> str:
+    """What a file's name shows of a problem's id; other ids may look the same."""
+    return re.sub(r"[^A-Za-z0-9.-]+", "-", problem_id).strip("-.")[:60]
 
 
 def recipe_of(path: Path) -> Recipe | None:

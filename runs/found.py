@@ -6,12 +6,17 @@ sweep is a folder with runs in it, at any depth.
 
 from __future__ import annotations
 
+import json
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from sal.runs.errors import FolderError
-from sal.runs.execute import seconds_spent
+from sal.runs.execute import node_json, seconds_spent
+from sal.runs.folder import readable
 from sal.runs.journal import Record, read_records
+from sal.runs.nodes import nodes_in_flight
 from sal.runs.recipe import Recipe, read_recipe
 from sal.runs.recorded import is_usable, recorded_models
 from sal.runs.results import ResultRow, Summary, summarise
@@ -90,6 +95,26 @@ def run_folders(path: Path) -> list[Path]:
     if not found:
         raise FolderError(f"{path}: holds no run")
     return found
+
+
+def read_trace(run: Path, problem_id: str) -> dict[str, Any] | None:
+    """What the search of a problem left in the run's folder; None where there is nothing whole."""
+    for path in sorted((run / "traces").glob(f"*-{readable(problem_id)}.json")):
+        try:
+            trace = json.loads(path.read_bytes())
+        except (OSError, ValueError):  # it is being replaced, or the disk lost it
+            continue
+        if isinstance(trace, dict) and trace.get("id") == problem_id:
+            return trace
+    return None
+
+
+def traces_in_flight(run: Path, done: Collection[str]) -> dict[str, dict[str, Any]]:
+    """The nodes so far of problems that are begun and not `done`, by id, each as a trace has it."""
+    return {
+        problem_id: {"id": problem_id, "nodes": [node_json(node) for node in nodes]}
+        for problem_id, nodes in nodes_in_flight(run, done).items()
+    }
 
 
 def _rows(records: list[Record]) -> tuple[ResultRow, ...]:

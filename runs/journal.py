@@ -1,4 +1,4 @@
-"""An append-only journal: one JSON record a line, on disk before `append` returns.
+"""An append-only journal: one JSON record a line.
 
 Killed at any instant, the file holds whole records and at most one torn last line, which the next
 `Journal` cuts off: what it would have recorded is owed again. Every record has a "type", and a
@@ -27,11 +27,15 @@ class Journal:
 
     `records` are those found on opening that are `usable`, `damaged` the numbers of the other
     lines, from 1 on. `append` may be called from any thread. The lock is the kernel's (flock), so
-    that a killed run never leaves a stale one.
+    that a killed run never leaves a stale one. Without `sync` nothing waits for the disk: a record
+    survives a kill of the process, but maybe not a loss of power.
     """
 
-    def __init__(self, path: Path, usable: Callable[[Record], bool] = lambda _: True) -> None:
+    def __init__(
+        self, path: Path, usable: Callable[[Record], bool] = lambda _: True, *, sync: bool = True
+    ) -> None:
         self.path = path
+        self._sync = sync
         self._write = threading.Lock()
         self._file = open(path, "ab+")  # noqa: SIM115 - closed by close()
         try:
@@ -51,10 +55,11 @@ class Journal:
                 self.records.append(record)
             else:
                 self.damaged.append(number)
-        _sync_folder(path.parent)
+        if sync:
+            _sync_folder(path.parent)
 
     def append(self, record: Record) -> None:
-        """Write one record and wait until it is on disk; raises OSError, which names the file."""
+        """Write one record, and with `sync` wait for the disk; OSError names the file."""
         data = json_bytes(record) + b"\n"
         handle = self._file.fileno()
         with self._write:
@@ -63,7 +68,8 @@ class Journal:
                 left = memoryview(data)
                 while left:
                     left = left[os.write(handle, left) :]
-                os.fsync(handle)
+                if self._sync:
+                    os.fsync(handle)
             except OSError as error:  # a full disk: no half record for the next to be glued to
                 os.ftruncate(handle, start)
                 raise OSError(error.errno, error.strerror, str(self.path)) from error

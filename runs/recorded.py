@@ -22,6 +22,7 @@ def is_usable(record: Mapping[str, Any]) -> bool:
         if record["type"] == "problem":
             _use_problem(record)
         elif record["type"] == "session":
+            _ = float(record.get("before", 0.0))
             for model in recorded_models(record).values():
                 _ = model and model.flops(Usage())
     except (LookupError, TypeError, ValueError, AttributeError):

@@ -148,14 +148,21 @@ class Runner:
             self._cancelled.set()
             self._servers.abort()
 
+    def stop(self, error: BaseException) -> None:
+        """A full disk, servers lost: the run stops, resumable, and `run` raises the first of these.
+
+        Called from any thread.
+        """
+        with self._lock:
+            self._failure = self._failure or error
+        self.interrupt()
+
     def _work(self) -> None:
         try:
             while (next := self._admit()) is not None:
                 self._one(*next)
-        except BaseException as error:  # a full disk, servers lost: the run stops, resumable
-            with self._lock:
-                self._failure = self._failure or error
-            self.interrupt()
+        except BaseException as error:
+            self.stop(error)
         finally:
             with self._lock:
                 self._working -= 1
@@ -193,7 +200,7 @@ class Runner:
                 self._progress.drop(question.id)
                 return
             self._servers.check()  # what a dying server left undone is owed, not failed
-        seconds = self._progress.seconds - began
+        seconds = self._progress.seconds - began + trace.earlier_seconds
         cost = (trace.policy, trace.prm)
         if result is not None and result.completions:
             trace.phase = "grade"

@@ -16,6 +16,7 @@ const salReport = (() => {
 
   function draw() {
     head();
+    if (!salModel.runs.length) return; // nothing is done yet
     for (const part of [salProblem, salCurves, salCosts, salPairs, salTable]) part.draw();
   }
 

@@ -49,7 +49,7 @@ const salProblem = (() => {
         math: salMath.math,
         link: (path) => salState.link({ path }),
         path: salState.get("path"),
-        onpath: (path) => salState.set({ path }),
+        onpath: (path) => salState.note({ path }),
       });
     } catch (error) {
       element.textContent = `The search tree cannot be shown: ${error.message}`;
@@ -64,7 +64,7 @@ const salProblem = (() => {
     const place = run.rows.problem.findIndex((p) => salModel.problems[p].id.toWellFormed() === id);
     if (!id || place < 0) return close();
     const problem = run.rows.problem[place];
-    const key = `${at}/${problem}`;
+    const key = `${run.label}/${id}`;
     if (shown === key) {
       if (tree) tree.show(salState.get("path"));
       return;

@@ -26,7 +26,10 @@ const salState = (() => {
     }
   }
 
+  // The address for what is shown already: nobody has to look at it anew.
+  const note = (changes) => history.replaceState(null, "", link(changes));
+
   const listen = (listener) => listeners.push(listener);
   addEventListener("hashchange", () => listeners.forEach((listener) => listener()));
-  return { get, set, link, listen };
+  return { get, set, note, link, listen };
 })();

@@ -34,7 +34,9 @@ const salTraces = (() => {
   async function get(run, problem) {
     const key = `${run}/${problem}`;
     if (held.url) {
-      const reply = await fetch(`${held.url}/${key}`);
+      // Places of problems move when more are done; a run keeps its own (reports/followed.py).
+      const id = encodeURIComponent(salModel.problems[problem].id.toWellFormed());
+      const reply = await fetch(`${held.url}/${run}/${id}`);
       if (!reply.ok) throw new Error(`the server has no trace: ${reply.status}`);
       return reply.json();
     }
@@ -45,7 +47,7 @@ const salTraces = (() => {
     return unpack(held.packed[key]);
   }
 
-  return { add, get };
+  return { add, get, served: Boolean(held.url) };
 })();
 
 // A promise of the trace, by the places of the run and of the problem in the report's data.

@@ -15,7 +15,7 @@
     let selected = 0;
     let query = "";
     let hits = new Int32Array(0);
-    let hitSet = new Set();
+    let isHit = new Uint8Array(model.items.count);
     let detailOpen = false;
     let wholePath = true;
     let look;
@@ -32,8 +32,7 @@
       look: () => look,
       selected: () => selected,
       query: () => query,
-      hits: () => hits,
-      isHit: (item) => hitSet.has(item),
+      isHit: (item) => isHit[item] === 1,
       folded: (item) => folded[item] === 1,
       wholePath: () => wholePath,
       setWholePath: (on) => ((wholePath = on), detail()),
@@ -125,8 +124,13 @@
 
     function find() {
       hits = salTree.search(model, query, passes);
-      hitSet = new Set(hits);
-      const at = hits.indexOf(selected);
+      isHit = new Uint8Array(model.items.count);
+      for (const item of hits) isHit[item] = 1;
+      tellHits();
+    }
+
+    function tellHits() {
+      const at = salTree.rowOf(hits, selected);
       bar.found(query ? `${at < 0 ? "" : `${at + 1}/`}${hits.length}` : "");
     }
 
@@ -142,7 +146,7 @@
       let at = salTree.rowOf(hits, selected);
       if (at < 0) at = direction > 0 ? -at - 2 : -at - 1;
       select(hits[(at + direction + hits.length) % hits.length]);
-      find();
+      tellHits();
     }
 
     function toggleIcicle() {
@@ -186,7 +190,6 @@
       End: () => select(rows[rows.length - 1]),
       Enter: () => select(selected, !detailOpen),
       " ": () => toggle(selected),
-      Escape: actions.close,
       "/": () => bar.box.focus(),
       n: () => jump(1),
       N: () => jump(-1),
@@ -195,7 +198,7 @@
 
     root.addEventListener("keydown", (event) => {
       const typing = event.target.closest("input, select, button, a");
-      const act = KEYS[event.key];
+      const act = event.key === "Escape" && detailOpen ? actions.close : KEYS[event.key];
       if (!act || typing || event.ctrlKey || event.metaKey || event.altKey) return;
       act();
       event.preventDefault();
@@ -216,7 +219,8 @@
       were.forEach((then, item) => then >= 0 && (now[then] = item));
       const folds = salTree.defaultFolds(next);
       were.forEach((then, item) => then >= 0 && (folds[item] = folded[then]));
-      const [top, rest] = [rows[list.top()], list.rest()];
+      const [first, rest] = list.place();
+      const top = rows[first];
       const old = model;
       model = next;
       folded = folds;
@@ -224,7 +228,6 @@
       passes = salTree.mask(model, filter.only, filter.hidePruned);
       refresh();
       find();
-      list.render();
       const row = salTree.rowOf(rows, nearest(now, old, top));
       list.scrollTo(row < 0 ? -row - 1 : row, rest);
       icicle.resize();
@@ -238,8 +241,10 @@
       return now[item];
     }
 
+    /** Select what is at a path; a page may call it again with the path that it was told. */
     function show(to) {
       const item = salTree.itemAt(model, to);
+      if (item === selected && salTree.pathOf(model, item) === to) return;
       if (passes && !passes[item]) {
         passes = null;
         filter = { only: "all", hidePruned: false };

@@ -59,7 +59,7 @@
   }
 
   /** The nodes from the first step to this one, and no further back than its own completion. */
-  function path(model, node) {
+  function pathTo(model, node) {
     const nodes = [node];
     for (let at = model.parent[node]; at >= 0; at = model.parent[at]) {
       if (model.finish[at] === "eot" || model.finish[at] === "length") break;
@@ -68,12 +68,16 @@
     return nodes.reverse();
   }
 
-  function stepsOf(model, nodes, look, query, math) {
+  function stepsOf(model, nodes, here, actions) {
     const lines = nodes.flatMap((node) =>
       model.steps[node].map((text, step) => {
+        const many = model.steps[node].length > 1;
         const line = salTree.element("div", "sal-step");
-        const score = model.steps[node].length > 1 ? model.scores[node][step] : model.scores[node].at(-1);
-        line.append(salTree.chip(score, look.scale), salTree.textBlock(model.trace.texts[text], query, math));
+        if (model.items.ofNode[node] + (many ? 1 + step : 0) === here) line.classList.add("sal-here");
+        line.append(
+          salTree.chip(many ? model.scores[node][step] : model.scores[node].at(-1), actions.look().scale),
+          salTree.textBlock(model.trace.texts[text], actions.query(), actions.math),
+        );
         return line;
       }),
     );
@@ -83,11 +87,14 @@
     return shown;
   }
 
+  const shortened = (path) => (path.length > 28 ? `\u2026${path.slice(-28)}` : path);
+
   function head(model, item, actions) {
     const node = model.items.node[item];
+    const path = salTree.pathOf(model, item);
     const bar = salTree.element("div", "sal-detail-head");
-    const link = salTree.element("a", "sal-link", node < 0 ? "Problem" : salTree.preview(salTree.pathOf(model, item), 28));
-    const hash = actions.link(salTree.pathOf(model, item));
+    const link = salTree.element("a", "sal-link", node < 0 ? "Problem" : shortened(path));
+    const hash = actions.link(path);
     if (hash) link.href = hash;
     link.title = "a link to this place";
     const close = salTree.element("button", "sal-close", "\u00d7");
@@ -113,25 +120,27 @@
       if (model.trace.errors[node]) {
         parts.push(salTree.fill(salTree.element("p", "sal-failure"), model.trace.errors[node]));
       }
-      parts.push(...texts(model, item, node, actions), table(facts(model, item)));
+      parts.push(table(facts(model, item)), pathChoice(actions), ...texts(model, item, node, actions));
     }
     pane.replaceChildren(...parts);
-    pane.scrollTop = 0;
+    const here = pane.querySelector(".sal-here");
+    pane.scrollTop = here ? here.offsetTop + here.offsetHeight - pane.clientHeight : 0;
   };
 
   function texts(model, item, node, actions) {
-    const nodes = actions.wholePath() ? path(model, node) : [node];
-    const one = model.items.step[item] >= 0 && !actions.wholePath();
+    if (!actions.wholePath() && model.items.step[item] >= 0) {
+      return [salTree.textBlock(salTree.textOf(model, item), actions.query(), actions.math)];
+    }
+    return stepsOf(model, actions.wholePath() ? pathTo(model, node) : [node], item, actions);
+  }
+
+  function pathChoice(actions) {
     const choice = salTree.element("label", "sal-choice");
     const box = choice.appendChild(salTree.element("input"));
     box.type = "checkbox";
     box.checked = actions.wholePath();
     box.onchange = () => actions.setWholePath(box.checked);
     choice.append("the whole path");
-    const query = actions.query();
-    const shown = one
-      ? [salTree.textBlock(salTree.textOf(model, item), query, actions.math)]
-      : stepsOf(model, nodes, actions.look(), query, actions.math);
-    return [...shown, choice];
+    return choice;
   }
 })((globalThis.salTree ??= {}));

@@ -47,7 +47,7 @@
     canvas.tabIndex = 0;
     canvas.setAttribute("role", "img");
     const pen = canvas.getContext("2d");
-    const view = { x: 0, y: 0, scale: 1, row: ROW.most };
+    const view = { x: 0, y: 0, scale: 1, row: ROW.most, whole: true };
     let width = 0;
     let height = 0;
     let asked = 0;
@@ -56,19 +56,20 @@
     const fit = () => width / Math.max(1, model().total);
 
     function resize() {
-      const whole = view.scale <= fit() * 1.001;
       width = host.clientWidth;
       height = host.clientHeight;
       canvas.width = Math.round(width * devicePixelRatio);
       canvas.height = Math.round(height * devicePixelRatio);
       view.row = Math.max(ROW.least, Math.min(ROW.most, height / model().levels));
-      if (whole || !width) view.scale = fit();
+      if (view.whole) view.scale = fit();
       clamp();
       schedule();
     }
 
+    /** Keep the window within the tree; pixels a token are at least what shows it whole. */
     function clamp() {
       view.scale = Math.min(Math.max(view.scale, fit()), Math.max(fit(), width / 2));
+      view.whole = view.scale <= fit() * 1.001;
       view.x = Math.min(Math.max(0, view.x), Math.max(0, model().total - width / view.scale));
       view.y = Math.min(Math.max(0, view.y), Math.max(0, model().levels * view.row - height));
     }
@@ -107,6 +108,10 @@
       cell(model().level[node] + step, left, wide, fill, faded ? look.ink : ink, text, faded);
       if (model().chosen[node]) mark(look.accent, left, top, wide);
       else if (state === "failed") mark(look.failed, left, top, wide);
+      const many = model().steps[node].length > 1;
+      if (actions.isHit(model().items.ofNode[node] + (many ? 1 + step : 0))) {
+        mark(look.hit, left, top + view.row * 0.6, wide);
+      }
     }
 
     function mark(colour, left, top, wide) {
@@ -141,22 +146,18 @@
 
     function outline(look) {
       const { node, step } = model().items;
-      const frame = (item, colour, thick) => {
-        const i = node[item];
-        if (i < 0) return;
-        const inside = Math.max(0, step[item]);
-        const rows = step[item] < 0 ? Math.max(1, model().steps[i].length) : 1;
-        pen.strokeStyle = colour;
-        pen.lineWidth = thick;
-        pen.strokeRect(
-          (model().left[i] - view.x) * view.scale,
-          (model().level[i] + inside) * view.row - view.y,
-          Math.max(2, model().weight[i] * view.scale - 1),
-          rows * view.row - 1,
-        );
-      };
-      for (const item of actions.hits()) frame(item, look.hit, 1.5);
-      frame(actions.selected(), look.ink, 2.5);
+      const item = actions.selected();
+      const i = node[item];
+      if (i < 0) return;
+      const rows = step[item] < 0 ? Math.max(1, model().steps[i].length) : 1;
+      pen.strokeStyle = look.ink;
+      pen.lineWidth = 2.5;
+      pen.strokeRect(
+        (model().left[i] - view.x) * view.scale,
+        (model().level[i] + Math.max(0, step[item])) * view.row - view.y,
+        Math.max(2, model().weight[i] * view.scale - 1),
+        rows * view.row - 1,
+      );
     }
 
     function zoom(factor, at = width / 2) {
@@ -175,14 +176,14 @@
       schedule();
     }
 
-    /** Bring a node into the window, wide enough to be seen where `wide` asks for that. */
+    /** Bring a node into the window if it is outside; with `wide` make the window as wide as it. */
     function show(item, wide) {
       const i = model().items.node[item];
       if (i >= 0) {
         if (wide) view.scale = Math.min(width / Math.max(model().weight[i], 1), width / 2);
         const left = model().left[i];
-        const right = left + Math.min(model().weight[i], width / view.scale);
-        if (wide || left < view.x || right > view.x + width / view.scale) view.x = left;
+        const outside = left + model().weight[i] <= view.x || left >= view.x + width / view.scale;
+        if (wide || outside) view.x = left;
         const top = model().level[i] * view.row;
         if (top < view.y || top + view.row > view.y + height) view.y = top - height / 2;
         clamp();

@@ -5,6 +5,7 @@
   const BEYOND = 8; // rows made above and below those in sight
   const PREVIEW = 240;
   const INDENT = { most: 16, least: 2, share: 0.3 };
+  const LEAST_GUIDE = 5; // pixels a level under which lines would be a grey area
   const MARKS = {
     open: ["\u25cb", "open: the search goes on"],
     kept: ["\u25cf", "kept: the search went on from here"],
@@ -71,11 +72,15 @@
     let asked = 0;
     const high = () => parseFloat(getComputedStyle(scroller).getPropertyValue("--row")) || 24;
 
+    function measure() {
+      space.style.height = `${actions.rows().length * high()}px`;
+    }
+
     function render() {
       const rows = actions.rows();
       const tall = high();
       const { items } = actions.model();
-      space.style.height = `${rows.length * tall}px`;
+      measure();
       const first = Math.max(0, Math.floor(scroller.scrollTop / tall) - BEYOND);
       const last = Math.min(rows.length, Math.ceil((scroller.scrollTop + scroller.clientHeight) / tall) + BEYOND);
       let deepest = 1;
@@ -108,7 +113,7 @@
 
       const guide = row.appendChild(salTree.element("span", "sal-guide"));
       guide.style.width = `${indent}px`;
-      guide.style.backgroundSize = `${level}px 100%`;
+      if (level >= LEAST_GUIDE) guide.style.backgroundSize = `${level}px 100%`;
       const fold = row.appendChild(salTree.element("span", "sal-fold"));
       if (items.size[item] > 1) fold.textContent = actions.folded(item) ? "\u25b8" : "\u25be";
       if (node < 0) problem(row);
@@ -186,16 +191,20 @@
       render,
       scroller,
       page: () => Math.max(1, Math.floor(scroller.clientHeight / high()) - 1),
-      /** Scroll as little as shows a row; `place` keeps what was at the top where it is. */
+      /** Scroll as little as shows a row. */
       reveal(row) {
+        measure();
         const top = row * high();
         if (top < scroller.scrollTop) scroller.scrollTop = top;
         const below = top + high() - scroller.clientHeight;
         if (below > scroller.scrollTop) scroller.scrollTop = below;
       },
-      top: () => Math.floor(scroller.scrollTop / high()),
-      scrollTo: (row, rest) => (scroller.scrollTop = row * high() + rest),
-      rest: () => scroller.scrollTop % high(),
+      /** The row at the top, and the pixels of it that are out of sight. */
+      place: () => [Math.floor(scroller.scrollTop / high()), scroller.scrollTop % high()],
+      scrollTo(row, rest) {
+        measure();
+        scroller.scrollTop = row * high() + rest;
+      },
       destroy() {
         watch.disconnect();
         cancelAnimationFrame(asked);

@@ -1,0 +1,108 @@
+"""A node, and all that its search needs to go on from it, as JSON and back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+
+from sal.programs.recall import Asked, Outcome
+from sal.programs.trace import Node
+from sal.runs.journal import Record
+from sal.runs.results import by_name
+from sal.runtime.frontend.growth import Growth
+from sal.runtime.usage import Usage
+
+
+def node_json(node: Node) -> dict[str, Any]:
+    """A node as traces and node records hold it: without what is empty."""
+    content = by_name(node)
+    return {key: value for key, value in content.items() if value not in ("", (), None)} | {
+        "id": list(node.id)
+    }
+
+
+def node_of(content: Mapping[str, Any]) -> Node:
+    """The inverse of `node_json`; raises LookupError, TypeError or ValueError for what is none."""
+    return Node(
+        id=tuple(content["id"]),
+        text=content.get("text", ""),
+        tokens=content.get("tokens"),
+        finish=content["finish"],
+        scores=tuple(content.get("scores", ())),
+        error=content.get("error", ""),
+        token_ids=tuple(content.get("token_ids", ())),
+        data=_tuples(content.get("data")),
+        begun=content.get("begun"),
+    )
+
+
+def record_of(outcome: Outcome, at: float) -> Record | None:
+    """The record of a node that ended `at` that second; None for data that JSON does not hold.
+
+    White space around the text is recorded beside it, and known ids only where they are not those
+    of the node.
+    """
+    node, growth, asked = outcome.node, outcome.growth, outcome.asked
+    if node.data is not None and not _comes_back(node.data):
+        return None
+    begins = growth.text.find(node.text)
+    known: list[Any] | None = None
+    if growth.ids is not None:
+        same = growth.ids == node.token_ids
+        known = [growth.kept, growth.chars, None if same else growth.ids]
+    record: Record = {
+        "type": "node",
+        "at": at,
+        "node": node_json(node),
+        "asked": asked[1:],
+        "around": [growth.text[:begins], growth.text[begins + len(node.text) :]],
+        "policy": _counts(outcome.policy),
+        "prm": _counts(outcome.prm),
+    }
+    more = {"known": known, "cuts": outcome.cuts or None, "prefix": outcome.prefix or None}
+    return record | {key: value for key, value in more.items() if value is not None}
+
+
+def outcome_of(record: Record) -> Outcome:
+    """The inverse of `record_of`; raises LookupError, TypeError or ValueError for what is none."""
+    node = node_of(record["node"])
+    before, behind = record["around"]
+    growth = Growth(before + node.text + behind)
+    if "known" in record:
+        kept, chars, ids = record["known"]
+        growth = growth._replace(
+            kept=kept, ids=node.token_ids if ids is None else tuple(ids), chars=chars
+        )
+    return Outcome(
+        Asked(node.id, *record["asked"]),
+        node,
+        growth,
+        tuple(record.get("cuts", ())),
+        record.get("prefix", 0),
+        Usage(*record["policy"]),
+        Usage(*record["prm"]),
+    )
+
+
+def prompt_record(cost: Usage, at: float) -> Record:
+    """That the policy has read the prompt."""
+    return {"type": "prompt", "at": at, "policy": _counts(cost)}
+
+
+def _counts(usage: Usage) -> list[int | None]:
+    """The fields of a usage, in their order."""
+    return list(by_name(usage).values())
+
+
+def _tuples(value: Any) -> Any:
+    return tuple(map(_tuples, value)) if isinstance(value, list) else value
+
+
+def _comes_back(data: Any) -> bool:
+    """Whether JSON gives back the same, its lists read as tuples."""
+    try:
+        return bool(_tuples(orjson.loads(orjson.dumps(data))) == data)
+    except (orjson.JSONEncodeError, TypeError, ValueError):
+        return False
