@@ -41,8 +41,7 @@ def report(
     folders = folders_of(paths)
     page = _page(paths, out)
     page.parent.mkdir(parents=True, exist_ok=True)
-    names = [path.resolve().name for path in paths]
-    title = ", ".join(names) if len(names) < 4 else f"{names[0]} and {len(names) - 1} others"
+    title = _title([path.resolve().name for path in paths])
     reading = track(folders, "reading runs", console=console, transient=True)
     written = write_report(reading, page, title, svg)
     if written.empty:
@@ -60,6 +59,10 @@ def _page(paths: list[Path], out: Path | None) -> Path:
     if out is None:
         out = paths[0] if len(paths) == 1 else Path()
     return out if out.suffix == ".html" else out / "report.html"
+
+
+def _title(names: list[str]) -> str:
+    return ", ".join(names) if len(names) < 4 else f"{names[0]} and {len(names) - 1} others"
 
 
 def _size(files: list[Path] | tuple[Path, ...]) -> str:
