@@ -211,6 +211,13 @@ class TestSignificance:
         names = opened.page.locator("#pairs tbody td:first-child").all_inner_texts()
         assert names == ["beam N=4"]
 
+    def test_a_control_keeps_the_focus(self, opened: Opened) -> None:
+        control = opened.page.get_by_label("compare", exact=True)
+        control.focus()
+        opened.page.keyboard.press("ArrowDown")
+        expect(control).to_have_value("budget")
+        expect(control).to_be_focused()
+
 
 class TestCosts:
     def test_a_bar_for_each_run_with_its_parts(self, opened: Opened) -> None:

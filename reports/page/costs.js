@@ -22,13 +22,16 @@ const salCosts = (() => {
           style: `width: ${(100 * (each(run, key) ?? 0)) / most}%`,
           title: `${words}: ${short(each(run, key))} tokens a problem` }))),
       el("span", { class: "sum" }, short(sum(run) / run.done))));
-    document.getElementById("costs").replaceChildren(
+    const section = document.getElementById("costs");
+    const scrolled = section.querySelector(".costs")?.scrollTop ?? 0;
+    section.replaceChildren(
       el("h2", {}, "Where the cost went"),
       el("div", { class: "bar" }, select("tokens", [["all", "all that were asked for"],
         ["computed", "only those that were computed"]], all, (cost) => salState.set({ cost })),
         parts.map(([key, words]) => el("span", { class: "swatch" },
           el("i", { class: `p${PARTS.findIndex(([name]) => name === key)}` }), words))),
       el("div", { class: "costs" }, bars));
+    section.querySelector(".costs").scrollTop = scrolled;
   }
 
   const each = (run, key) => (run.tokens[key] === null ? null : run.tokens[key] / run.done);

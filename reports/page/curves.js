@@ -68,8 +68,6 @@ const salCurves = (() => {
       name: level.name, y: level.accuracy[0], se: 0, said: interval(level.accuracy) }));
     const section = document.getElementById("curves");
     const open = section.querySelector("details")?.open;
-    const focus = section.contains(document.activeElement)
-      ? [...section.querySelectorAll("select, button")].indexOf(document.activeElement) : -1;
     const box = el("div", { class: "chart" });
     section.replaceChildren(
       el("h2", {}, "Accuracy"),
@@ -86,7 +84,6 @@ const salCurves = (() => {
       levels: levels.filter((level) => !hidden.has(level.name)),
       xLabel: X.find(([key]) => key === x)?.[1] + (x === "n" ? "" : " a problem"),
       yLabel: "accuracy, %", whole: x === "n", format: short });
-    if (focus >= 0) section.querySelectorAll("select, button")[focus]?.focus();
   }
 
   return { draw };

@@ -17,7 +17,18 @@ const salReport = (() => {
   function draw() {
     head();
     if (!salModel.runs.length) return; // nothing is done yet
-    for (const part of [salProblem, salCurves, salCosts, salPairs, salTable]) part.draw();
+    keepingFocus(() => {
+      for (const part of [salProblem, salCurves, salCosts, salPairs, salTable]) part.draw();
+    });
+  }
+
+  // A control that is made anew has the focus that its predecessor had.
+  function keepingFocus(drawing) {
+    const section = document.activeElement?.closest("section");
+    const controls = () => [...section.querySelectorAll("select, button, summary")];
+    const at = section ? controls().indexOf(document.activeElement) : -1;
+    drawing();
+    if (at >= 0 && document.activeElement === document.body) controls()[at]?.focus();
   }
 
   salState.listen(draw);
