@@ -17,6 +17,7 @@ SCRIPTS = (
     "math.js",
     "traces.js",
     "chart.js",
+    "save.js",
     "curves.js",
     "costs.js",
     "significance.js",

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import random
 import re
+import xml.etree.ElementTree as xml
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from PIL import Image
 from playwright.sync_api import Page, expect
 from reports_examples import Asked, write_run
 from test_reports_data import FOUR, RIGHT
@@ -157,6 +159,28 @@ class TestCurves:
         expect(page.locator(".chart [data-line='beam']")).to_have_count(0)
         page.get_by_role("button", name="show all").click()
         expect(page.locator(".chart [data-line='beam']")).to_have_count(1)
+
+    @pytest.mark.parametrize("dark", [False, True])
+    def test_what_is_shown_is_saved(self, open_page: Opener, report: Path, dark: bool) -> None:
+        opened = open_page(report, dark=dark)
+        page = opened.page
+        page.get_by_role("button", name="beam", exact=True).click()
+        with page.expect_download() as told:
+            page.get_by_role("button", name="save as SVG").click()
+        assert told.value.suggested_filename == "accuracy-n.svg"
+        root = xml.parse(told.value.path()).getroot()  # noqa: S314 - it is ours
+        words = [node.text for node in root.iter("{http://www.w3.org/2000/svg}text")]
+        assert "best-of-n" in words
+        assert "beam" not in words
+        assert "var(" not in xml.tostring(root, "unicode")
+        with page.expect_download() as told:
+            page.get_by_role("button", name="save as PNG").click()
+        with Image.open(told.value.path()) as picture:
+            assert picture.width == 2 * float(root.get("width") or 0)
+            colours = picture.convert("RGB").getcolors(1 << 24) or []
+        assert len(colours) > 20  # it is not blank
+        assert (max(colours)[1] == (255, 255, 255)) is not dark
+        assert opened.errors == []
 
     def test_bands(self, opened: Opened) -> None:
         box = opened.page.locator(".chart [data-line='best-of-n'] .band").bounding_box()

@@ -60,6 +60,12 @@ const salCurves = (() => {
         el("tbody", {}, rows.map((row) => el("tr", {}, row.map((cell) => el("td", {}, cell))))))));
   }
 
+  function saved(section, x, kind) {
+    const chart = section.querySelector(".chart svg");
+    const keys = [...section.querySelectorAll(".key[aria-pressed='true']")];
+    if (chart) salSave.save(chart, keys, `accuracy-${x}.${kind}`);
+  }
+
   function draw() {
     const [x, y] = [salState.get("x", "n"), salState.get("y", "chosen")];
     const hidden = new Set(salState.get("hide").split("\n").filter((name) => name));
@@ -73,7 +79,9 @@ const salCurves = (() => {
       el("h2", {}, "Accuracy"),
       el("div", { class: "bar" },
         select("against", X, x, (value) => salState.set({ x: value })),
-        select("by", Y, y, (value) => salState.set({ y: value }))),
+        select("by", Y, y, (value) => salState.set({ y: value })),
+        ["svg", "png"].map((kind) => el("button", { onclick: () => saved(section, x, kind) },
+          `save as ${kind.toUpperCase()}`))),
       box, legend(lines, levels, hidden, box),
       el("p", { class: "muted" }, "Bands are 95 % intervals over problems. Dashed: n of the samples "
         + "of one run, on average. Hollow marks: runs that are not finished."),
