@@ -137,6 +137,19 @@ class TestIcicle:
         assert model["level"] == [1, 2, 2, 2, 2, 1, 1]
         assert model["levels"] == 4
 
+    @pytest.mark.parametrize("path", ["", "0.1", "2~1"])
+    def test_it_is_drawn_wherever_a_link_opens(self, open_tree: Any, path: str) -> None:
+        page = open_tree(path=path).page
+        page.wait_for_timeout(100)
+        filled = page.evaluate(
+            """() => {
+              const canvas = document.querySelector(".sal-canvas");
+              const { data: bytes } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+              return bytes.filter((byte, i) => i % 4 === 3 && byte > 0).length / (bytes.length / 4);
+            }"""
+        )
+        assert filled > 0.4
+
     def test_a_click_selects_the_step_that_is_there(self, open_tree: Any) -> None:
         page = open_tree().page
         box = self.box(page)
