@@ -13,9 +13,7 @@ PORT = 7725
 
 
 def explore(
-    path: Annotated[
-        Path, typer.Argument(help="A run, or a folder with runs in it, at any depth.")
-    ],
+    path: Annotated[Path, typer.Argument(help="A run, or a folder with runs in it, at any depth.")],
     port: Annotated[
         int | None,
         typer.Option(min=0, max=65535, help=f"By default {PORT}, or any where that is taken."),
