@@ -41,7 +41,8 @@ def report(
     folders = folders_of(paths)
     page = _page(paths, out)
     page.parent.mkdir(parents=True, exist_ok=True)
-    title = ", ".join(path.resolve().name for path in paths)
+    names = [path.resolve().name for path in paths]
+    title = ", ".join(names) if len(names) < 4 else f"{names[0]} and {len(names) - 1} others"
     reading = track(folders, "reading runs", console=console, transient=True)
     written = write_report(reading, page, title, svg)
     if written.empty:

@@ -10,7 +10,6 @@ from sal.runs.at_n import sizes_up_to, values_at
 from sal.runs.found import FoundRun
 from sal.runs.recipe import Recipe
 from sal.runs.results import RULES, ResultRow, Summary
-from sal.runtime.usage import Usage
 
 CHOSEN = "chosen"
 """The strategy's own rule, whichever it is; beside `sal.runs.results.RULES`."""
@@ -82,9 +81,9 @@ class RunData:
         policy, prm = self.summary.policy, self.summary.prm
         return {
             "generated": policy.completion_tokens,
-            "prefilled": _prefilled(policy),
+            "prefilled": _less(policy.prompt_tokens, policy.cached_tokens),
             "cached": policy.cached_tokens,
-            "prm_prefilled": _prefilled(prm),
+            "prm_prefilled": _less(prm.prompt_tokens, prm.cached_tokens),
             "prm_cached": prm.cached_tokens,
         }
 
@@ -144,10 +143,8 @@ def _fooled(row: ResultRow) -> bool:
     return row.prm.requests > 0 and any_right and not naive
 
 
-def _prefilled(usage: Usage) -> int | None:
-    if usage.prompt_tokens is None or usage.cached_tokens is None:
-        return None
-    return usage.prompt_tokens - usage.cached_tokens
+def _less(all: int | None, some: int | None) -> int | None:
+    return None if all is None or some is None else all - some
 
 
 def _model(recipe: Recipe, role: str, name: str) -> str:

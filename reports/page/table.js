@@ -2,7 +2,7 @@
 const salTable = (() => {
   "use strict";
   const { el, plain, select, short } = salDom;
-  const ROW = 34; // pixels; also in style.css
+  const ROW = 34; // pixels, as in style.css; the heading, which stays in view, has as many
   const AROUND = 6; // rows that are drawn above and below the view
   const bit = (bits, i) => bits[i] === "1";
   const FILTERS = [
@@ -71,14 +71,14 @@ const salTable = (() => {
 
   function go(place) {
     at = Math.min(Math.max(0, place), shown.length - 1);
-    const [top, view] = [at * ROW, list.clientHeight];
+    const [top, view] = [at * ROW, list.clientHeight - ROW];
     if (top < list.scrollTop) list.scrollTop = top;
     if (top + ROW > list.scrollTop + view) list.scrollTop = top + ROW - view;
     paint(true);
   }
 
   function onkey(event) {
-    const page = Math.floor(list.clientHeight / ROW);
+    const page = Math.floor(list.clientHeight / ROW) - 1;
     const by = { ArrowDown: 1, ArrowUp: -1, PageDown: page, PageUp: -page, Home: -shown.length,
       End: shown.length }[event.key];
     if (by === undefined) return;
@@ -105,8 +105,9 @@ const salTable = (() => {
     const search = el("input", { type: "search", placeholder: "search  ( / )",
       "aria-label": "search problems", value: salState.get("q"),
       oninput: () => salState.set({ q: search.value }) });
-    body = el("div", { class: "body", role: "rowgroup" });
-    list = el("div", { class: "list", onscroll: () => paint(), onkeydown: onkey }, body);
+    body = el("div", { class: "body", role: "rowgroup", onkeydown: onkey });
+    list = el("div", { class: "list", role: "table", "aria-label": "Problems",
+      onscroll: () => paint() }, el("div", { class: "row head", role: "row" }), body);
     count = el("span", { class: "muted", role: "status" });
     section.replaceChildren(
       el("h2", {}, "Problems"),
@@ -116,8 +117,7 @@ const salTable = (() => {
         select("show", FILTERS.map(([name, words]) => [name, words]), salState.get("filter"),
           (filter) => salState.set({ filter })),
         search, count),
-      el("div", { class: "grid", role: "table", "aria-label": "Problems" },
-        el("div", { class: "row head", role: "row" }), list));
+      list);
   }
 
   function draw() {
@@ -138,11 +138,10 @@ const salTable = (() => {
     look();
     if (changed) [at, list.scrollTop] = [0, 0];
     count.textContent = `${shown.length} of ${run.rows.problem.length}`;
-    const table = section.querySelector(".grid");
-    table.setAttribute("aria-rowcount", shown.length + 1);
-    table.querySelector(".head").replaceChildren(...COLUMNS.map(heading));
+    list.setAttribute("aria-rowcount", shown.length + 1);
+    list.querySelector(".head").replaceChildren(...COLUMNS.map(heading));
     body.style.height = `${shown.length * ROW}px`;
-    list.style.height = `${Math.min(14, Math.max(2, shown.length)) * ROW}px`;
+    list.style.height = `${(1 + Math.min(14, Math.max(2, shown.length))) * ROW + 2}px`;
     paint();
   }
 
