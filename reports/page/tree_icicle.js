@@ -46,6 +46,7 @@
     tip.hidden = true;
     canvas.tabIndex = 0;
     canvas.setAttribute("role", "img");
+    canvas.setAttribute("aria-label", "icicle of the tree: the list has the same");
     const pen = canvas.getContext("2d");
     const view = { x: 0, y: 0, scale: 1, row: ROW.most, whole: true };
     let width = 0;
