@@ -36,7 +36,7 @@ ACTIONS = {
     "fold or unfold all": "document.querySelectorAll('.sal-row .sal-fold')[0].click()",
     "scroll far": "document.querySelector('.sal-scroll').scrollTop = (i * 79190) % 200000",
     "pan": "send(new PointerEvent('pointermove', at(i % 2 ? 40 : -40)))",
-    "zoom": "send(new WheelEvent('wheel', {...at(0), deltaY: i % 4 < 2 ? -240 : 240}))",
+    "zoom": "wheel(i % 4 < 2 ? -240 : 240)",
     "search": "type(['that', 'x and', '7', 'find that'][i % 4])",
     "next hit": "key('n')",
 }
@@ -52,6 +52,7 @@ TIMED = """async (rounds) => {
   const at = (dx) => ({ pointerId: 1, bubbles: true, cancelable: true,
     clientX: box.x + box.width / 2 + dx, clientY: box.y + 60 });
   const send = (event) => canvas.dispatchEvent(event);
+  const wheel = (deltaY) => send(new WheelEvent("wheel", { ...at(0), ctrlKey: true, deltaY }));
   const key = (name) => document.querySelector(".sal-scroll")
     .dispatchEvent(new KeyboardEvent("keydown", { key: name, bubbles: true }));
   function type(words) {
@@ -80,7 +81,7 @@ def measure(page: Page, url: str) -> dict[str, list[float]]:
     }
     for name, action in ACTIONS.items():
         if name == "pan":  # zoomed in on the middle, with the mouse held down there
-            zoomed_in = "send(new WheelEvent('wheel', {...at(0), deltaY: -500}))"
+            zoomed_in = "wheel(-500)"
             page.evaluate(TIMED.replace("ACTION", zoomed_in), 2)
             page.locator(".sal-canvas").hover()
             page.mouse.down()

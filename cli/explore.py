@@ -13,14 +13,12 @@ PORT = 7725
 
 
 def explore(
-    path: Annotated[
-        Path, typer.Argument(help="A run, or a folder with runs in it, at any depth.")
-    ],
+    path: Annotated[Path, typer.Argument(help="A run, or a folder with runs in it, at any depth.")],
     port: Annotated[
         int | None,
         typer.Option(min=0, max=65535, help=f"By default {PORT}, or any where that is taken."),
     ] = None,
-    open: Annotated[bool, typer.Option("--open", help="Open the page in the browser.")] = False,
+    browse: Annotated[bool, typer.Option("--open", help="Open the page in the browser.")] = False,
 ) -> None:
     """Serve the report of runs to this machine's browser until Ctrl-C.
 
@@ -44,7 +42,7 @@ def explore(
         server = ExploreServer(runs, 0)
     with server:
         print(f"{server.url}  (Ctrl-C ends it)", flush=True)
-        if open:
+        if browse:
             import webbrowser
 
             webbrowser.open(server.url)

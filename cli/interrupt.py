@@ -1,4 +1,7 @@
-"""Ctrl-C and SIGTERM: the first asks for a clean end, the second forces it."""
+"""Ctrl-C and SIGTERM: the first asks for a clean end, the second forces it.
+
+The exit code is 128 and the number of the first: 130 for Ctrl-C, 143 for what a scheduler sends.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,15 @@ from typing import Self
 EXIT_CODE = 130
 
 
+class Terminated(KeyboardInterrupt):
+    """What SIGTERM raises, where Ctrl-C raises its base."""
+
+
+def exit_code(stop: KeyboardInterrupt) -> int:
+    """The code with which a process ends that was stopped so."""
+    return 128 + signal.SIGTERM if isinstance(stop, Terminated) else EXIT_CODE
+
+
 class Interrupt:
     """While entered, a first signal raises KeyboardInterrupt in the main thread.
 
@@ -21,6 +33,8 @@ class Interrupt:
 
     def __init__(self) -> None:
         self.asked = False
+        self.exit_code = EXIT_CODE
+        """That of what was asked first."""
         self._deferred = False
         self._before: dict[int, object] = {}
 
@@ -43,13 +57,15 @@ class Interrupt:
 
     def _handle(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002
         if self.asked:
-            _end_now()
+            _end_now(self.exit_code)
         self.asked = True
+        stop = Terminated() if number == signal.SIGTERM else KeyboardInterrupt()
+        self.exit_code = exit_code(stop)
         if not self._deferred:
-            raise KeyboardInterrupt
+            raise stop
 
 
-def _end_now() -> None:
+def _end_now(code: int) -> None:
     import psutil
 
     for child in psutil.Process().children(recursive=True):
@@ -57,4 +73,4 @@ def _end_now() -> None:
             child.kill()
         except psutil.NoSuchProcess:
             continue
-    os._exit(EXIT_CODE)
+    os._exit(code)

@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from sal import __version__
+from sal.cli.interrupt import exit_code
 from sal.cli.stdout import StdoutLost, watched_stdout
 
 COMMANDS = {
@@ -67,7 +68,7 @@ def _root(
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run `sal`; ends the process with 0, 1 (failures), 2 (bad usage) or 130 (interrupted).
+    """Run `sal`; ends the process with 0, 1 (failures), 2 (bad usage), 130 or 143 (interrupted).
 
     What a user can cause is one line on stderr; SAL_DEBUG=1 shows the traceback as well.
     """
@@ -80,8 +81,8 @@ def _run(arguments: Sequence[str]) -> int:
     try:
         code = build(arguments)(args=arguments, prog_name="sal", standalone_mode=False) or 0
         sys.stdout.flush()
-    except KeyboardInterrupt:
-        code = 130
+    except KeyboardInterrupt as stop:
+        code = exit_code(stop)
     except typer.Abort:
         code = 130
     except Exception as error:

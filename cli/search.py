@@ -15,7 +15,7 @@ import yaml
 
 from sal.cli.display.choose import choose_display
 from sal.cli.display.names import DisplayName
-from sal.cli.interrupt import EXIT_CODE, Interrupt
+from sal.cli.interrupt import Interrupt
 from sal.cli.resume import Secrets, resume_command
 from sal.cli.table import at_n_table, summary_table
 from sal.runs.errors import RunError, ServersLost
@@ -108,9 +108,9 @@ def search(settings: Settings, options: Options, began: float) -> int:
         try:
             experiment.run()
         except KeyboardInterrupt:
-            return _interrupted(
-                experiment.outcomes.get(path), resume_command(path, secrets=options.secrets)
-            )
+            command = resume_command(path, secrets=options.secrets)
+            _tell_interrupted(experiment.outcomes.get(path), command)
+            return interrupt.exit_code
         except (ServersLost, LaunchError, EndpointError, PolicyFault, OSError) as error:
             error.add_note(f"resume with\n  {resume_command(path, secrets=options.secrets)}")
             raise
@@ -142,10 +142,9 @@ def _as_served(prepared: Prepared, plan: Plan, options: Options, *, new: bool) -
         raise
 
 
-def _interrupted(outcome: Outcome | None, command: str) -> int:
+def _tell_interrupted(outcome: Outcome | None, command: str) -> None:
     after = "" if outcome is None else f" after {_problems(outcome.summary.problems)}"
     print(f"sal: interrupted{after}; resume with\n  {command}", file=sys.stderr)
-    return EXIT_CODE
 
 
 def _problems(number: int) -> str:

@@ -9,15 +9,16 @@ path leads to a file.
 from __future__ import annotations
 
 import hashlib
+import sys
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 from sal.reports.followed import FollowedRuns
 from sal.reports.html_page import html_page
 from sal.runs.encoding import json_bytes
-from sal.runs.errors import FolderError
+from sal.runs.errors import RunError
 
 HOST = "127.0.0.1"
 HERE = ("127.0.0.1", "localhost")
@@ -36,6 +37,11 @@ class ExploreServer(ThreadingHTTPServer):
         super().__init__((HOST, port), _Handler)
         self.runs = runs
 
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A browser that has gone away is no error."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
+
     @property
     def url(self) -> str:
         return f"http://{HOST}:{self.server_port}/"
@@ -51,8 +57,10 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(HTTPStatus.FORBIDDEN, b"only for this machine's own browser", "text/plain")
             return
         try:
-            self._answer([unquote(part) for part in urlsplit(self.path).path.split("/")[1:]])
-        except (FolderError, OSError) as error:
+            self._answer([unquote(part) for part in self.path.partition("?")[0].split("/")[1:]])
+        except ConnectionError:
+            raise
+        except (RunError, OSError) as error:
             self._send(HTTPStatus.SERVICE_UNAVAILABLE, str(error).encode(), "text/plain")
 
     def _answer(self, path: list[str]) -> None:
@@ -77,7 +85,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _is_from_here(self) -> bool:
         host = self.headers.get("Host", "")
         origin = self.headers.get("Origin")
-        return urlsplit(f"//{host}").hostname in HERE and origin in (None, f"http://{host}")
+        return host.partition(":")[0] in HERE and origin in (None, f"http://{host}")
 
     def _send_new(self, version: str, make: Any) -> None:
         tag = f'"{version}"'

@@ -48,6 +48,7 @@ class Journal:
         whole = content.rfind(b"\n") + 1
         if whole < len(content):
             self._file.truncate(whole)
+        self._size = whole
         self.records: list[Record] = []
         self.damaged: list[int] = []
         for number, record in _lines(content[:whole]):
@@ -63,7 +64,6 @@ class Journal:
         data = json_bytes(record) + b"\n"
         handle = self._file.fileno()
         with self._write:
-            start = os.fstat(handle).st_size
             try:
                 left = memoryview(data)
                 while left:
@@ -71,8 +71,9 @@ class Journal:
                 if self._sync:
                     os.fsync(handle)
             except OSError as error:  # a full disk: no half record for the next to be glued to
-                os.ftruncate(handle, start)
+                os.ftruncate(handle, self._size)
                 raise OSError(error.errno, error.strerror, str(self.path)) from error
+            self._size += len(data)
 
     def close(self) -> None:
         self._file.close()

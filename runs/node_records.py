@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import fields
 from typing import Any
 
 import orjson
@@ -10,17 +11,20 @@ import orjson
 from sal.programs.recall import Asked, Outcome
 from sal.programs.trace import Node
 from sal.runs.journal import Record
-from sal.runs.results import by_name
 from sal.runtime.frontend.growth import Growth
 from sal.runtime.usage import Usage
 
+_NAMES = tuple(field.name for field in fields(Node))
+
 
 def node_json(node: Node) -> dict[str, Any]:
-    """A node as traces and node records hold it: without what is empty."""
-    content = by_name(node)
-    return {key: value for key, value in content.items() if value not in ("", (), None)} | {
-        "id": list(node.id)
-    }
+    """A node as traces and node records hold it: without what is empty, but for its id."""
+    content = ((name, getattr(node, name)) for name in _NAMES)
+    return {name: value for name, value in content if name == "id" or _says(value)}
+
+
+def _says(value: Any) -> bool:
+    return value is not None and value != "" and value != ()
 
 
 def node_of(content: Mapping[str, Any]) -> Node:
@@ -61,8 +65,13 @@ def record_of(outcome: Outcome, at: float) -> Record | None:
         "policy": _counts(outcome.policy),
         "prm": _counts(outcome.prm),
     }
-    more = {"known": known, "cuts": outcome.cuts or None, "prefix": outcome.prefix or None}
-    return record | {key: value for key, value in more.items() if value is not None}
+    if known is not None:
+        record["known"] = known
+    if outcome.cuts:
+        record["cuts"] = outcome.cuts
+    if outcome.prefix:
+        record["prefix"] = outcome.prefix
+    return record
 
 
 def outcome_of(record: Record) -> Outcome:
@@ -93,7 +102,13 @@ def prompt_record(cost: Usage, at: float) -> Record:
 
 def _counts(usage: Usage) -> list[int | None]:
     """The fields of a usage, in their order."""
-    return list(by_name(usage).values())
+    return [
+        usage.prompt_tokens,
+        usage.cached_tokens,
+        usage.completion_tokens,
+        usage.requests,
+        usage.attended_tokens,
+    ]
 
 
 def _tuples(value: Any) -> Any:

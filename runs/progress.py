@@ -39,7 +39,8 @@ class Finished:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """One moment of a run. `seconds`, usage and `finished` are of this session alone.
+    """One moment of a run. `seconds` and `finished` are of this session alone; usage too, but for
+    what earlier sessions had found out of a problem that this one went on with.
 
     `done` and `failed` include problems of earlier sessions. `accuracy` is that of the strategy's
     own rule over all that is done, None before the first. `eta` is in seconds, None while unknown;
@@ -117,6 +118,7 @@ class Progress:
         self._finished: list[Finished] = []
         self._done = self._failed = self._correct = 0
         self._policy = self._prm = Usage()
+        self._earlier = 0
         for row in earlier:
             self._count(row)
 
@@ -131,7 +133,8 @@ class Progress:
 
     def finish(self, row: ResultRow) -> None:
         with self._lock:
-            self._in_flight.pop(row.id, None)
+            search = self._in_flight.pop(row.id, None)
+            self._earlier += _earlier(search)
             self._count(row)
             self._policy += row.policy
             self._prm += row.prm
@@ -163,7 +166,8 @@ class Progress:
             here = sum(search.ended(self._budget) for _, search in running)
             here += len(self._finished) * self._budget
             policy = sum((search.trace.policy for _, search in running), self._policy)
-            written, rate = self._tokens(seconds, policy)
+            earlier = self._earlier + sum(_earlier(search) for _, search in running)
+            written, rate = self._tokens(seconds, policy, earlier)
             eta = self._eta(seconds, len(running), here)
             left = None if self._until is None else max(0.0, self._until - seconds)
             limited = left is not None and (eta is None or left < eta)
@@ -188,15 +192,19 @@ class Progress:
                 rate=rate,
             )
 
-    def _tokens(self, seconds: float, policy: Usage) -> tuple[int | None, float | None]:
+    def _tokens(
+        self, seconds: float, policy: Usage, earlier: int
+    ) -> tuple[int | None, float | None]:
         """Generated so far, and a second lately: by the server, or by the replies if that is more.
 
         The server's counter is behind by some seconds; what is shared with others is ahead.
         """
-        told = [n for n in (self._written(), policy.completion_tokens) if n is not None]
-        if not told:
+        replies = policy.completion_tokens
+        told = [self._written(), None if replies is None else replies - earlier]
+        known = [count for count in told if count is not None]
+        if not known:
             return None, None
-        written = max(told)
+        written = max(known)
         self._lately.append((seconds, written))
         while len(self._lately) > 2 and self._lately[1][0] <= seconds - RATE_SECONDS:
             self._lately.popleft()
@@ -220,3 +228,8 @@ class Progress:
         self._done += 1
         self._failed += bool(row.error)
         self._correct += row.right
+
+
+def _earlier(search: _Running | None) -> int:
+    """Tokens of its usage that earlier sessions had the policy write."""
+    return 0 if search is None else search.trace.earlier.completion_tokens or 0

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import signal
+import socket
+import struct
 import subprocess
 import sys
 import threading
@@ -155,7 +157,7 @@ class TestServer:
     def test_no_path_leads_to_a_file(self, server: ExploreServer, path: str) -> None:
         assert ask(server, path)[0] == 404
 
-    @pytest.mark.parametrize("host", ["evil.example", "evil.example:80", "localhost.evil", ""])
+    @pytest.mark.parametrize("host", ["evil.example", "evil.example:80", "localhost.evil", "", "["])
     def test_it_has_no_other_name(self, server: ExploreServer, host: str) -> None:
         for path in ("/", "/data", "/trace/0/x"):
             assert ask(server, path, Host=host)[0] == 403
@@ -173,6 +175,17 @@ class TestServer:
 
     def test_it_only_reads(self, server: ExploreServer) -> None:
         assert ask(server, "/data", method="POST")[0] == 501
+
+    def test_a_browser_that_goes_away_is_no_error(
+        self, server: ExploreServer, capfd: pytest.CaptureFixture[str]
+    ) -> None:
+        for _ in range(20):
+            with socket.create_connection(("127.0.0.1", server.server_port)) as gone:
+                reset_on_close = struct.pack("ii", 1, 0)
+                gone.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, reset_on_close)
+                gone.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert ask(server, "/data")[0] == 200
+        assert capfd.readouterr().err == ""
 
     def test_a_folder_that_is_gone(self, server: ExploreServer, tmp_path: Path) -> None:
         (tmp_path / "sweep").rename(tmp_path / "moved")

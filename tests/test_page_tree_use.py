@@ -111,6 +111,17 @@ class TestSearchAndFilters:
         assert selected(page) == "beta"
         assert not page.get_by_label("hide pruned").is_checked()
 
+    def test_what_the_icicle_shows_can_be_selected_in_spite_of_a_filter(
+        self, open_tree: Any
+    ) -> None:
+        page = open_tree().page
+        page.get_by_label("hide pruned").check()
+        box = page.locator(".sal-canvas").bounding_box()
+        assert box
+        page.mouse.click(box["x"] + box["width"] * 16 / 30, box["y"] + 30)
+        assert selected(page) == "beta"
+        assert not page.get_by_label("hide pruned").is_checked()
+
     def test_all_can_be_folded(self, open_tree: Any) -> None:
         page = open_tree(path="0.1").page
         page.get_by_label("fold all", exact=True).click()
@@ -136,6 +147,19 @@ class TestIcicle:
         assert model["left"] == [0, 0, 3, 6, 9, 15, 18]
         assert model["level"] == [1, 2, 2, 2, 2, 1, 1]
         assert model["levels"] == 4
+
+    @pytest.mark.parametrize("path", ["", "0.1", "2~1"])
+    def test_it_is_drawn_wherever_a_link_opens(self, open_tree: Any, path: str) -> None:
+        page = open_tree(path=path).page
+        page.wait_for_timeout(100)
+        filled = page.evaluate(
+            """() => {
+              const canvas = document.querySelector(".sal-canvas");
+              const { data: bytes } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+              return bytes.filter((byte, i) => i % 4 === 3 && byte > 0).length / (bytes.length / 4);
+            }"""
+        )
+        assert filled > 0.4
 
     def test_a_click_selects_the_step_that_is_there(self, open_tree: Any) -> None:
         page = open_tree().page
@@ -173,7 +197,10 @@ class TestIcicle:
         row = 30
         middle = box["x"] + box["width"] * 16 / 30
         page.mouse.move(middle, box["y"] + row)
+        page.mouse.wheel(0, -800)  # this is the page's
+        page.keyboard.down("Control")
         page.mouse.wheel(0, -800)
+        page.keyboard.up("Control")
         page.wait_for_timeout(100)
         page.mouse.click(middle, box["y"] + row)
         assert selected(page) == "beta"  # what was under the mouse stays there

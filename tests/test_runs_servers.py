@@ -19,8 +19,10 @@ import yaml
 from conftest import CPU_ONLY, several_cores
 from runs_proxy import Proxy
 from runs_terminal import SAL, Terminal, environment, records
+from test_kills import told
 
 from sal.cli.main import main
+from sal.runs.journal import read_records
 from sal.runs.problems import load_problems
 from sal.runtime import hardware
 from sal.tiny.paths import PROBLEMS
@@ -60,6 +62,7 @@ def check_whole(folder: Path, ids: list[str]) -> dict[str, Any]:
     traces = sorted((folder / "traces").iterdir())
     assert [path.name[:5] for path in traces] == [f"{i:05d}" for i in range(len(ids))]
     assert [json.loads(path.read_text())["id"] for path in traces] == ids
+    assert list((folder / "nodes").iterdir()) == []
     for row in rows:
         assert row["error"] is None
         assert 1 <= len(row["completions"]) <= recipe["params"].get("budget", 1)
@@ -84,6 +87,16 @@ def check_whole(folder: Path, ids: list[str]) -> dict[str, Any]:
     assert summary["seconds"] > 0
     assert "sglang" in summary["versions"]
     return summary
+
+
+def recalled(folder: Path, endpoint: str) -> int:
+    """Requests that the next session need not make, for their nodes are recorded."""
+    return sum(
+        record[endpoint][3]
+        for path in (folder / "nodes").iterdir()
+        for record in read_records(path)
+        if endpoint in record
+    )
 
 
 @pytest.fixture(scope="module")
@@ -243,6 +256,8 @@ def test_a_killed_run_goes_on_and_searches_nothing_twice(
     with (run / "journal.jsonl").open("ab") as journal:
         journal.write(b'{"type":"problem","row":{"id":"' + ids[-1].encode())
     asked = policy.requests, prm.requests
+    kept = {endpoint: recalled(run, endpoint) for endpoint in ("policy", "prm")}
+    assert kept["policy"]
 
     second = sal([*words, "--json"], tmp_path)
 
@@ -252,9 +267,10 @@ def test_a_killed_run_goes_on_and_searches_nothing_twice(
     assert after.startswith(before[: before.rfind(b"\n") + 1])
     new = [record["row"] for record in records(run, "problem")[len(done) :]]
     assert sorted(done + [row["id"] for row in new]) == sorted(ids)
-    # The servers were asked for the owed problems and nothing else.
+    # The servers were asked for what is owed and nothing else.
     for front, was, endpoint in zip(fronts, asked, ("policy", "prm"), strict=True):
-        assert front.requests - was == sum(row["usage"][endpoint]["requests"] for row in new)
+        needed = sum(row["usage"][endpoint]["requests"] for row in new)
+        assert front.requests - was == needed - kept[endpoint]
 
     asked = policy.requests, prm.requests
     third = sal(words, tmp_path)
@@ -312,10 +328,19 @@ def test_a_search_leaves_one_core_to_a_policy_on_this_cpu(
     assert terminal.wait() == 130
 
 
-@pytest.mark.parametrize("moment", ["starting", "searching"])
-def test_ctrl_c_leaves_no_server_of_ours_behind(
-    moment: str, prm_server: str, tmp_path: Path
+@pytest.mark.parametrize(
+    ("moment", "way", "code"),
+    [
+        ("starting", signal.SIGINT, 130),
+        ("starting", signal.SIGKILL, -signal.SIGKILL),
+        ("searching", signal.SIGINT, 130),
+        ("searching", signal.SIGTERM, 143),
+    ],
+)
+def test_a_stopped_run_leaves_no_server_of_ours_behind(
+    moment: str, way: signal.Signals, code: int, prm_server: str, tmp_path: Path
 ) -> None:
+    """By SIGTERM also while the server has stopped to answer."""
     run = tmp_path / "run"
     words = ["run", "best-of-n", "--budget", "64", "--limit", "300", "--policy", "tiny"]
     terminal = Terminal([*words, "--prm", prm_server, "--out", str(run)], tmp_path)
@@ -330,12 +355,53 @@ def test_ctrl_c_leaves_no_server_of_ours_behind(
     terminal.until(servers if moment == "starting" else searching)
     ours = whole.children(recursive=True)
     assert servers()
-    terminal.press_ctrl_c()
-    assert terminal.wait() == 130
+    if way == signal.SIGTERM:
+        for process in servers():
+            process.suspend()
+    if way == signal.SIGINT:
+        terminal.press_ctrl_c()
+    else:
+        terminal.process.send_signal(way)
+    assert terminal.wait(60) == code
     assert "Traceback" not in terminal.shown
-    assert f"--resume {run}" in terminal.shown
-    _, alive = psutil.wait_procs(ours, timeout=10)
+    assert (f"--resume {run}" in terminal.shown) == (code > 0)
+    _, alive = psutil.wait_procs(ours, timeout=20)
     assert [p for p in alive if p.status() != psutil.STATUS_ZOMBIE] == []
+
+
+def test_servers_that_are_killed_cost_nothing_that_is_found(
+    urls: list[str], six: list[str], ids: list[str], tmp_path: Path
+) -> None:
+    """Both at once: each is started again. The policy once more: the run stops, and is resumed."""
+    run = tmp_path / "run"
+    words = ["run", "dvts", "--budget", "64", *six, "--out"]
+    alone = sal([*words, "alone", *urls], tmp_path)
+    assert alone.returncode == 0, alone.stderr
+    terminal = Terminal([*words, str(run), "--policy", "tiny", "--prm", "tiny"], tmp_path)
+    whole = psutil.Process(terminal.process.pid)
+
+    def groups() -> set[int]:
+        found = [p for p in whole.children(recursive=True) if "launch_server" in str(p.cmdline())]
+        return {os.getpgid(p.pid) for p in found}
+
+    def nodes() -> int:
+        lines = [p.read_bytes().count(b"\n") for p in (run / "nodes").glob("*.jsonl")]
+        return sum(lines) + 1000 * len(records(run, "problem"))
+
+    terminal.until(nodes)
+    for group in groups():
+        os.killpg(group, signal.SIGKILL)
+    before = nodes()
+    terminal.until(lambda: nodes() > before + 5)
+    policy = next(p for p in whole.children(recursive=True) if "tiny/policy" in str(p.cmdline()))
+    os.killpg(os.getpgid(policy.pid), signal.SIGKILL)
+    assert terminal.wait() == 1
+    assert "the policy server died twice" in terminal.shown
+    assert "Traceback" not in terminal.shown
+    resumed = sal(["run", "--resume", str(run)], tmp_path)
+    assert resumed.returncode == 0, resumed.stderr
+    check_whole(run, ids)
+    assert [told(row) for row in rows_of(run)] == [told(row) for row in rows_of(tmp_path / "alone")]
 
 
 def test_a_dead_prm_stops_the_run_which_goes_on_when_it_is_back(
@@ -412,15 +478,15 @@ def test_a_run_goes_on_when_its_server_came_back_elsewhere(
         assert terminal.wait() == 130
     done = len(records(run, "problem"))
     assert 1 <= done < len(ids)
+    kept = recalled(run, "policy")
     assert terminal.shown.rstrip().splitlines()[-1] == f"  sal run --resume {run}"
     with Proxy(policy_server) as now:
         moved = sal(["run", "--resume", str(run), "--policy", now.url], tmp_path)
         assert moved.returncode == 0, moved.stderr
         check_whole(run, ids)
-        assert now.requests == sum(
-            record["row"]["usage"]["policy"]["requests"]
-            for record in records(run, "problem")[done:]
-        )
+        new = records(run, "problem")[done:]
+        needed = sum(record["row"]["usage"]["policy"]["requests"] for record in new)
+        assert now.requests == needed - kept
         recipe = yaml.safe_load((run / "recipe.yaml").read_text())
         assert recipe["policy"] == now.url
         assert recipe["served"]["policy"]["model_path"]

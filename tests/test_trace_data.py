@@ -6,10 +6,16 @@ import json
 from dataclasses import replace
 from typing import Any
 
+import pytest
+from programs_replay import Improvised, Improvising
+from programs_scripted import search
 from runs_examples import row as example_row
+from test_strategies_registry import small
 
 from sal.reports.trace_data import trace_data
 from sal.runs.encoding import json_bytes
+from sal.runs.execute import trace_json
+from sal.runs.registry import STRATEGIES
 from sal.runs.results import CompletionRow, ResultRow
 
 
@@ -132,6 +138,27 @@ def test_errors_and_strange_text_stay_as_they_are() -> None:
     assert content["errors"] == {"0": "policy: gone"}
     assert content["texts"] == ["\ud800</script>\x00"]
     assert content["nodes"]["tokens"] == [None]
+
+
+@pytest.mark.parametrize("name", STRATEGIES)
+def test_the_completions_of_every_strategy(name: str) -> None:
+    strategy = STRATEGIES[name]
+    verifier = Improvising() if strategy.program.needs_prm else None
+    result = search(strategy.program, Improvised(), verifier, small(strategy, 24))
+    found = [
+        CompletionRow(c.text, c.steps, c.scores, c.tokens, c.finish, c.key, "match")
+        for c in result.completions
+    ]
+    content = json.loads(json_bytes(trace_json("p", result.trace)))
+    data = trace_data(content, row(*found))
+    ids = sorted(node.id for node in result.trace.nodes)
+    texts = {c.node: c.text for c in result.completions}
+    for end, completion in zip(ends(data), result.completions, strict=True):
+        assert end is not None
+        # one of equal ones may stand for another: particles are drawn more than once
+        assert ids[end] == completion.node or texts[ids[end]] == completion.text
+    for steps, scores in zip(data["nodes"]["steps"], data["nodes"]["scores"], strict=True):
+        assert len(scores) in (0, len(steps))
 
 
 def test_a_chain_as_deep_as_they_come() -> None:

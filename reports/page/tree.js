@@ -85,7 +85,7 @@
 
     /** Make an item the selected one and show it; `open` shows its text too. */
     function select(item, open = detailOpen) {
-      if (passes && !passes[item]) return;
+      if (passes && !passes[item]) unfilter();
       selected = item;
       detailOpen = open;
       if (salTree.reveal(model, folded, item)) refresh();
@@ -120,6 +120,14 @@
       refresh();
       find();
       select(selected);
+    }
+
+    function unfilter() {
+      passes = null;
+      filter = { only: "all", hidePruned: false };
+      bar.unfiltered();
+      refresh();
+      find();
     }
 
     function find() {
@@ -220,7 +228,7 @@
       const folds = salTree.defaultFolds(next);
       were.forEach((then, item) => then >= 0 && (folds[item] = folded[then]));
       const [first, rest] = list.place();
-      const top = rows[first];
+      const top = rows[Math.min(first, rows.length - 1)];
       const old = model;
       model = next;
       folded = folds;
@@ -245,12 +253,6 @@
     function show(to) {
       const item = salTree.itemAt(model, to);
       if (item === selected && salTree.pathOf(model, item) === to) return;
-      if (passes && !passes[item]) {
-        passes = null;
-        filter = { only: "all", hidePruned: false };
-        bar.unfiltered();
-        refresh();
-      }
       select(item, true);
     }
 

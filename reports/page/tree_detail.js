@@ -37,7 +37,8 @@
   function table(rows) {
     const list = salTree.element("dl", "sal-facts");
     for (const [name, value] of rows) {
-      list.append(salTree.element("dt", "", name), salTree.element("dd", "", value));
+      const fact = list.appendChild(salTree.element("div"));
+      fact.append(salTree.element("dt", "", name), salTree.element("dd", "", value));
     }
     return list;
   }

@@ -40,7 +40,9 @@
       }
     }
 
+    /** The wheel is the page's, until the canvas was clicked; with Ctrl, so a pinch, it is ours. */
     function wheel(event) {
+      if (!event.ctrlKey && !event.metaKey && document.activeElement !== canvas) return;
       event.preventDefault();
       const sideways = Math.abs(event.deltaX) > Math.abs(event.deltaY) || event.shiftKey;
       if (sideways) to.pan(event.deltaX || event.deltaY, 0);

@@ -46,6 +46,7 @@
     tip.hidden = true;
     canvas.tabIndex = 0;
     canvas.setAttribute("role", "img");
+    canvas.setAttribute("aria-label", "icicle of the tree: the list has the same");
     const pen = canvas.getContext("2d");
     const view = { x: 0, y: 0, scale: 1, row: ROW.most, whole: true };
     let width = 0;
@@ -56,6 +57,7 @@
     const fit = () => width / Math.max(1, model().total);
 
     function resize() {
+      host.style.maxHeight = `${model().levels * ROW.most + 1}px`;
       width = host.clientWidth;
       height = host.clientHeight;
       canvas.width = Math.round(width * devicePixelRatio);
@@ -68,6 +70,7 @@
 
     /** Keep the window within the tree; pixels a token are at least what shows it whole. */
     function clamp() {
+      if (!width) return; // it is not laid out yet
       view.scale = Math.min(Math.max(view.scale, fit()), Math.max(fit(), width / 2));
       view.whole = view.scale <= fit() * 1.001;
       view.x = Math.min(Math.max(0, view.x), Math.max(0, model().total - width / view.scale));
@@ -179,7 +182,7 @@
     /** Bring a node into the window if it is outside; with `wide` make the window as wide as it. */
     function show(item, wide) {
       const i = model().items.node[item];
-      if (i >= 0) {
+      if (i >= 0 && width) {
         if (wide) view.scale = Math.min(width / Math.max(model().weight[i], 1), width / 2);
         const left = model().left[i];
         const outside = left + model().weight[i] <= view.x || left >= view.x + width / view.scale;
@@ -221,6 +224,7 @@
       widen: (event) => show(itemAt(event.offsetX, event.offsetY), true),
       whole: () => zoom(0),
     });
+    resize();
     const watch = new ResizeObserver(resize);
     watch.observe(host);
 

@@ -191,13 +191,16 @@
       render,
       scroller,
       page: () => Math.max(1, Math.floor(scroller.clientHeight / high()) - 1),
-      /** Scroll as little as shows a row. */
+      /** Scroll as little as shows a row; to its middle, from far away. */
       reveal(row) {
         measure();
-        const top = row * high();
-        if (top < scroller.scrollTop) scroller.scrollTop = top;
-        const below = top + high() - scroller.clientHeight;
-        if (below > scroller.scrollTop) scroller.scrollTop = below;
+        const place = row * high();
+        const above = scroller.scrollTop - place;
+        const below = place + high() - scroller.clientHeight - scroller.scrollTop;
+        const away = Math.max(above, below);
+        if (away > 2 * high()) scroller.scrollTop = place - scroller.clientHeight / 2;
+        else if (above > 0) scroller.scrollTop = place;
+        else if (below > 0) scroller.scrollTop += below;
       },
       /** The row at the top, and the pixels of it that are out of sight. */
       place: () => [Math.floor(scroller.scrollTop / high()), scroller.scrollTop % high()],
