@@ -84,6 +84,9 @@ class ProblemNodes:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
         """Keep nothing more; the file stays."""
         with self._lock:
             self._closed = True
@@ -103,7 +106,7 @@ class ProblemNodes:
                 return
             except (OSError, FolderError) as error:
                 wrong = error
-        self.__exit__()
+        self.close()
         self._failed(wrong)
 
 
@@ -151,6 +154,7 @@ def read_kept(path: Path) -> Kept:
             at = float(record["at"])
             if record["type"] == "search":
                 kept.session, began, before = int(record["session"]), at, kept.seconds
+                kept.until = at
             elif record["type"] == "prompt":
                 kept.prompt = Usage(*record["policy"])
             elif record["type"] == "node":
@@ -160,7 +164,8 @@ def read_kept(path: Path) -> Kept:
                 known.add(outcome.node.id)
                 begun = min(outcome.node.begun or 0, len(kept.outcomes))
                 kept.outcomes.append(replace(outcome, node=replace(outcome.node, begun=begun)))
-            kept.until, kept.seconds = at, before + at - began
+            kept.until = max(kept.until, at)
+            kept.seconds = before + kept.until - began
         except (LookupError, TypeError, ValueError, AttributeError):
             continue
     return kept

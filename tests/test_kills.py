@@ -85,7 +85,7 @@ class Killer:
                 wait(process, lambda: False, self.dice.uniform(0.0, 1.5))
             else:
                 wait(process, lambda: len(records(run, "session")) > sessions)
-                wait(process, lambda: False, self.dice.uniform(0.0, 1.0))
+                wait(process, lambda: False, self.dice.uniform(0.0, 1.5))
             process.send_signal(signal.SIGKILL)
         _, said = process.communicate(timeout=240)
         assert process.returncode in (0, -signal.SIGKILL), said.decode()
