@@ -10,8 +10,12 @@ from runs_examples import recipe
 from runs_examples import row as example_row
 from test_trace_data import completion, node
 
+from sal.programs.recall import Asked, Outcome
+from sal.programs.trace import Node
 from sal.runs.encoding import json_bytes
 from sal.runs.folder import RunFolder
+from sal.runs.node_records import record_of
+from sal.runtime.frontend.growth import Growth
 
 
 class GrowingRun:
@@ -24,11 +28,11 @@ class GrowingRun:
 
     def begin(self, number: int, problem: str, nodes: int) -> None:
         """Its search is under way, with so many nodes."""
-        records: list[dict[str, Any]] = [{"type": "search", "id": problem, "session": 1, "at": 0.0}]
-        records += [
-            {"type": "node", "at": 1.0, "node": node(i, text=f"{problem} step {i}")}
-            for i in range(nodes)
-        ]
+        records: list[Any] = [{"type": "search", "id": problem, "session": 1, "at": 0.0}]
+        for i in range(nodes):
+            step = Node((i,), f"{problem} step {i}", 3, "separator", (0.5,), begun=0)
+            outcome = Outcome(Asked(step.id, 1, 0.8), step, Growth(step.text))
+            records.append(record_of(outcome, 1.0))
         lines = b"".join(json_bytes(record) + b"\n" for record in records)
         self.folder.nodes_of(number, problem).write_bytes(lines)
 
