@@ -12,7 +12,7 @@ from trees_in_browser import TREE, row_at_the_top, selected, words
 from bench.trees import beam_trace, chain_trace, with_result
 from sal.reports.trace_data import trace_data
 
-pytest_plugins = ("browser", "trees_in_browser")
+pytest_plugins = ("browser", "tree_opener")
 
 
 class TestRows:

@@ -11,7 +11,7 @@ from test_trace_data import completion, node, row, trace
 from bench.trees import samples_trace, with_result
 from sal.reports.trace_data import trace_data
 
-pytest_plugins = ("browser", "trees_in_browser")
+pytest_plugins = ("browser", "tree_opener")
 
 
 HOSTILE = "<img src=x onerror=document.title='owned'><script>document.title='owned'</script>"

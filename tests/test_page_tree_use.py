@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import FloatRect, Page, expect
 from trees_in_browser import selected, words
 
 from bench.trees import beam_trace, with_result
 
-pytest_plugins = ("browser", "trees_in_browser")
+pytest_plugins = ("browser", "tree_opener")
 
 
 class TestKeyboard:
@@ -132,10 +132,10 @@ class TestSearchAndFilters:
 
 
 class TestIcicle:
-    def box(self, page: Page) -> dict[str, float]:
+    def box(self, page: Page) -> FloatRect:
         box = page.locator(".sal-canvas").bounding_box()
         assert box
-        return {**box}
+        return box
 
     def test_width_is_tokens_of_the_subtree(self, open_tree: Any) -> None:
         page = open_tree().page

@@ -1,16 +1,10 @@
-"""The page's search tree in a real browser, for the tests of it."""
+"""A search tree, and what a page shows of one."""
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any
-
-import pytest
-from browser import Opened, Opener
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page
 from test_trace_data import completion, node, row, trace
 
-from bench.trees import tree_page
 from sal.reports.trace_data import trace_data
 
 TREE = trace_data(
@@ -25,20 +19,6 @@ TREE = trace_data(
     ),
     row(completion("alpha\n\nthe answer is 42"), completion("one\n\ntwo\n\nanswer 7")),
 )
-
-
-@pytest.fixture
-def open_tree(open_page: Opener, tmp_path: Path) -> Any:
-    """`open_tree(data, path="", **window)`: a page with this tree, opened at a path."""
-
-    def open_it(data: Any = TREE, path: str = "", **window: Any) -> Opened:
-        page = tmp_path / "tree.html"
-        page.write_text(tree_page(data), encoding="utf-8")
-        opened = open_page(page.as_uri() + (f"#node={path}" if path else ""), **window)
-        expect(opened.page.locator(".sal-row").first).to_be_visible()
-        return opened
-
-    return open_it
 
 
 def words(page: Page) -> list[str]:
