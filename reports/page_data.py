@@ -110,7 +110,7 @@ def levels(lines: Iterable[Series]) -> list[dict[str, Any]]:
     """Greedy accuracies, one for each policy: a height to be compared with."""
     return [
         {
-            "name": f"greedy, {point.runs[0].policy}",
+            "name": f"greedy, {line.policy}",
             "accuracy": estimate_pair(point.accuracy(CHOSEN)),
         }
         for line in lines

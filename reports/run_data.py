@@ -148,8 +148,8 @@ def _less(all: int | None, some: int | None) -> int | None:
 
 
 def _model(recipe: Recipe, role: str, name: str) -> str:
-    """What a URL serves, where it said so; of a path the last part."""
-    return recipe.served.get(role, {}).get("model_path", name).rstrip("/").rpartition("/")[2]
+    """What a URL serves, where it said so."""
+    return recipe.served.get(role, {}).get("model_path", name)
 
 
 def _cut(text: str, longest: int) -> str:

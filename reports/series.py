@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,6 +12,8 @@ from sal.reports.run_data import CHOSEN, RunData
 from sal.runs.results import RULES, Estimate
 
 GREEDY = "greedy"
+NAMED = ("policy", "prm", "data")
+"""What the name of a line says where the runs have several."""
 
 
 @dataclass(frozen=True)
@@ -62,9 +64,10 @@ class Point:
 
 @dataclass(frozen=True)
 class Series:
-    """A line: the points of one setting by their budgets, ascending."""
+    """A line: the points of one setting by their budgets, ascending. `policy` has a short name."""
 
     name: str
+    policy: str
     points: tuple[Point, ...]
 
     @property
@@ -85,21 +88,33 @@ def series_of(runs: Iterable[RunData]) -> list[Series]:
     by_strategy: dict[str, list[Point]] = defaultdict(list)
     for of in points.values():
         by_strategy[of[0].recipe.strategy].append(Point(tuple(of)))
-    everywhere = [key for key in ("policy", "prm", "data") if _values(runs, key) > 1]
+    names = {key: short_names(_setting(run)[key] for run in runs) for key in NAMED}
+    everywhere = [key for key in NAMED if len(names[key]) > 1]
     lines = []
     for strategy, found in by_strategy.items():
         parting = _parting(found)
         named: dict[str, list[Point]] = defaultdict(list)
         for point in found:
             setting = _setting(point.runs[0])
-            of = [setting[key] for key in everywhere if setting[key] is not None]
+            models = [names[key][setting[key]] for key in everywhere if setting[key] is not None]
             own = [f"{key}={setting.get(key)}" for key in parting if key not in everywhere]
-            named[" · ".join([strategy, *map(str, of), *own])].append(point)
+            named[" · ".join([strategy, *models, *own])].append(point)
         lines += [
-            Series(name, tuple(sorted(line, key=lambda point: point.budget)))
+            Series(
+                name,
+                names["policy"][line[0].runs[0].policy],
+                tuple(sorted(line, key=lambda point: point.budget)),
+            )
             for name, line in named.items()
         ]
     return lines
+
+
+def short_names(names: Iterable[str | None]) -> dict[str, str]:
+    """Of each path or model its last part; the whole where another's is the same."""
+    lasts = {name: name.rstrip("/").rpartition("/")[2] for name in names if name is not None}
+    often = Counter(lasts.values())
+    return {name: last if often[last] == 1 else name for name, last in lasts.items()}
 
 
 def accuracies(point: Point) -> dict[str, Estimate]:
@@ -108,20 +123,18 @@ def accuracies(point: Point) -> dict[str, Estimate]:
 
 
 def _setting(run: RunData) -> dict[str, Any]:
-    """What sets a run apart but its seed and its budget, with short names for what is long."""
+    """What sets a run apart but its seed and, in the names of lines, its budget."""
     recipe = run.recipe
     keys = {
         key.removeprefix("params."): value
         for key, value in recipe.flat().items()
         if key.partition(".")[0] not in ("policy", "prm", "seed") and key not in _DATA
     }
-    data = recipe.dataset.rstrip("/").rpartition("/")[2]
-    if recipe.limit is not None:
-        data += f"[:{recipe.limit}]"
+    limit = "" if recipe.limit is None else f"[:{recipe.limit}]"
     return keys | {
         "policy": run.policy,
         "prm": run.prm,
-        "data": data,
+        "data": f"{recipe.dataset} {recipe.split}{limit}",
         "problems": recipe.problems_digest,
     }
 
@@ -142,10 +155,6 @@ def _parting(points: Sequence[Point]) -> list[str]:
             if len({_frozen(setting.get(key)) for setting in settings}) > 1
         }
     )
-
-
-def _values(runs: Iterable[RunData], key: str) -> int:
-    return len({value for run in runs if (value := _setting(run)[key]) is not None})
 
 
 def _frozen(value: Any) -> Any:

@@ -73,10 +73,10 @@ class TestRun:
         (_, question) = loaded(tmp_path, problems=[long]).columns.problems[0]
         assert question == "x" * LONGEST + "… (100,000 characters)"
 
-    def test_the_models_behind_a_url_have_their_names(self, tmp_path: Path) -> None:
+    def test_a_model_behind_a_url_has_its_name(self, tmp_path: Path) -> None:
         served = {"policy": {"model_path": "org/Llama-1B"}}
         run = loaded(tmp_path, policy="http://127.0.0.1:3000", served=served)
-        assert (run.policy, run.prm) == ("Llama-1B", "tiny")
+        assert (run.policy, run.prm) == ("org/Llama-1B", "tiny")
 
 
 class TestSeries:
@@ -122,7 +122,18 @@ class TestSeries:
             loaded(tmp_path / "c", "dvts", 4, policy="org/small", dataset="math", limit=9),
         ]
         names = [line.name for line in series_of(runs)]
-        assert names == ["greedy · big · tiny", "dvts · small · tiny", "dvts · small · math[:9]"]
+        assert names == [
+            "greedy · big · tiny test",
+            "dvts · small · tiny test",
+            "dvts · small · math test[:9]",
+        ]
+
+    def test_models_that_end_alike_are_not_taken_for_one(self, tmp_path: Path) -> None:
+        runs = [
+            loaded(tmp_path / "a", "dvts", 4, policy="one/last"),
+            loaded(tmp_path / "b", "dvts", 16, policy="two/last"),
+        ]
+        assert [line.name for line in series_of(runs)] == ["dvts · one/last", "dvts · two/last"]
 
     def test_an_unknown_cost_is_unknown(self, tmp_path: Path) -> None:
         run = loaded(tmp_path)

@@ -6,6 +6,8 @@ import base64
 import gzip
 import json
 import re
+import subprocess
+import sys
 import xml.etree.ElementTree as xml
 from dataclasses import replace
 from pathlib import Path
@@ -213,6 +215,14 @@ class TestTraces:
         traces = PackedTraces(trace_data, sweep / "none")
         traces.add(found, {problem_key(row): i for i, row in enumerate(found.rows)})
         assert set(traces.as_json()["packed"]) == {"0/1", "0/2", "0/3"}
+
+
+def test_who_reads_runs_does_not_wait_for_sglang() -> None:
+    script = "import sys, sal.reports.report as r; print({'sglang', 'torch'} & set(sys.modules))"
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "set()\n"
 
 
 def test_json_cannot_end_its_element() -> None:
