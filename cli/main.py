@@ -23,6 +23,8 @@ COMMANDS = {
     "merge": "Put the shards of a run together in one folder.",
     "up": "Start the policy and the PRM, and keep them for the runs to come.",
     "down": "End the servers that `sal up` keeps running.",
+    "report": "Write a page, Markdown and curves of runs and sweeps.",
+    "explore": "Show runs and their search trees in the browser, also while they are going on.",
     "grade": "Grade the answers in a file of completions.",
     "optimal": "Learn from a sweep which strategy and which N to use on which problems.",
     "doctor": "Look at this machine: what was found, what would be chosen, what is missing.",

@@ -17,7 +17,6 @@ from typing import NamedTuple, Protocol
 from sal.programs.caps import Meter
 from sal.programs.scores import Scores
 from sal.programs.trace import ROLLOUT, Node, Path, Trace
-from sal.programs.written import steps_in
 from sal.runtime.frontend.growth import Growth
 from sal.verifiers.interface import Usage
 
@@ -145,6 +144,8 @@ class Memory:
 
 def _tell(scores: Scores, outcomes: Iterable[Outcome], separator: str) -> None:
     """Let `scores` know what the PRM said of all steps in `outcomes`."""
+    from sal.programs.written import steps_in  # as late as this: it brings SGLang's frontend
+
     whole: dict[Path, tuple[str, ...]] = {(): ()}
     for outcome in outcomes:
         path, said = outcome.node.id, outcome.node.scores

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterable, Sequence
 
 from sal.reports.comparison import LEVEL, Comparison, Contrast
+from sal.reports.markdown import table
 from sal.runs.results import Estimate
 
 GIGA = 1e9
@@ -30,7 +31,7 @@ def markdown(comparison: Comparison) -> str:
 def accuracy_table(comparison: Comparison) -> str:
     """A row per method, a column per N: percent, ± one standard error over problems."""
     budgets = comparison.budgets
-    return _table(
+    return table(
         ["accuracy, %", *(f"N = {n}" for n in budgets)],
         [
             [method, *(_percent(arm.accuracy) if arm else "" for arm in arms)]
@@ -52,7 +53,7 @@ def cost_table(comparison: Comparison) -> str:
         "unspent",
         "failed",
     ]
-    return _table(
+    return table(
         head,
         [
             [
@@ -79,7 +80,7 @@ def gain_table(comparison: Comparison, reference: str) -> str:
         [method, *(cells.get((method, n), "") for n in budgets)]
         for method in dict.fromkeys(c.method for c in found)
     ]
-    return _table([f"gain on {reference}, points", *(f"N = {n}" for n in budgets)], rows)
+    return table([f"gain on {reference}, points", *(f"N = {n}" for n in budgets)], rows)
 
 
 def frontier_table(comparison: Comparison) -> str:
@@ -92,7 +93,7 @@ def frontier_table(comparison: Comparison) -> str:
     )
     by_cost = sorted(arms, key=lambda row: (row[0].flops or math.inf, row[0].generated))
     head = ["by cost", "N", "GFLOPs", "generated", "accuracy, %", "frontier of"]
-    return _table(
+    return table(
         head,
         [
             [
@@ -161,14 +162,3 @@ def _points(stderr: float) -> str:
 
 def _giga(flops: float | None) -> str:
     return "?" if flops is None else f"{flops / GIGA:.3g}"
-
-
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    lines = [list(head), *map(list, rows)]
-    widths = [max(len(line[i]) for line in lines) for i in range(len(head))]
-    text = [
-        "| " + " | ".join(c.ljust(w) for c, w in zip(line, widths, strict=True)) + " |"
-        for line in lines
-    ]
-    text.insert(1, "|" + "|".join("-" * (w + 2) for w in widths) + "|")
-    return "\n".join(text)

@@ -31,11 +31,32 @@ def numbers_at(
         )
         ones = [_share(row) for row in rows]
         return AtN({"pass": {1: Estimate.of(ones)}}, f"@1 only: {why}")
+    drawn: dict[str, set[int]] = {rule: set() for rule in RULES}
+    values = values_at(rows, budget, ns, drawn)
+    return AtN(
+        {
+            rule: {n: Estimate.of(found) for n, found in by_n.items()}
+            for rule, by_n in values.items()
+        },
+        _drawn(drawn),
+    )
+
+
+def values_at(
+    rows: Iterable[ResultRow],
+    budget: int,
+    ns: Iterable[int],
+    drawn: Mapping[str, set[int]] | None = None,
+) -> dict[str, dict[int, list[float]]]:
+    """By rule and n, for each row: the mean over subsets of n of its samples, which must be
+    independent.
+
+    Notes in `drawn`, by rule, for which n not all subsets were looked at.
+    """
     sizes = sorted(set(ns))
     values: dict[str, dict[int, list[float]]] = {
         rule: {n: [] for n in sizes} for rule in (*RULES, "pass")
     }
-    drawn: dict[str, set[int]] = {rule: set() for rule in RULES}
     for row in rows:
         total = max(budget, len(row.completions))  # those that failed are in no list, and wrong
         right = [c.right for c in row.completions]
@@ -51,15 +72,9 @@ def numbers_at(
                     values[rule][n].append(naive_at(ballots.right.tolist(), total, n))
                     continue
                 values[rule][n].append(voted_at(rule, ballots, chosen))
-                if not chosen.all:
+                if drawn is not None and not chosen.all:
                     drawn[rule].add(n)
-    return AtN(
-        {
-            rule: {n: Estimate.of(found) for n, found in by_n.items()}
-            for rule, by_n in values.items()
-        },
-        _drawn(drawn),
-    )
+    return values
 
 
 def sizes_up_to(budget: int) -> list[int]:

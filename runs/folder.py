@@ -74,8 +74,12 @@ class RunFolder:
 
 
 def _file_name(number: int, problem_id: str) -> str:
-    readable = re.sub(r"[^A-Za-z0-9.-]+", "-", problem_id).strip("-.")[:60]
-    return f"{number:05d}-{readable}"
+    return f"{number:05d}-{readable(problem_id)}"
+
+
+def readable(problem_id: str) -> str:
+    """What a file's name shows of a problem's id; other ids may look the same."""
+    return re.sub(r"[^A-Za-z0-9.-]+", "-", problem_id).strip("-.")[:60]
 
 
 def recipe_of(path: Path) -> Recipe | None:

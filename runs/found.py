@@ -6,13 +6,19 @@ sweep is a folder with runs in it, at any depth.
 
 from __future__ import annotations
 
+import json
 import os
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from sal.runs.errors import FolderError
 from sal.runs.execute import seconds_spent
+from sal.runs.folder import readable
 from sal.runs.journal import Record, read_records
+from sal.runs.node_records import node_json
+from sal.runs.nodes import nodes_in_flight
 from sal.runs.recipe import Recipe, read_recipe
 from sal.runs.recorded import is_usable, recorded_models
 from sal.runs.results import ResultRow, Summary, summarise
@@ -78,16 +84,13 @@ def read_run(path: Path) -> FoundRun:
 
 def find_runs(path: Path) -> list[FoundRun]:
     """The run in `path`, or all runs below it, by their paths; raises `FolderError` for none."""
-    folders = run_folders(path)
-    if not folders:
-        raise FolderError(f"{path}: holds no run")
-    return [read_run(folder) for folder in folders]
+    return [read_run(folder) for folder in run_folders(path)]
 
 
 def run_folders(path: Path) -> list[Path]:
     """The folder of the run in `path`, or of all below it, by their paths; hidden ones are not.
 
-    No run is looked for inside a run: its traces are many. Raises `FolderError` for no folder.
+    Inside a run none is looked for: its traces are many. Raises `FolderError` where there is none.
     """
     if not path.is_dir():
         raise FolderError(f"{path}: no such folder")
@@ -97,7 +100,29 @@ def run_folders(path: Path) -> list[Path]:
             found.append(Path(folder))
             names.clear()
         names[:] = [name for name in names if not name.startswith(".")]
+    if not found:
+        raise FolderError(f"{path}: holds no run")
     return sorted(found)
+
+
+def read_trace(run: Path, problem_id: str) -> dict[str, Any] | None:
+    """What the search of a problem left in the run's folder; None where there is nothing whole."""
+    for path in sorted((run / "traces").glob(f"*-{readable(problem_id)}.json")):
+        try:
+            trace = json.loads(path.read_bytes())
+        except (OSError, ValueError):  # it is being replaced, or the disk lost it
+            continue
+        if isinstance(trace, dict) and trace.get("id") == problem_id:
+            return trace
+    return None
+
+
+def traces_in_flight(run: Path, done: Collection[str]) -> dict[str, dict[str, Any]]:
+    """The nodes so far of problems that are begun and not `done`, by id, each as a trace has it."""
+    return {
+        problem_id: {"id": problem_id, "nodes": [node_json(node) for node in nodes]}
+        for problem_id, nodes in nodes_in_flight(run, done).items()
+    }
 
 
 def _rows(records: list[Record]) -> tuple[ResultRow, ...]:

@@ -89,8 +89,6 @@ def find_statuses(path: Path) -> list[RunStatus]:
     A run that has not begun has as many problems as another of the same ones.
     """
     found = [run_status(folder) for folder in run_folders(path)]
-    if not found:
-        raise FolderError(f"{path}: holds no run")
     told = {_problems(status): status.total for status in found if status.total is not None}
     return [
         replace(status, total=total, moment=replace(status.moment, total=total))
@@ -107,10 +105,7 @@ def _problems(status: RunStatus) -> tuple[str, str | None]:
 
 def newest_run(path: Path) -> Path:
     """The folder of the run in or below `path` that was written last; raises `FolderError`."""
-    folders = run_folders(path)
-    if not folders:
-        raise FolderError(f"{path}: holds no run")
-    return max(folders, key=_last_written)
+    return max(run_folders(path), key=_last_written)
 
 
 def shards_together(statuses: Sequence[RunStatus]) -> Snapshot | None:

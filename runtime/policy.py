@@ -24,6 +24,10 @@ UNKNOWN = Usage(None, None, None, 1)
 """One request whose tokens nobody told."""
 
 
+KNOWN = "token_ids"
+"""The variable of a program's state with the `KnownIds` of its text."""
+
+
 class KnownIds(NamedTuple):
     """The token ids of the first `chars` characters of a text."""
 

@@ -35,6 +35,8 @@ def test_the_wheel_holds_every_room_and_the_tiny_weights(wheel: Path) -> None:
         assert f"sal/{room}/__init__.py" in names
     for data in ("py.typed", "tiny/policy/model.safetensors", "tiny/prm/model.safetensors"):
         assert f"sal/{data}" in names
+    page = {p.relative_to(ROOT).as_posix() for p in (ROOT / "reports/page").rglob("*.*")}
+    assert {f"sal/{name}" for name in page} <= names
     assert any(n.startswith("sal/runtime/stand_in/sgl_kernel/") for n in names)
 
 

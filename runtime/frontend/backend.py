@@ -10,13 +10,10 @@ from sglang.lang.global_config import global_config
 from sglang.lang.interpreter import StreamExecutor
 from sglang.lang.ir import SglSamplingParams
 
-from sal.runtime.policy import KnownIds, Reply, Request
+from sal.runtime.policy import KNOWN, KnownIds, Reply, Request
 
 SEED = "sampling_seed"
 """The state's variable with the seed of its next request."""
-
-KNOWN = "token_ids"
-"""The state's variable with the `KnownIds` of its text."""
 
 LIMITS = "sal_limits"
 """The state's variable with what was said of `top_p`, `top_k` and `min_p` for its next request.

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from sal.runtime.frontend.backend import KNOWN
-from sal.runtime.policy import KnownIds
+from sal.runtime.policy import KNOWN, KnownIds
 
 
 class Mark(NamedTuple):

@@ -15,8 +15,8 @@ from sglang import gen
 from sglang.lang.backend.base_backend import BaseBackend
 from sglang.lang.ir import SglSamplingParams
 
-from sal.runtime.frontend.backend import KNOWN, LIMITS, REPLY, SEED, Policy
-from sal.runtime.policy import KnownIds, PolicyFault, Reply, Request, read_reply
+from sal.runtime.frontend.backend import LIMITS, REPLY, SEED, Policy
+from sal.runtime.policy import KNOWN, KnownIds, PolicyFault, Reply, Request, read_reply
 
 STEP = "step"
 """The state's variable that holds what was written last."""
