@@ -16,6 +16,7 @@ from sal.cli.stdout import StdoutLost, watched_stdout
 COMMANDS = {
     "run": "Search every problem of a dataset with STRATEGY, and grade what is found.",
     "recipe": "Check recipe files, or show what they come to and why.",
+    "export": "Write results as parquet, a datasets folder or lighteval's details; push them.",
     "up": "Start the policy and the PRM, and keep them for the runs to come.",
     "down": "End the servers that `sal up` keeps running.",
     "grade": "Grade the answers in a file of completions.",
@@ -97,7 +98,7 @@ def _explain(error: Exception) -> int:
         import traceback
 
         traceback.print_exception(error)
-    from sal.runs.errors import RunError, ServersLost
+    from sal.runs.errors import PushError, RunError, ServersLost
     from sal.runtime.endpoint_errors import EndpointError, LaunchError
     from sal.runtime.policy import PolicyFault
 
@@ -105,11 +106,11 @@ def _explain(error: Exception) -> int:
         message, code = " ".join(error.format_message().split()), error.exit_code
     elif isinstance(error, StdoutLost):
         message, code = f"cannot write to stdout: {error}; what is on disk is whole", 1
-    elif isinstance(error, RunError) and not isinstance(error, ServersLost):
+    elif isinstance(error, RunError) and not isinstance(error, ServersLost | PushError):
         message, code = str(error), 2
     elif isinstance(error, OSError) and error.filename is not None:
         message, code = f"{error.filename}: {error.strerror}", 1
-    elif isinstance(error, ServersLost | LaunchError | EndpointError | PolicyFault | OSError):
+    elif isinstance(error, RunError | LaunchError | EndpointError | PolicyFault | OSError):
         message, code = str(error), 1
     else:
         raise error

@@ -77,11 +77,16 @@ def read_run(path: Path) -> FoundRun:
 
 def find_runs(path: Path) -> list[FoundRun]:
     """The run in `path`, or all runs below it, by their paths; raises `FolderError` for none."""
+    return [read_run(folder) for folder in run_folders(path)]
+
+
+def run_folders(path: Path) -> list[Path]:
+    """The folders of `find_runs`, which nothing is read of yet; raises `FolderError` for none."""
     if not path.is_dir():
         raise FolderError(f"{path}: no such folder")
     if (path / "recipe.yaml").is_file():
-        return [read_run(path)]
-    found = [read_run(recipe.parent) for recipe in sorted(path.rglob("recipe.yaml"))]
+        return [path]
+    found = [recipe.parent for recipe in sorted(path.rglob("recipe.yaml"))]
     if not found:
         raise FolderError(f"{path}: holds no run")
     return found
