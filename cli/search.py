@@ -117,9 +117,7 @@ def search(settings: Settings, options: Options, began: float) -> int:
         try:
             experiment.run()
         except KeyboardInterrupt:
-            return _interrupted(
-                experiment.outcomes.get(path), _resume_command(path, options)
-            )
+            return _interrupted(experiment.outcomes.get(path), _resume_command(path, options))
         except (ServersLost, LaunchError, EndpointError, PolicyFault, OSError) as error:
             error.add_note(f"resume with\n  {_resume_command(path, options)}")
             raise

@@ -61,4 +61,3 @@ class Traces(Mapping[str, str]):
 
     def __len__(self) -> int:
         return len(self._paths)
-

@@ -82,7 +82,7 @@ class Repository:
             self._commit("main", {"README.md": repository_card(self.name).encode()}, "Card")
 
     def push(self, publication: Publication) -> Pushed:
-        """Make the revision hold the publication's files, and no other. Raises `PushError`."""
+        """Make the revision hold the publication's files. Raises `PushError`."""
         revision = publication.revision
         self._try(
             lambda: self._api.create_branch(

@@ -15,7 +15,7 @@ from sal.runs.found import FoundRun
 
 @dataclass(frozen=True, slots=True)
 class Publication:
-    """A run's `revision`, and the folder whose files are to be all that is in it."""
+    """A run's `revision`, and the folder whose files are to be in it."""
 
     revision: str
     title: str
