@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import shlex
 import sys
 import tempfile
@@ -9,7 +10,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from sal.runs.errors import PushError, RunError
-from sal.runs.export.hub import Pushed, check_push, push_all
+from sal.runs.export.hub import Pushed, Repository, check_push
 from sal.runs.export.publication import Publication, publish
 from sal.runs.found import read_run
 
@@ -22,15 +23,18 @@ def push_runs(
     Raises `RunError`.
     """
     check_push(repo, token=not dry_run)
+    _quiet()
+    repository = None if dry_run else Repository(repo, public=public)
+    name = repo if repository is None else repository.name
     with tempfile.TemporaryDirectory() as work:
         publications = [
-            publish(read_run(folder), repo, Path(work), traces=traces) for folder in folders
+            publish(read_run(folder), name, Path(work), traces=traces) for folder in folders
         ]
-        if dry_run:
+        if repository is None:
             _show(publications, repo, public=public)
-        else:
-            _quiet()
-            push_all(publications, repo, public=public, tell=_tell)
+            return
+        for publication in publications:
+            _tell(repository.push(publication))
 
 
 def push_after(folder: Path, repo: str) -> int:
@@ -48,7 +52,7 @@ def push_after(folder: Path, repo: str) -> int:
 
 
 def sizes(path: Path, shown: Path) -> list[str]:
-    """A line for a file, or for each in a folder: bytes and name, where `path` stands as `shown`."""
+    """A line for a file, or for each in a folder: bytes, and the name with `path` as `shown`."""
     files = [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.is_file())
     return [f"{file.stat().st_size:>12,}  {shown / file.relative_to(path)}" for file in files]
 
@@ -69,8 +73,8 @@ def _tell(pushed: Pushed) -> None:
 
 def _quiet() -> None:
     """The library's remarks and, outside of a terminal, its bars are not shown."""
-    from huggingface_hub.utils import disable_progress_bars, logging
+    from huggingface_hub.utils import disable_progress_bars  # type: ignore[attr-defined]
 
-    logging.set_verbosity_error()
+    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
     if not sys.stderr.isatty():
         disable_progress_bars()

@@ -12,7 +12,7 @@ import fcntl
 import json
 import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, Self
 
@@ -46,7 +46,7 @@ class Journal:
             self._file.truncate(whole)
         self.records: list[Record] = []
         self.damaged: list[int] = []
-        for number, record in _lines(content[:whole]):
+        for number, record in _lines(content[:whole].split(b"\n")):
             if record is not None and usable(record):
                 self.records.append(record)
             else:
@@ -80,13 +80,14 @@ class Journal:
 
 def read_records(path: Path) -> list[Record]:
     """The whole records of a journal that may be growing; raises OSError."""
-    content = path.read_bytes()
-    return [r for _, r in _lines(content[: content.rfind(b"\n") + 1]) if r is not None]
+    with open(path, "rb") as file:
+        whole = (line[:-1] for line in file if line.endswith(b"\n"))
+        return [record for _, record in _lines(whole) if record is not None]
 
 
-def _lines(content: bytes) -> Iterator[tuple[int, Record | None]]:
+def _lines(lines: Iterable[bytes]) -> Iterator[tuple[int, Record | None]]:
     """Every line that is not empty, by its number; None for what is no record."""
-    for number, line in enumerate(content.split(b"\n"), 1):
+    for number, line in enumerate(lines, 1):
         if not line:
             continue
         try:

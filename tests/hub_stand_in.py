@@ -55,11 +55,12 @@ class Repo:
 class Fault:
     """The next `times` requests whose method and path match are not served but answered so.
 
-    A status, "reset" (the connection), or "lost": served, and the reply is not sent.
+    A status, a page of a proxy, "reset" (the connection), or "lost": served, and the reply is not
+    sent.
     """
 
     matching: str
-    answer: int | str
+    answer: int | bytes | str
     times: int = 1
 
 
@@ -118,6 +119,8 @@ class _Handler(BaseHTTPRequestHandler):
         fault = self.hub.fault(request)
         if fault and isinstance(fault.answer, int):
             return self._reply(fault.answer, {"error": "told to fail"})
+        if fault and isinstance(fault.answer, bytes):
+            return self._reply(200, fault.answer, {"Content-Type": "text/html"})
         if fault is None or fault.answer == "lost":
             status, answer, headers = self._answer(path, body)
             if fault is None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import datasets
-import pandas as pd
+import pandas as pd  # type: ignore[import-untyped]
 import pyarrow.parquet as pq
 import pytest
 import yaml
@@ -200,7 +200,7 @@ def test_the_form_of_lightevals_details(sal: Sal, run: Path) -> None:
 @pytest.mark.skipif("SAL_TEST_LIGHTEVAL" not in os.environ, reason="no Python with lighteval")
 def test_lighteval_reads_its_details(sal: Sal, run: Path) -> None:
     """SAL_TEST_LIGHTEVAL is a Python with lighteval 0.13.0, whose pins are not ours."""
-    details, results = lighteval_export(sal, run)
+    _, results = lighteval_export(sal, run)
     environment = os.environ | {"HF_HUB_OFFLINE": "1", "HF_HOME": str(run.parent / "home")}
     environment.pop("PYTHONPATH", None)
     words = [os.environ["SAL_TEST_LIGHTEVAL"], "-c", READ_BY_LIGHTEVAL, "x", run_name(recipe())]
@@ -217,7 +217,13 @@ def test_lighteval_reads_its_details(sal: Sal, run: Path) -> None:
 
 
 def test_a_name_tells_what_is_not_usual() -> None:
-    params = {"budget": 64, "width": 8, "temperature": 0.8, "aggregate": None, "stop_strings": []}
+    params: dict[str, object] = {
+        "budget": 64,
+        "width": 8,
+        "temperature": 0.8,
+        "aggregate": None,
+        "stop_strings": [],
+    }
     of = recipe(params=params, policy="meta-llama/Llama-3.2-1B-Instruct", seed=3)
     of = replace(of, dataset="openai/gsm8k:main")
     expected = "gsm8k--dvts--n-64--width-8--seed-3--Llama-3.2-1B-Instruct--"
@@ -243,7 +249,13 @@ def test_a_public_recipe_names_no_place_and_no_secret() -> None:
         dataset="~/sets/amc.jsonl",
         served={"policy": {"model_path": "/models/Llama-3.2-1B-Instruct"}},
         policy_args=(
-            *("--api-key=sk-1", "--hf-token", "hf-2", "--tp=2", "--chat-template=/home/ada/x.jinja"),
+            *(
+                "--api-key=sk-1",
+                "--hf-token",
+                "hf-2",
+                "--tp=2",
+                "--chat-template=/home/ada/x.jinja",
+            ),
             *("--max-total-tokens", "9000", "--tokenizer-path=meta-llama/x"),
         ),
     )

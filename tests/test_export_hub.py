@@ -18,6 +18,7 @@ from test_cli_run import Sal, sal
 
 from sal.runs.export import hub as hub_module
 from sal.runs.export.names import run_name
+from sal.runs.settings import Settings, prepare
 
 __all__ = ["sal"]  # a fixture
 
@@ -94,7 +95,7 @@ def test_runs_of_one_name_are_refused(sal: Sal, hub: Hub, tmp_path: Path) -> Non
     code, _, err = sal("export", str(tmp_path / "sweep"), "--push-to-hub", REPO)
     assert code == 2
     assert "another run of the same recipe" in err
-    assert hub.repos == {}
+    assert set(hub.repos[REPO].branches) == {"main"}
 
 
 @pytest.mark.parametrize("answer", [500, "reset", "lost"])
@@ -111,6 +112,20 @@ def test_what_may_pass_is_tried_again(
     branch = hub.repos[REPO].branches[NAME]
     assert len(branch.commits) == 1 + 1 + 1  # the card of `main`, and this one
     assert branch.files.keys() >= set(FILES)
+
+
+def test_a_page_in_between_is_tried_again(sal: Sal, hub: Hub, run: Path) -> None:
+    for request in ("whoami", "repos/create", "validate-yaml", "/commit/tiny"):
+        hub.faults.append(Fault(request, b"<html>Sign in</html>"))
+    code, _, err = sal("export", str(run), "--push-to-hub", REPO)
+    assert (code, err) == (0, "")
+    assert [fault.times for fault in hub.faults] == [0, 0, 0, 0]
+
+
+def test_offline_is_said(sal: Sal, hub: Hub, run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    code, _, err = sal("export", str(run), "--push-to-hub", REPO)
+    assert (code, err) == (1, "sal: HF_HUB_OFFLINE is set: nothing can be pushed\n")
 
 
 def test_a_push_that_failed_goes_on_where_it_was(sal: Sal, hub: Hub, run: Path) -> None:
@@ -163,6 +178,7 @@ def test_nothing_becomes_public_unasked(sal: Sal, hub: Hub, run: Path) -> None:
 def test_a_repository_without_an_owner_is_ones_own(sal: Sal, hub: Hub, run: Path) -> None:
     code, out, _ = sal("export", str(run), "--push-to-hub", "searches")
     assert (code, out) == (0, f"{hub.url}/datasets/{REPO}/tree/{NAME}\n")
+    assert b'load_dataset("me/searches", ' in hub.repos[REPO].branches[NAME].files["README.md"]
 
 
 def test_without_a_token_or_a_name(
@@ -179,6 +195,43 @@ def test_without_a_token_or_a_name(
     assert f"# dataset {REPO}, private if it is new (nothing was sent)" in out
     assert f"# revision {NAME}" in out
     assert [line.split()[1] for line in out.splitlines() if line.startswith("  ")] == FILES
+    assert hub.asked == []
+
+
+@pytest.fixture
+def finished(tmp_path: Path) -> Path:
+    """A run of `sal run greedy --limit 2` to which nothing is owed."""
+    prepared = prepare(Settings(strategy="greedy", params={}, limit=2), gpu=False)
+    ids = [question.id for question in prepared.problems.questions]
+    return written_run(tmp_path / "done", prepared.recipe, [row(ids[0]), row(ids[1], error="lost")])
+
+
+def test_a_run_is_pushed_when_it_ends(sal: Sal, hub: Hub, finished: Path) -> None:
+    code, out, err = sal("run", "--resume", "done", "--push-to-hub", REPO)
+    [revision] = hub.repos[REPO].branches.keys() - {"main"}
+    assert out.endswith(f"|\n{hub.url}/datasets/{REPO}/tree/{revision}\n")
+    assert code == 1  # a problem failed
+    assert f"sal run --resume done --retry-failed --push-to-hub {REPO}" in err
+
+
+def test_a_push_that_fails_leaves_the_run_as_it_is(sal: Sal, hub: Hub, finished: Path) -> None:
+    before = {path: path.read_bytes() for path in finished.rglob("*") if path.is_file()}
+    hub.faults.append(Fault("repos/create", 403))
+    code, out, err = sal("run", "--resume", "done", "--push-to-hub", REPO)
+    assert code == 1
+    assert "| greedy, budget 1 " in out
+    assert err.endswith(
+        f"sal: not pushed: {REPO}: this token may not write there; the results are in done, "
+        f"push them with\n  sal export done --push-to-hub {REPO}\n"
+    )
+    assert before.items() <= {p: p.read_bytes() for p in finished.rglob("*") if p.is_file()}.items()
+
+
+def test_a_dry_run_says_where_results_would_go(sal: Sal, hub: Hub, tmp_path: Path) -> None:
+    code, out, _ = sal("run", "greedy", "--limit", "2", "--push-to-hub", REPO, "--dry-run")
+    recipe = prepare(Settings(strategy="greedy", params={}, limit=2), gpu=False).recipe
+    assert code == 0
+    assert out.endswith(f"\n# push: dataset {REPO}, revision {run_name(recipe)}\n")
     assert hub.asked == []
 
 

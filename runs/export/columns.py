@@ -71,7 +71,7 @@ def batches(
 def plain_row(row: ResultRow) -> dict[str, Any]:
     """As in `results.jsonl`, without what UTF-8 cannot say and without places in its errors."""
     content: dict[str, Any] = _said(row.as_json())
-    content["error"] = row.error and without_places(content["error"]) or None
+    content["error"] = (row.error and without_places(content["error"])) or None
     content["errors"] = [without_places(error) for error in content["errors"]]
     return content
 

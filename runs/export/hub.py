@@ -7,7 +7,7 @@ hash is not sent again: pushing again after a failure goes on, and after a succe
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from json import JSONDecodeError
 from pathlib import Path
@@ -26,7 +26,7 @@ TRIES = 4
 FIRST_WAIT_S = 1.0
 """Before the second try; doubled each time. `huggingface_hub` itself tries uploads again, too."""
 
-NO_TOKEN = "no token for the Hub: `hf auth login`, or set HF_TOKEN"
+LOG_IN = "no token for the Hub: `hf auth login`, or set HF_TOKEN"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,14 +45,14 @@ def check_push(repo: str, *, token: bool = True) -> None:
     """
     from huggingface_hub import get_token
     from huggingface_hub.errors import HFValidationError
-    from huggingface_hub.utils import validate_repo_id
+    from huggingface_hub.utils import validate_repo_id  # type: ignore[attr-defined]
 
     try:
         validate_repo_id(repo)
     except HFValidationError as error:
         raise RunError(f"{repo}: no name of a repository: {_line(error)}") from error
     if token and not get_token():
-        raise RunError(NO_TOKEN)
+        raise RunError(LOG_IN)
 
 
 class Repository:
@@ -74,7 +74,7 @@ class Repository:
             )
         )
         self.name = made.repo_id
-        info = self._try(lambda: self._api.repo_info(self.name, repo_type="dataset"))
+        info = self._try(lambda: self._api.dataset_info(self.name))
         self.private = bool(info.private)
         if not self.private and not public:
             raise PushError(f"{self.name}: is public; push there with --public")
@@ -109,9 +109,7 @@ class Repository:
             )
             return str(done.oid)
 
-        before = self._try(
-            lambda: self._api.repo_info(self.name, repo_type="dataset", revision=branch).sha
-        )
+        before = self._try(lambda: self._api.dataset_info(self.name, revision=branch).sha)
         return self._try(commit) != before
 
     def _try(self, ask: Callable[[], T]) -> T:
@@ -131,26 +129,13 @@ class Repository:
         raise AssertionError("the last try returns or raises")
 
 
-def push_all(
-    publications: Sequence[Publication],
-    repo: str,
-    *,
-    public: bool,
-    tell: Callable[[Pushed], None],
-) -> None:
-    """Push one after another. Raises `PushError`; what was told of is there then."""
-    repository = Repository(repo, public=public)
-    for publication in publications:
-        tell(repository.push(publication))
-
-
 def _failure(error: Exception, repo: str) -> tuple[bool, str]:
     """Whether to ask again, and in a line what it was; no words for what is not the Hub's."""
     import httpx
     from huggingface_hub.errors import HfHubHTTPError, LocalTokenNotFoundError, OfflineModeIsEnabled
 
     if isinstance(error, LocalTokenNotFoundError):
-        return False, NO_TOKEN
+        return False, LOG_IN
     if isinstance(error, OfflineModeIsEnabled):
         return False, "HF_HUB_OFFLINE is set: nothing can be pushed"
     cause: BaseException | None = error
