@@ -39,9 +39,12 @@ def test_the_commands_do_what_they_say(sal: Sal, run: Path) -> None:
 
 def test_the_frame_is_read(sal: Sal, run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert sal(*shlex.split(COMMANDS[0])[1:])[0] == 0
-    [code] = [block for kind, block in BLOCKS if kind == "python" and "pandas" in block]
-    exec(code, {})  # noqa: S102 - the page's own
+    [page] = [block for kind, block in BLOCKS if kind == "python" and "pandas" in block]
+    exec(page, {})  # noqa: S102 - the page's own
     assert capsys.readouterr().out == "50% of 2\n"
+    code, out, _ = sal("run", "greedy", "--dataset", "exports/bon4.parquet", "--dry-run")
+    assert code == 0
+    assert "# 2 problems" in out
 
 
 def test_every_column_and_file_is_told(run: Path, tmp_path: Path) -> None:
