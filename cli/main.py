@@ -21,6 +21,7 @@ COMMANDS = {
     "status": "How a run is doing: how far it is, what is right so far, what is in flight.",
     "runs": "List the runs below a folder.",
     "merge": "Put the shards of a run together in one folder.",
+    "export": "Write results as parquet, a datasets folder or lighteval's details; push them.",
     "up": "Start the policy and the PRM, and keep them for the runs to come.",
     "down": "End the servers that `sal up` keeps running.",
     "report": "Write a page, Markdown and curves of runs and sweeps.",
@@ -105,7 +106,7 @@ def _explain(error: Exception) -> int:
         import traceback
 
         traceback.print_exception(error)
-    from sal.runs.errors import RunError, ServersLost
+    from sal.runs.errors import PushError, RunError, ServersLost
     from sal.runtime.endpoint_errors import EndpointError, LaunchError
     from sal.runtime.policy import PolicyFault
 
@@ -113,11 +114,11 @@ def _explain(error: Exception) -> int:
         message, code = " ".join(error.format_message().split()), error.exit_code
     elif isinstance(error, StdoutLost):
         message, code = f"cannot write to stdout: {error}; what is on disk is whole", 1
-    elif isinstance(error, RunError) and not isinstance(error, ServersLost):
+    elif isinstance(error, RunError) and not isinstance(error, ServersLost | PushError):
         message, code = str(error), 2
     elif isinstance(error, OSError) and error.filename is not None:
         message, code = f"{error.filename}: {error.strerror}", 1
-    elif isinstance(error, ServersLost | LaunchError | EndpointError | PolicyFault | OSError):
+    elif isinstance(error, RunError | LaunchError | EndpointError | PolicyFault | OSError):
         message, code = str(error), 1
     else:
         raise error

@@ -386,6 +386,15 @@ RetryFailed = Annotated[
         rich_help_panel=RUN,
     ),
 ]
+PushToHub = Annotated[
+    str | None,
+    typer.Option(
+        metavar="REPO_ID",
+        help="Publish the results as a dataset on the Hub, a revision a run (docs/export.md).",
+        envvar="SAL_PUSH_TO_HUB",
+        rich_help_panel=RUN,
+    ),
+]
 DryRun = Annotated[
     bool,
     typer.Option(

@@ -46,6 +46,7 @@ class Options:
     out: Path | None
     resume: Path | None
     retry_failed: bool
+    push_to_hub: str | None
     dry_run: bool
     display: DisplayName
     json: bool
@@ -61,6 +62,10 @@ def search(settings: Settings, options: Options, began: float) -> int:
     from sal.runtime.hardware import detect
 
     use_light_frontend()  # before a program is imported: the whole of sglang takes 10 s
+    if options.push_to_hub is not None:
+        from sal.runs.export.hub import check_push
+
+        check_push(options.push_to_hub, token=not options.dry_run)
     hardware = detect()
     display = choose_display(options.display)
     # Below, as late as this: they import the programs.
@@ -79,6 +84,10 @@ def search(settings: Settings, options: Options, began: float) -> int:
 
             shown = replace(prepared, recipe=kept)
             show_plan(plan, shown, path, access=options.access, as_json=options.json)
+            if options.push_to_hub is not None and not options.json:
+                from sal.runs.export.names import run_name
+
+                print(f"\n# push: dataset {options.push_to_hub}, revision {run_name(kept)}")
             return 0
         timed = _is_default_tiny(options.said, prepared)
         display.header(f"sal {settings.strategy}", _shown(settings, options, prepared, path))
@@ -108,13 +117,23 @@ def search(settings: Settings, options: Options, began: float) -> int:
         try:
             experiment.run()
         except KeyboardInterrupt:
-            command = resume_command(path, secrets=options.secrets)
-            _tell_interrupted(experiment.outcomes.get(path), command)
+            _tell_interrupted(experiment.outcomes.get(path), _resume_command(path, options))
             return interrupt.exit_code
         except (ServersLost, LaunchError, EndpointError, PolicyFault, OSError) as error:
-            error.add_note(f"resume with\n  {resume_command(path, secrets=options.secrets)}")
+            error.add_note(f"resume with\n  {_resume_command(path, options)}")
             raise
-    return _show(experiment.outcomes[path], path, settings.ns, options)
+    code = _show(experiment.outcomes[path], path, settings.ns, options)
+    if options.push_to_hub is not None:
+        from sal.cli.push import push_after
+
+        code = max(code, push_after(path, options.push_to_hub))
+    return code
+
+
+def _resume_command(path: Path, options: Options, *flags: str) -> str:
+    """With what the recipe does not say."""
+    push = [] if options.push_to_hub is None else ["--push-to-hub", options.push_to_hub]
+    return resume_command(path, *flags, *push, secrets=options.secrets)
 
 
 def _shown(settings: Settings, options: Options, prepared: Prepared, path: Path) -> dict[str, str]:
@@ -189,7 +208,7 @@ def _show(outcome: Outcome, path: Path, ns: Sequence[int], options: Options) -> 
     if summary.failed:
         print(
             f"sal: {summary.failed} of {summary.problems} problems failed; search them again with\n"
-            f"  {resume_command(path, '--retry-failed', secrets=options.secrets)}",
+            f"  {_resume_command(path, options, '--retry-failed')}",
             file=sys.stderr,
         )
         return 1

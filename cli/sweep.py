@@ -130,7 +130,7 @@ Changes = Annotated[
 ]
 
 
-@with_flags_of(run, without=["strategy", "budget", "ns", "shard"])
+@with_flags_of(run, without=["strategy", "budget", "ns", "shard", "push_to_hub"])
 def sweep(
     context: typer.Context,
     changes: Changes = None,

@@ -3,6 +3,7 @@
 RunError
 ├── DatasetError   no such file, split or field; the Hub cannot be reached
 ├── FolderError    the run's folder is taken, locked, or holds another recipe
+├── PushError      the Hub cannot be reached, or did not take the results
 └── ServersLost    a server died and did not come back; the run can be resumed
 """
 
@@ -26,6 +27,10 @@ class BadRow(Exception):
 
 class FolderError(RunError):
     """The run's folder cannot be used."""
+
+
+class PushError(RunError):
+    """Results were not, or not all, published; what is on disk is as it was."""
 
 
 class ServersLost(RunError):

@@ -13,7 +13,7 @@ import json
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, Self
 
@@ -60,7 +60,7 @@ class Journal:
         self._size = whole
         self.records: list[Record] = []
         self.damaged: list[int] = []
-        for number, record in _lines(content[:whole]):
+        for number, record in _lines(content[:whole].split(b"\n")):
             if record is not None and usable(record):
                 self.records.append(record)
             else:
@@ -96,8 +96,9 @@ class Journal:
 
 def read_records(path: Path) -> list[Record]:
     """The whole records of a journal that may be growing; raises OSError."""
-    content = path.read_bytes()
-    return [r for _, r in _lines(content[: content.rfind(b"\n") + 1]) if r is not None]
+    with open(path, "rb") as file:
+        whole = (line[:-1] for line in file if line.endswith(b"\n"))
+        return [record for _, record in _lines(whole) if record is not None]
 
 
 def is_written(path: Path) -> bool | None:
@@ -127,9 +128,9 @@ def _lock(handle: int) -> None:
     return fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
-def _lines(content: bytes) -> Iterator[tuple[int, Record | None]]:
+def _lines(lines: Iterable[bytes]) -> Iterator[tuple[int, Record | None]]:
     """Every line that is not empty, by its number; None for what is no record."""
-    for number, line in enumerate(content.split(b"\n"), 1):
+    for number, line in enumerate(lines, 1):
         if not line:
             continue
         try:

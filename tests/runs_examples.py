@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from sal.programs.trace import Completion, Finish, Node, SearchResult, Trace
+from sal.runs.folder import RunFolder
 from sal.runs.planned_run import PlannedRun
 from sal.runs.problems import Question
 from sal.runs.recipe import Recipe
@@ -84,6 +85,16 @@ def row(id: str, correct: bool = True, error: str = "") -> ResultRow:
         seconds=1.5,
         error=error,
     )
+
+
+def written_run(path: Path, of: Recipe, rows: Sequence[ResultRow], owed: int = 0) -> Path:
+    """A run's folder with these rows, of which `owed` more are to come."""
+    with RunFolder(path, of, resume=False) as folder:
+        folder.journal.append({"type": "session", "problems": len(rows) + owed})
+        for number, r in enumerate(rows):
+            record = {"type": "problem", "number": number, "at": 1.0 + number, "row": r.as_json()}
+            folder.journal.append(record)
+    return path
 
 
 @dataclass

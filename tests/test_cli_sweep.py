@@ -27,7 +27,7 @@ def options(command: str) -> dict[str, Any]:
 
 def test_it_has_the_flags_of_a_run_but_for_what_it_varies() -> None:
     found = options("sweep")
-    assert options("run").keys() - found.keys() == {"--budget", "--ns", "--shard"}
+    assert options("run").keys() - found.keys() == {"--budget", "--ns", "--shard", "--push-to-hub"}
     axes = ("--strategies", "--budgets", "--policies", "--prms", "--seeds", "--vary")
     assert found.keys() - options("run").keys() == set(axes)
     for flag, option in found.items():

@@ -1,0 +1,1 @@
+"""Results as others read them: parquet, a `datasets` folder, lighteval's details, the Hub."""
