@@ -60,4 +60,6 @@ def test_the_table_is_that_of_the_shipped_rule() -> None:
             f"{100 * p['accuracy']:.1f} [{100 * p['low']:.1f}, {100 * p['high']:.1f}]"
             for p in content["curves"][name].values()
         ]
+        assert len(set(cells[3:])) == 1, "one column from N = 16 on"
+        del cells[4:]
         assert f"| {name} | {' | '.join(cells)} |" in PAGE, name
