@@ -111,7 +111,8 @@ class _Frame:
     def around(cls, curves: Sequence[Curve], levels: Sequence[float]) -> _Frame:
         xs = [x for curve in curves for x, _, _ in curve.points]
         ends = [end for curve in curves for p in curve.points for end in _ends(p)] + [*levels]
-        low, high = min(ends), max(ends)
+        low = max(0.0, min(*ends, max(ends) - 0.1))  # equal values need room, too
+        high = min(1.0, max(*ends, low + 0.1))
         step = next((s for s in (0.01, 0.02, 0.05, 0.1, 0.2) if (high - low) / s <= 8), 0.25)
         y0 = math.floor(low / step) * step
         return cls(min(xs), max(xs), y0, max(math.ceil(high / step) * step, y0 + step), step)

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from reports_examples import Asked, write_run
 
+from sal.reports.curves_svg import Curve, _Frame
 from sal.reports.page_data import common_parent, page_data
 from sal.reports.run_data import INDEPENDENT, LONGEST, RunData, run_data
 from sal.reports.series import Point, series_of
@@ -203,3 +204,11 @@ class TestPage:
         data = page_data([loaded(tmp_path, owed=3)], "t")
         assert data["runs"][0]["owed"] == 3
         assert data["series"][0]["points"][0]["partial"] is True
+
+
+@pytest.mark.parametrize(
+    ("at", "low", "high"), [(1.0, 0.9, 1.0), (0.0, 0.0, 0.1), (0.55, 0.44, 0.56)]
+)
+def test_equal_values_have_room_around_them(at: float, low: float, high: float) -> None:
+    frame = _Frame.around([Curve("", "", "", False, ((4.0, at, 0.0),))], [])
+    assert (frame.y0, frame.y1) == (pytest.approx(low), pytest.approx(high))

@@ -29,7 +29,10 @@ const salChart = (() => {
 
   function heights(lines, levels) {
     const all = lines.flatMap((line) => line.points).concat(levels);
-    const [from, to] = [Math.min(...all.map(low)), Math.max(...all.map(high))];
+    const [least, most] = [Math.min(...all.map(low)), Math.max(...all.map(high))];
+    // Equal values still need room to be seen in.
+    const from = Math.max(0, Math.min(least, most - 0.1));
+    const to = Math.min(1, Math.max(most, from + 0.1));
     const step = [0.01, 0.02, 0.05, 0.1, 0.2].find((s) => (to - from) / s <= 8) || 0.25;
     const floor = Math.floor(from / step) * step;
     return { from: floor, to: Math.max(Math.ceil(to / step) * step, floor + step), step };
