@@ -223,7 +223,13 @@ class TestCommand:
         code = "import sys; from sal.cli.main import main; main(sys.argv[1:])"
         command = [sys.executable, "-c", code, "explore", *arguments]
         pipe = subprocess.PIPE
-        return subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True)
+
+        def heed_interrupts() -> None:  # a background job of a shell ignores them
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+        return subprocess.Popen(
+            command, stdout=pipe, stderr=pipe, text=True, preexec_fn=heed_interrupts
+        )
 
     def test_it_serves_until_it_is_interrupted(self, tmp_path: Path) -> None:
         GrowingRun(tmp_path / "run").finish(0, "p0")
