@@ -211,4 +211,4 @@ class TestPage:
 )
 def test_equal_values_have_room_around_them(at: float, low: float, high: float) -> None:
     frame = _Frame.around([Curve("", "", "", False, ((4.0, at, 0.0),))], [])
-    assert (frame.y0, frame.y1) == (pytest.approx(low), pytest.approx(high))
+    assert [frame.y0, frame.y1] == pytest.approx([low, high])
