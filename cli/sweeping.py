@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from sal.cli.display.choose import choose_display
 from sal.cli.display.names import DisplayName
-from sal.cli.interrupt import EXIT_CODE, Interrupt
+from sal.cli.interrupt import Interrupt
 from sal.cli.resume import Secrets, resume_command
 from sal.runs.errors import FolderError, RunError, ServersLost
 from sal.runtime.endpoint_errors import EndpointError, LaunchError
@@ -91,7 +91,7 @@ def sweep_all(grid: Grid, options: Options) -> int:
             except KeyboardInterrupt:
                 done = f"{len(sweep.summaries)} of {_cells(len(cells))}"
                 print(f"sal: interrupted after {done}; resume with\n  {command}", file=sys.stderr)
-                return EXIT_CODE
+                return interrupt.exit_code
             except (ServersLost, LaunchError, EndpointError, PolicyFault, OSError) as error:
                 error.add_note(f"resume with\n  {command}")
                 raise

@@ -143,7 +143,7 @@ def test_the_same_by_hand(policy: Proxy, models: list[str], whole: Path, tmp_pat
     assert run_status(shard).state == "running"
     os.kill(task.pid, signal.SIGTERM)  # to the shell alone
     _, err = task.communicate(timeout=60)
-    assert (task.returncode, "sal: interrupted" in err) == (130, True), err
+    assert (task.returncode, "sal: interrupted" in err) == (143, True), err
     assert (tmp_path / "scontrol.txt").read_text() == "requeue 7_1\n"
     assert run_status(shard).state == "interrupted"
     policy.mend()
