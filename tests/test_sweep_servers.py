@@ -248,9 +248,10 @@ def test_what_was_asked_before_is_not_asked_again_and_costs_the_same(
     first, again, after = (done.summaries[run.path] for run in runs)
     used = [client.usage for client in clients[2:]]  # each run has two of its own
 
-    for counted, real, twice in zip((first.policy, first.prm), used[:2], (0.01, 0.05), strict=True):
+    for counted, real, twice in zip((first.policy, first.prm), used[:2], (0.02, 0.15), strict=True):
         assert but_for_the_cache(counted) == but_for_the_cache(real)
         assert counted.cached_tokens == pytest.approx(real.cached_tokens, rel=twice)
+        # Equal texts that come at once are read twice by a server: 2 to 12 % of the PRM's tokens.
         assert counted.attended_tokens == pytest.approx(real.attended_tokens, rel=2 * twice)
 
     assert [usage.requests for usage in used[2:4]] == [0, 0]
