@@ -32,6 +32,8 @@ Opener = Callable[..., Opened]
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     """One Chromium for a module: playwright keeps an event loop in the thread as long as it runs."""
+    if not Path(CHROMIUM).exists():
+        pytest.skip(f"no Chromium at {CHROMIUM} (SAL_CHROMIUM names another)")
     expect.set_options(timeout=60_000)  # a busy machine is no failure
     with sync_playwright() as driver:
         chromium = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
