@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -93,6 +95,17 @@ def test_what_cannot_be_is_refused_before_anything_starts(
     assert (code, out) == (2, "")
     assert re.search(said, err), err
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_ends_it_with_the_exit_code_of_its_own(
+    sal: Sal, monkeypatch: pytest.MonkeyPatch, number: signal.Signals, code: int
+) -> None:
+    from sal.runs.sweep.sweep import Sweep
+
+    monkeypatch.setattr(Sweep, "run", lambda _: os.kill(os.getpid(), number))
+    found, _, err = sal(*TWO, "--out", "out")
+    assert (found, err.endswith("resume with\n  sal sweep --resume out\n")) == (code, True), err
 
 
 def test_flags_overrule_the_file(sal: Sal, tmp_path: Path) -> None:

@@ -310,15 +310,22 @@ FOUND = (("7", (0.9, 0.1), True), ("8", (0.3, 0.4), False))
 
 
 def finish(run: PlannedRun, rows: Sequence[ResultRow]) -> None:
-    """As a search leaves it."""
+    """As a search leaves it that took 4 s for the first problem, and after a pause 1 s more."""
     with run.open() as folder:
-        folder.journal.append({"type": "session", "problems": len(rows)})
+        session = {"type": "session", "problems": len(rows)}
         for number, of in enumerate(rows):
+            if number < 2:
+                folder.journal.append(session | {"before": 4.0 * number})
             trace = Trace()
             trace.add(Node((0,), of.id, 3, "eot", (0.5,)))
             folder.write_trace(number, of.id, trace_json(of.id, trace))
             folder.journal.append(
-                {"type": "problem", "number": number, "at": 1.0, "row": of.as_json()}
+                {
+                    "type": "problem",
+                    "number": number,
+                    "at": 1.0 if number else 4.0,
+                    "row": of.as_json(),
+                }
             )
 
 
@@ -347,7 +354,10 @@ class TestVotes:
         assert summary is not None
         assert list(mean.rows()) == self.rows(mean, "mean")
         assert [r.correct["weighted"] for r in mean.rows()] == [True] * PROBLEMS
-        assert summary.policy == (last.look()[0] or summary).policy
+        there, _ = last.look()
+        assert there is not None
+        assert summary.policy == there.policy
+        assert summary.seconds == there.seconds == 5.0
         traces = [sorted((run.path / "traces").iterdir()) for run in (last, mean)]
         assert [t.read_bytes() for t in traces[1]] == [t.read_bytes() for t in traces[0]]
         assert len(traces[1]) == PROBLEMS
