@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -16,14 +16,13 @@ from sal.runs.admission import Admission
 from sal.runs.at_n import numbers_at, sizes_up_to
 from sal.runs.encoding import json_bytes
 from sal.runs.folder import RunFolder, write_atomically
-from sal.runs.journal import Record
 from sal.runs.judging import answer_keys, judge
 from sal.runs.node_records import node_json
 from sal.runs.nodes import RunNodes
 from sal.runs.problems import Question, Skipped
 from sal.runs.progress import Progress, Snapshot
 from sal.runs.recipe import Recipe
-from sal.runs.recorded import recorded_models
+from sal.runs.recorded import finished_rows, recorded_models, seconds_spent
 from sal.runs.registry import Strategy
 from sal.runs.results import ResultRow, Summary, summarise
 from sal.runs.runner import Abortable, Runner, TimeLimit, owed_problems
@@ -249,28 +248,6 @@ def summary_of(
         ),
         skipped=skipped,
     )
-
-
-def finished_rows(records: Iterable[Record], questions: Iterable[Question]) -> dict[str, ResultRow]:
-    """What a journal holds of `questions`, by id: of one that was searched again, the last row."""
-    ids = {question.id for question in questions}
-    found = (ResultRow.from_json(r["row"]) for r in records if r.get("type") == "problem")
-    return {row.id: row for row in found if row.id in ids}
-
-
-def seconds_spent(records: list[Record], until: float = 0.0) -> float:
-    """Searching time over all sessions, each counted up to its last finished problem.
-
-    A session says what was spent "before" it, for it finds the nodes too, and that of the shards of
-    a merged run; of the last one `until` says how long it searched.
-    """
-    total = last = 0.0
-    for record in records:
-        if record.get("type") == "session":
-            total, last = float(record.get("before", total + last)), 0.0
-        elif record.get("type") == "problem":
-            last = max(last, float(record["at"]))
-    return total + max(last, until)
 
 
 def trace_json(problem_id: str, trace: Trace) -> dict[str, Any]:

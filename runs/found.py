@@ -14,13 +14,12 @@ from pathlib import Path
 from typing import Any
 
 from sal.runs.errors import FolderError
-from sal.runs.execute import seconds_spent
 from sal.runs.folder import readable
 from sal.runs.journal import Record, read_records
 from sal.runs.node_records import node_json
 from sal.runs.nodes import nodes_in_flight
 from sal.runs.recipe import Recipe, read_recipe
-from sal.runs.recorded import is_usable, recorded_models
+from sal.runs.recorded import is_usable, recorded_models, seconds_spent
 from sal.runs.results import ResultRow, Summary, summarise
 from sal.runtime.model_cost import ModelCost
 

@@ -1,10 +1,15 @@
-"""Which records of a journal can be used: a damaged one must not end the run that meets it."""
+"""What a journal says: which records can be used, what is finished, and the seconds it took.
+
+A damaged record must not end the run that meets it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
+from sal.runs.journal import Record
+from sal.runs.problems import Question
 from sal.runs.results import ResultRow
 from sal.runtime.model_cost import ModelCost
 from sal.runtime.usage import Usage
@@ -42,3 +47,25 @@ def _use_problem(record: Mapping[str, Any]) -> None:
     _ = 0 if row.kv_peak is None else 0 + row.kv_peak
     _ = Usage() + row.policy + row.prm
     _ = sum(map(float, row.correct.values()))
+
+
+def finished_rows(records: Iterable[Record], questions: Iterable[Question]) -> dict[str, ResultRow]:
+    """What a journal holds of `questions`, by id: of one that was searched again, the last row."""
+    ids = {question.id for question in questions}
+    found = (ResultRow.from_json(r["row"]) for r in records if r.get("type") == "problem")
+    return {row.id: row for row in found if row.id in ids}
+
+
+def seconds_spent(records: list[Record], until: float = 0.0) -> float:
+    """Searching time over all sessions, each counted up to its last finished problem.
+
+    A session says what was spent "before" it, for it finds the nodes too, and that of the shards of
+    a merged run; of the last one `until` says how long it searched.
+    """
+    total = last = 0.0
+    for record in records:
+        if record.get("type") == "session":
+            total, last = float(record.get("before", total + last)), 0.0
+        elif record.get("type") == "problem":
+            last = max(last, float(record["at"]))
+    return total + max(last, until)

@@ -9,10 +9,9 @@ from pathlib import Path
 from typing import BinaryIO
 
 from sal.runs.errors import FolderError
-from sal.runs.execute import seconds_spent
 from sal.runs.journal import Record
 from sal.runs.recipe import read_recipe
-from sal.runs.recorded import is_usable, recorded_models
+from sal.runs.recorded import is_usable, recorded_models, seconds_spent
 from sal.runs.shard import Shard
 from sal.runtime.model_cost import ModelCost
 

@@ -17,13 +17,13 @@ from hypothesis import strategies as st
 from runs_examples import questions, row
 
 from sal.runs.at_n import numbers_at
-from sal.runs.execute import finished, finished_rows, seconds_spent
+from sal.runs.execute import finished
 from sal.runs.experiment import Experiment
 from sal.runs.folder import RunFolder, write_atomically
 from sal.runs.journal import Journal
 from sal.runs.planned_run import PlannedRun
 from sal.runs.progress import Progress
-from sal.runs.recorded import is_usable
+from sal.runs.recorded import finished_rows, is_usable, seconds_spent
 from sal.runs.results import ResultRow, summarise
 from sal.runs.settings import Settings, prepare
 from sal.runtime.model_cost import ModelCost

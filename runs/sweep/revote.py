@@ -13,8 +13,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from sal.runs.execute import finished_rows, seconds_spent
 from sal.runs.planned_run import PlannedRun
+from sal.runs.recorded import finished_rows, seconds_spent
 from sal.runs.results import ResultRow
 from sal.runs.runner import owed_problems
 from sal.strategies.aggregate import Aggregate, aggregate
