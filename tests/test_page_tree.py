@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import expect
 from test_trace_data import completion, node, row, trace
-from trees_in_browser import TREE, row_at_the_top, selected, words
+from trees_in_browser import TREE, drawn, row_at_the_top, selected, words
 
 from bench.trees import beam_trace, chain_trace, with_result
 from sal.reports.trace_data import trace_data
@@ -161,20 +161,20 @@ class TestGrowth:
         nodes = beam_trace(400, beams=16)["nodes"]
         page = open_tree(trace_data(trace(*nodes[:300]), None), path="3").page
         page.locator('.sal-row[aria-level="2"][aria-expanded="true"] .sal-fold').first.click()
-        page.wait_for_timeout(50)
+        drawn(page)
         folded = page.locator('.sal-row[aria-expanded="false"] .sal-words').all_inner_texts()
         assert len(folded) == 1
         page.evaluate("document.querySelector('.sal-scroll').scrollTop = 1210")
-        page.wait_for_timeout(50)
+        drawn(page)
         at_the_top = row_at_the_top(page)
         grown = trace_data(trace(node(0, -1, text="it is new"), *nodes), None)
         page.evaluate("grown => tree.update(grown)", grown)
-        page.wait_for_timeout(50)
+        drawn(page)
         assert row_at_the_top(page) == at_the_top
         assert page.locator(".sal-tally").inner_text().startswith("401 nodes")
         assert page.locator(".sal-link").inner_text() == "3"
         page.locator(".sal-scroll").evaluate("list => (list.scrollTop = 0)")
-        page.wait_for_timeout(50)
+        drawn(page)
         assert "it is new" in words(page)
         now = page.locator('.sal-row[aria-expanded="false"] .sal-words').all_inner_texts()
         assert now == folded

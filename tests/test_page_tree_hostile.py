@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import expect
 from test_trace_data import completion, node, row, trace
+from trees_in_browser import drawn
 
 from bench.trees import samples_trace, with_result
 from sal.reports.trace_data import trace_data
@@ -35,7 +36,7 @@ class TestHostileText:
         box = page.locator(".sal-canvas").bounding_box()
         assert box
         page.mouse.move(box["x"] + 50, box["y"] + 30)
-        page.wait_for_timeout(100)
+        drawn(page)
         assert page.title() == ""
         assert page.locator("#tree img, #tree script").count() == 0
         assert opened.errors == []

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from playwright.sync_api import FloatRect, Page, expect
-from trees_in_browser import selected, words
+from trees_in_browser import drawn, selected, words
 
 from bench.trees import beam_trace, with_result
 
@@ -151,7 +151,7 @@ class TestIcicle:
     @pytest.mark.parametrize("path", ["", "0.1", "2~1"])
     def test_it_is_drawn_wherever_a_link_opens(self, open_tree: Any, path: str) -> None:
         page = open_tree(path=path).page
-        page.wait_for_timeout(100)
+        drawn(page)
         filled = page.evaluate(
             """() => {
               const canvas = document.querySelector(".sal-canvas");
@@ -201,7 +201,7 @@ class TestIcicle:
         page.keyboard.down("Control")
         page.mouse.wheel(0, -800)
         page.keyboard.up("Control")
-        page.wait_for_timeout(100)
+        drawn(page)
         page.mouse.click(middle, box["y"] + row)
         assert selected(page) == "beta"  # what was under the mouse stays there
         page.mouse.down()

@@ -42,3 +42,10 @@ def row_at_the_top(page: Page) -> str:
             }"""
         )
     )
+
+
+def drawn(page: Page) -> None:
+    """Wait until the page has handled what happened, and has drawn it."""
+    page.evaluate(
+        "() => new Promise((go) => requestAnimationFrame(() => requestAnimationFrame(go)))"
+    )
