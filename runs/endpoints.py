@@ -158,6 +158,8 @@ class RunEndpoints:
                 f"policy: no tokenizer of {self.backend.get_model_name()} here or on the Hub: "
                 "questions go out as plain text, without a chat template"
             )
+        for engine in self._engines.values():
+            engine.find_replicas()
         self.capacity = servers.policy.capacity()
         self.verifier: Any = None
         self.models: dict[str, ModelCost | None] = {"policy": _cost(self.backend.get_model_name())}

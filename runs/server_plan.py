@@ -6,9 +6,10 @@ from collections.abc import Sequence
 
 from sal.runs.endpoints import check_family, model_location
 from sal.runs.errors import RunError
+from sal.runs.estimate import RECORDED
 from sal.runs.recipe import Recipe
 from sal.runtime.hardware import Hardware
-from sal.runtime.plan import Plan, PlanError, make_plan
+from sal.runtime.plan import Load, Plan, PlanError, make_plan
 
 SHARED = ("policy", "prm", "policy_args", "prm_args", "deterministic")
 
@@ -38,6 +39,20 @@ def plan_servers(recipes: Sequence[Recipe], hardware: Hardware) -> Plan:
             policy_args=whole.policy_args,
             prm_args=whole.prm_args,
             deterministic=whole.deterministic,
+            load=load_of(recipes),
         )
     except PlanError as error:
         raise RunError(str(error)) from error
+
+
+def load_of(recipes: Sequence[Recipe]) -> Load:
+    """What the largest search among `recipes` asks of the caches.
+
+    N solutions of the mean length of recorded ones, where a run does not allow less.
+    """
+    searches = [(r.params.get("budget", 1), r.params.get("max_tokens")) for r in recipes]
+    known = [(int(n), int(most)) for n, most in searches if most is not None]
+    return Load(
+        problem=max((int(n * min(most, RECORDED.tokens)) for n, most in known), default=0),
+        solution=max((most for _, most in known), default=0),
+    )

@@ -7,6 +7,7 @@ import random
 import threading
 import weakref
 from collections.abc import Callable
+from contextlib import nullcontext
 from time import monotonic
 from typing import Any, NamedTuple, Self
 
@@ -28,6 +29,7 @@ from sal.runtime.endpoint_errors import (
     Unreachable,
     error_of,
 )
+from sal.runtime.replicas import Replicas
 from sal.runtime.usage import Usage, openai_usage
 
 Payload = dict[str, Any]
@@ -80,6 +82,9 @@ class Engine:
     ) -> None:
         self.url = url.rstrip("/")
         self.deadline_s = deadline_s
+        self.adapter: str | None = None
+        """The LoRA adapter that `generate` names, where its server has one."""
+        self._replicas: Replicas | None = None
         self._access = access
         self._slots = threading.Semaphore(max_inflight)
         self._closed = threading.Event()
@@ -125,7 +130,20 @@ class Engine:
 
     def generate(self, payload: Payload) -> Reply:
         """Send `payload` to /generate and wait for the reply; raises an `EndpointError`."""
-        return self._ask("/generate", payload, self.deadline_s, self._generated)
+        if self.adapter is not None:
+            payload = {"lora_path": self.adapter, **payload}
+        with nullcontext() if self._replicas is None else self._replicas.one() as replica:
+            if replica is not None:
+                payload = {"routed_dp_rank": replica, **payload}
+            return self._ask("/generate", payload, self.deadline_s, self._generated)
+
+    def find_replicas(self) -> None:
+        """Ask the server how many it has; from now on all requests of a problem go to one of them.
+
+        Raises an `EndpointError` as `server_info` does.
+        """
+        count = self.server_info().get("dp_size")
+        self._replicas = Replicas(count) if isinstance(count, int) and count > 1 else None
 
     def complete(self, payload: Payload) -> Reply:
         """Send `payload` to the OpenAI-compatible /v1/completions; raises an `EndpointError`."""

@@ -27,8 +27,16 @@ _SERVER = int(GIB)
 """A server's own memory, beside weights and cache."""
 
 
-Kind = Literal["float32", "bfloat16"]
-_BYTES: dict[Kind, int] = {"float32": 4, "bfloat16": 2}
+Kind = Literal["float32", "bfloat16", "float16"]
+_BYTES: dict[Kind, int] = {"float32": 4, "bfloat16": 2, "float16": 2}
+_ASKED: dict[str, Kind] = {
+    "float32": "float32",
+    "float": "float32",
+    "bfloat16": "bfloat16",
+    "float16": "float16",
+    "half": "float16",
+}
+"""What `--dtype` may say; of `auto` SGLang makes 16 bits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,13 +49,25 @@ class CpuChoice:
     lacks: int = 0
 
 
-def choose(size: ModelSize, hardware: Hardware, servers: int, *, exact: bool = False) -> CpuChoice:
-    """For one of `servers` models, which share this machine; `exact` for bits that repeat."""
+def choose(
+    size: ModelSize,
+    hardware: Hardware,
+    servers: int,
+    *,
+    exact: bool = False,
+    dtype: str | None = None,
+) -> CpuChoice:
+    """For one of `servers` models, which share this machine; `exact` for bits that repeat.
+
+    `dtype` is the user's word on it.
+    """
     large = size.parameters > SMALL and not exact
     threads = max(1, len(hardware.cores) // servers) if large else 1
     kinds: list[Kind] = ["float32"] if exact else ["float32", "bfloat16"]
     if large and hardware.bf16:
         kinds.reverse()
+    if dtype is not None:
+        kinds = [_ASKED.get(dtype, "float16")]
     room = int(hardware.memory_bytes * _FOR_MODELS / servers) - _SERVER
     for kind in kinds:
         left = room - _BYTES[kind] * size.parameters
