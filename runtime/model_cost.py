@@ -101,6 +101,12 @@ def active_parameters(tensors: Sequence[Tensor], config: Config) -> int | None:
     return always + routed * min(chosen, there) // there
 
 
+def total_parameters(tensors: Sequence[Tensor], config: Config) -> int | None:
+    """All that are stored; None for a quantisation that is not known here."""
+    sizes = [_logical_size(tensor, config) for tensor in tensors]
+    return None if None in sizes else sum(size or 0 for size in sizes)
+
+
 def attention_flops(config: Config) -> int | None:
     """FLOPs per position attended: 2 x layers x heads x (size of a key + size of a value).
 

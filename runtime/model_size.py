@@ -25,6 +25,12 @@ _HEAD = re.compile(r"Classification|RewardModel|PrmModel")
 _GUESS_B = 8.0  # billions of parameters where even the name is silent
 
 
+def in_words(size: float) -> str:
+    """Bytes, for people."""
+    mib = size * 1024 / GIB
+    return f"{size / GIB:.1f} GiB" if mib >= 1024 else f"{mib:.{0 if mib >= 10 else 1}f} MiB"
+
+
 @dataclass(frozen=True, slots=True)
 class ModelSize:
     """Bytes of the weights as stored, bytes of a 16-bit KV cache per token, and how they are known.
@@ -86,10 +92,10 @@ def _by_files(place: Path | None, config: dict[str, Any]) -> ModelSize | None:
         return None
     try:
         weights = sum(file.stat().st_size for file in weight_files(place))
-        said = f"weights {weights / GIB:.1f} GiB on disk"
+        said = f"weights {in_words(weights)} on disk"
         if not weights:
             weights = indexed_bytes(place)
-            said = f"weights {weights / GIB:.1f} GiB by their index"
+            said = f"weights {in_words(weights)} by their index"
     except (OSError, ValueError, KeyError, TypeError):  # an index that is none
         return None
     if not weights:
@@ -108,7 +114,7 @@ def _by_shapes(config: dict[str, Any]) -> ModelSize | None:
     each = _with(config, ModelSize(0, kv, "")).bytes_each
     weights = int(parameters * each)
     said = (
-        f"weights about {weights / GIB:.1f} GiB by the shapes in config.json, "
+        f"weights about {in_words(weights)} by the shapes in config.json, "
         f"KV {kv / 1024:.0f} KiB per token"
     )
     return _with(config, ModelSize(weights, kv, said))
@@ -121,7 +127,7 @@ def _by_name(model: str, config: dict[str, Any]) -> ModelSize:
     weights = int(named.parameters * size.bytes_each)
     if size.bytes_each == named.bytes_each:
         return size
-    said = f"{named.reason}, so {weights / GIB:.1f} GiB as they are stored"
+    said = f"{named.reason}, so {in_words(weights)} as they are stored"
     return replace(size, weight_bytes=weights, reason=said)
 
 
@@ -151,7 +157,7 @@ def _from_name(model: str) -> ModelSize:
     return ModelSize(
         weights,
         _kv_guess(billions),
-        f"weights about {weights / GIB:.1f} GiB ({how}, {bits}-bit)",
+        f"weights about {in_words(weights)} ({how}, {bits}-bit)",
         bits / 8,
         f"{packed[1].lower()}, {bits} bits" if packed else "",
         known=bool(found),

@@ -18,7 +18,7 @@ from sal.runtime.gpu_plan import deterministic as deterministic_flags
 from sal.runtime.gpu_plan import on_gpus
 from sal.runtime.hardware import Hardware
 from sal.runtime.lora import adapter_config, with_adapter
-from sal.runtime.model_files import canonical, is_url
+from sal.runtime.model_files import canonical, is_url, on_the_hub
 from sal.runtime.model_size import ModelSize, model_size
 from sal.runtime.server_flags import DETERMINISTIC, Flags, PlanError, parse_flags
 from sal.runtime.server_spec import Role, ServerSpec
@@ -118,8 +118,7 @@ def make_plan(
 def _checked(model: str) -> str:
     """Say at once what SGLang would say after half a minute."""
     folder = Path(model)
-    hub_name = model.count("/") <= 1 and not model.startswith((".", "/", "~"))
-    if not folder.is_dir() and not hub_name:
+    if not folder.is_dir() and not on_the_hub(model):
         raise PlanError(f"there is no model folder {model}")
     whole = (folder / "config.json").is_file() or adapter_config(model) is not None
     if folder.is_dir() and not whole:

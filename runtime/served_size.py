@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import replace
 
-from sal.runtime.model_size import GIB, ModelSize
+from sal.runtime.model_size import ModelSize, in_words
 from sal.runtime.server_flags import Flags, PlanError, count, said
 
 _TYPES = {"float32": 4, "float": 4, "float16": 2, "half": 2, "bfloat16": 2}
@@ -55,7 +55,7 @@ def served_size(size: ModelSize, flags: Flags) -> ModelSize:
     if size.quantised:
         reason = f"{reason}, {size.quantised}"
     elif why:
-        reason = f"{reason}, {weights / GIB:.1f} GiB{why}"
+        reason = f"{reason}, {in_words(weights)}{why}"
     return replace(
         size,
         weight_bytes=weights,
