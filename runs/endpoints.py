@@ -152,7 +152,7 @@ class RunEndpoints:
         self.notes: list[str] = []
         """What whoever follows the run should know of its endpoints."""
         self._system_prompt = recipe.system_prompt
-        self.backend = PooledBackend(servers.policy)
+        self.backend = PooledBackend(servers.policy, context=servers.policy.context())
         if self.backend.tokenizer is None:
             self.notes.append(
                 f"policy: no tokenizer of {self.backend.get_model_name()} here or on the Hub: "

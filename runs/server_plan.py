@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from sal.runs.endpoints import check_family, model_location
 from sal.runs.errors import RunError
-from sal.runs.estimate import RECORDED
+from sal.runs.estimate import RECORDED, TINY_SOLUTION
+from sal.runs.problems import TINY
 from sal.runs.recipe import Recipe
 from sal.runtime.hardware import Hardware
 from sal.runtime.plan import Load, Plan, PlanError, make_plan
@@ -48,11 +49,12 @@ def plan_servers(recipes: Sequence[Recipe], hardware: Hardware) -> Plan:
 def load_of(recipes: Sequence[Recipe]) -> Load:
     """What the largest search among `recipes` asks of the caches.
 
-    N solutions of the mean length of recorded ones, where a run does not allow less.
+    N solutions of the mean length of recorded ones, or of the tiny policy's.
     """
-    searches = [(r.params.get("budget", 1), r.params.get("max_tokens")) for r in recipes]
-    known = [(int(n), int(most)) for n, most in searches if most is not None]
-    return Load(
-        problem=max((int(n * min(most, RECORDED.tokens)) for n, most in known), default=0),
-        solution=max((most for _, most in known), default=0),
-    )
+    loads = [Load()]
+    for recipe in recipes:
+        most = recipe.params.get("max_tokens")
+        if most is not None:
+            mean = (TINY_SOLUTION if recipe.policy == TINY else RECORDED).tokens
+            loads.append(Load(int(recipe.params.get("budget", 1) * min(most, mean)), most))
+    return Load(max(load.problem for load in loads), max(load.solution for load in loads))

@@ -29,6 +29,7 @@ from sal.runtime.endpoint_errors import (
     Unreachable,
     error_of,
 )
+from sal.runtime.model_size import model_context
 from sal.runtime.replicas import Replicas
 from sal.runtime.usage import Usage, openai_usage
 
@@ -179,6 +180,16 @@ class Engine:
             raise
         except EndpointError:
             return {}
+
+    def context(self) -> int | None:
+        """The longest text that the server takes, in tokens; None where that is not told here."""
+        told = self.server_info()
+        asked = told.get("context_length")
+        if isinstance(asked, int):
+            return asked
+        if told.get("json_model_override_args") not in (None, "{}"):
+            return None
+        return model_context(str(told.get("model_path") or ""))
 
     def flush_cache(self) -> bool:
         """Empty the server's cache, once it has nothing to do; False when it refuses, being busy.

@@ -9,7 +9,9 @@ from pathlib import Path
 from sal.runtime import cpu_attention, cpu_matmul, cpu_sampling
 from sal.runtime.cpu_choice import CpuChoice, choose
 from sal.runtime.hardware import Hardware, all_but_one
+from sal.runtime.load import Load, against
 from sal.runtime.model_size import GIB, ModelSize
+from sal.runtime.served_size import served_context
 from sal.runtime.server_flags import (
     CPU_THREADS,
     DETERMINISTIC,
@@ -34,6 +36,7 @@ def on_cpu(
     overrides: Mapping[Role, Flags],
     hardware: Hardware,
     size_of: Callable[[str], ModelSize],
+    load: Load = Load(),
 ) -> dict[Role, ServerSpec]:
     """A server for each model; they share cores and memory. Raises `PlanError`."""
     servers: dict[Role, ServerSpec] = {}
@@ -43,14 +46,17 @@ def on_cpu(
         cores = hardware.cores
         if role == "prm" and len(models) == 2:
             cores = all_but_one(cores)
+        size = size_of(model)
         choice = choose(
-            size_of(model),
+            size,
             hardware,
             len(models),
             exact=DETERMINISTIC in flags,
             dtype=said(flags, "--dtype"),
         )
-        servers[role] = _server(role, model, flags, hardware, cores, choice)
+        tokens = count(flags, ("--max-total-tokens",)) or choice.tokens
+        room = against(load, tokens, served_context(size, flags))
+        servers[role] = _server(role, model, flags, hardware, cores, choice, room)
     return servers
 
 
@@ -73,6 +79,7 @@ def _server(
     hardware: Hardware,
     cores: tuple[int, ...],
     choice: CpuChoice,
+    room: list[str],
 ) -> ServerSpec:
     threads = count(overrides, (CPU_THREADS,)) or choice.threads
     exact = DETERMINISTIC in overrides
@@ -119,6 +126,7 @@ def _server(
     reasons = [
         f"no GPU: SGLang's CPU engine, {dtype}, {threads} torch thread{'s' if threads > 1 else ''}",
         f"KV cache of {tokens} tokens, longest shared prefix first",
+        *room,
         seeded,
     ]
     if choice.lacks > 0:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from sal.runtime.hardware import Gpu
 from sal.runtime.model_size import GIB, ModelSize
@@ -13,15 +12,6 @@ LEAST_KV = int(0.5 * GIB)
 
 _RESERVE = int(3 * GIB)  # per server, at the least: CUDA context, graphs, activations
 _RESERVE_SHARE = 10  # and at the least a tenth: 3 GiB each were too little on an H200
-
-
-@dataclass(frozen=True, slots=True)
-class Load:
-    """What a run asks of the caches, in tokens: what the search of one problem is expected to hold,
-    and the longest solution that it lets the policy write; 0 where unknown."""
-
-    problem: int = 0
-    solution: int = 0
 
 
 def reserve(gpu: Gpu) -> int:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 
-from sal.runtime.gpu_memory import Load, reserve, room, tokens_in
+from sal.runtime.gpu_memory import reserve, room, tokens_in
 from sal.runtime.gpu_shares import Share, share_out
 from sal.runtime.hardware import Gpu, Hardware
+from sal.runtime.load import Load, against
 from sal.runtime.model_size import GIB, ModelSize, head_size
 from sal.runtime.served_size import served_size
 from sal.runtime.server_flags import (
@@ -108,7 +109,7 @@ def _server(
             reasons.append(f"room for about {tokens:,} cached tokens{each}")
     reasons += _cuts(share, size, overrides, flags)
     if size.known:
-        reasons += _against(load, tokens, size)
+        reasons += against(load, tokens, size.context)
     backend = said(overrides, "--attention-backend") or flags["--attention-backend"][0]
     reasons.append(f"{backend} attention, longest shared prefix first")
     if LORA_PATHS in overrides:
@@ -140,24 +141,6 @@ def _cuts(share: Share, size: ModelSize, overrides: Flags, flags: Flags) -> list
             flags[REPLICAS[0]] = (str(share.replicas),)
         reasons.append(
             f"{share.replicas} replicas behind one port: all requests of a problem go to the same"
-        )
-    return reasons
-
-
-def _against(load: Load, tokens: int, size: ModelSize) -> list[str]:
-    """How what a run holds compares with the room for it, and with the context."""
-    reasons = []
-    if load.problem:
-        at_once = tokens // load.problem
-        search = f"a problem's search holds about {load.problem:,}"
-        if at_once:
-            reasons.append(f"{search}: {at_once:,} at a time")
-        else:
-            reasons.append(f"{search}, more than there is room for: some is read again")
-    if size.context is not None and load.solution >= size.context:
-        reasons.append(
-            f"takes {size.context:,} tokens at most, prompt included, and a solution may have "
-            f"{load.solution:,}: longer ones fail (--max-tokens bounds them)"
         )
     return reasons
 

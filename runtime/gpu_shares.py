@@ -11,9 +11,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from sal.runtime.gpu_memory import LEAST_KV, Load, room
+from sal.runtime.gpu_memory import LEAST_KV, room
 from sal.runtime.gpu_refusal import too_large
 from sal.runtime.hardware import Gpu
+from sal.runtime.load import Load
 from sal.runtime.model_size import ModelSize
 from sal.runtime.server_flags import PIPELINE, REPLICAS, TENSOR_PARALLEL, Flags, PlanError, count
 from sal.runtime.server_spec import Role

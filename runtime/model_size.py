@@ -70,6 +70,11 @@ def model_size(model: str) -> ModelSize:
     return _by_files(place, config) or _by_shapes(config) or _by_name(model, config)
 
 
+def model_context(model: str) -> int | None:
+    """The longest text that a model takes, in tokens, where its config is here and says so."""
+    return context_length(_config(local_files(model))) if model else None
+
+
 def head_size(model: str) -> int | None:
     """Numbers a head, where the model's config is here and says so."""
     try:

@@ -13,10 +13,10 @@ from pathlib import Path
 
 from sal.runtime.access import AccessError, check_url
 from sal.runtime.cpu_plan import STAND_IN, on_cpu
-from sal.runtime.gpu_memory import Load
 from sal.runtime.gpu_plan import deterministic as deterministic_flags
 from sal.runtime.gpu_plan import on_gpus
 from sal.runtime.hardware import Hardware
+from sal.runtime.load import Load
 from sal.runtime.lora import adapter_config, with_adapter
 from sal.runtime.model_files import canonical, is_url, on_the_hub
 from sal.runtime.model_size import ModelSize, model_size
@@ -110,7 +110,7 @@ def make_plan(
     if not models:
         return Plan({}, urls)
     if not hardware.gpus:
-        return Plan(on_cpu(models, overrides, hardware, size_of), urls)
+        return Plan(on_cpu(models, overrides, hardware, size_of, load), urls)
     servers, notes = on_gpus(models, overrides, hardware, size_of, load)
     return Plan(servers, urls, notes)
 

@@ -62,11 +62,12 @@ def served_size(size: ModelSize, flags: Flags) -> ModelSize:
         kv_bytes_per_token=kv,
         bytes_each=each,
         reason=reason,
-        context=_context(size, flags),
+        context=served_context(size, flags),
     )
 
 
-def _context(size: ModelSize, flags: Flags) -> int | None:
+def served_context(size: ModelSize, flags: Flags) -> int | None:
+    """The longest text that the server takes; raises `PlanError` for more than the model can."""
     asked = count(flags, ("--context-length",))
     if asked is None or size.context is None:
         return asked or size.context

@@ -146,7 +146,7 @@ CASES = {
     ),
     "a short context, as the user wants": Case(
         cards(80), "p/1B", None, {"policy": "0 1x1"},
-        ("takes 2,048 tokens at most, prompt included, and a solution may have 2,048",),
+        ("takes 2,048 tokens at most, the prompt included, and a solution may have 2,048",),
         args=("--context-length 2048",), load=Load(5000, 2048),
     ),
     "tensor parallelism and replicas as the user wants": Case(
