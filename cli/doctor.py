@@ -64,8 +64,10 @@ def _models(models: list[str], *, as_json: bool) -> int:
 
     use_light_frontend()  # before a program is imported
     hardware = detect()
-    tiny = [folder for folder in default_models(TINY, TINY) if folder is not None]
-    named = [name for model in models for name in (tiny if model == TINY else [model])]
+    named: list[str] = []
+    for model in models:
+        folders = default_models(model, TINY if model == TINY else None)
+        named += [folder for folder in folders if folder is not None]
     reports = [model_report.report_on(name, hardware) for name in named]
     if as_json:
         print(json.dumps([model_report.as_json(report) for report in reports], indent=2))

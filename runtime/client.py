@@ -131,12 +131,15 @@ class Engine:
 
     def generate(self, payload: Payload) -> Reply:
         """Send `payload` to /generate and wait for the reply; raises an `EndpointError`."""
-        if self.adapter is not None:
-            payload = {"lora_path": self.adapter, **payload}
+        payload = self._of_adapter(payload)
         with nullcontext() if self._replicas is None else self._replicas.one() as replica:
             if replica is not None:
                 payload = {"routed_dp_rank": replica, **payload}
             return self._ask("/generate", payload, self.deadline_s, self._generated)
+
+    def _of_adapter(self, payload: Payload) -> Payload:
+        """`payload` for the adapter, where there is one; without its name the base answers."""
+        return payload if self.adapter is None else {"lora_path": self.adapter, **payload}
 
     def find_replicas(self) -> None:
         """Ask the server how many it has; from now on all requests of a problem go to one of them.
