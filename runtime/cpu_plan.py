@@ -7,7 +7,7 @@ from importlib.metadata import distribution
 from pathlib import Path
 
 from sal.runtime import cpu_attention, cpu_matmul, cpu_sampling
-from sal.runtime.cpu_choice import CpuChoice, choose
+from sal.runtime.cpu_choice import CpuChoice, choose, rooms
 from sal.runtime.hardware import Hardware, all_but_one
 from sal.runtime.load import Load, against
 from sal.runtime.model_size import GIB, ModelSize
@@ -40,17 +40,20 @@ def on_cpu(
 ) -> dict[Role, ServerSpec]:
     """A server for each model; they share cores and memory. Raises `PlanError`."""
     servers: dict[Role, ServerSpec] = {}
+    sizes = {role: size_of(model) for role, model in models.items()}
+    memory = dict(zip(sizes, rooms(list(sizes.values()), hardware), strict=True))
     for role, model in models.items():
         flags = overrides[role]
         _check(role, flags)
         cores = hardware.cores
         if role == "prm" and len(models) == 2:
             cores = all_but_one(cores)
-        size = size_of(model)
+        size = sizes[role]
         choice = choose(
             size,
             hardware,
             len(models),
+            room=memory[role],
             exact=DETERMINISTIC in flags,
             dtype=said(flags, "--dtype"),
         )

@@ -53,7 +53,26 @@ class Case:
 
 
 EIGHT = cards(*[80] * 8)
+CPU = Hardware((), tuple(range(8)), 32 << 30, bf16=True)
+LAPTOP = Hardware((), tuple(range(8)), 16 << 30, bf16=True)
 CASES = {
+    "no GPU": Case(
+        CPU, "p/1B", "r/8B", {"policy": "cpu", "prm": "cpu"},
+        ("no GPU: SGLang's CPU engine, bfloat16, 4 torch threads", "leaves one core to the policy",
+         "KV cache of 39976 tokens"),
+    ),
+    "no GPU, and too little memory for both": Case(
+        LAPTOP, "p/1B", "r/8B", {"policy": "cpu", "prm": "cpu"},
+        ("about 6.8 GiB more memory than this machine has for it: try a smaller model",),
+    ),
+    "no GPU, and a small model": Case(
+        CPU, "p/1B", None, {"policy": "cpu"}, ("bfloat16, 8 torch threads", "cache of 131072"),
+    ),
+    "no GPU, the PRM elsewhere": Case(CPU, "p/1B", URL, {"policy": "cpu"}, ("(yours)",)),
+    "no GPU, and a type of the user's": Case(
+        CPU, "p/3B", None, {"policy": "cpu"}, ("float32, 8 torch threads", "cache of 58982 tokens"),
+        args=("--dtype float32",),
+    ),
     "one card of 24 holds 1B and 8B": Case(
         cards(24), "p/1B", "r/8B", {"policy": "0 1x1 shared", "prm": "0 1x1 shared"},
         ("shares the GPU: room for about 3",),
@@ -170,6 +189,9 @@ def placed(plan: Plan) -> dict[str, str]:
     """By server: its GPUs, and how the model is cut and repeated."""
     found: dict[str, str] = {}
     for role, spec in plan.servers.items():
+        if spec.device == "cpu":
+            found[role] = "cpu"
+            continue
         cut = number(spec, "--tp", "--tp-size", "--tensor-parallel-size")
         replicas = number(spec, "--dp", "--dp-size", "--data-parallel-size")
         shared = " shared" if "--mem-fraction-static" in spec.argv else ""
@@ -201,7 +223,7 @@ def test_where_models_are_put_and_why(name: str) -> None:
     assert bool(plan.notes) == bool(case.note)
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", [name for name, case in CASES.items() if case.hardware.gpus])
 def test_what_is_put_somewhere_has_room_there(name: str) -> None:
     """By itself: of each GPU's free memory no more is given away than a server may take."""
     case = CASES[name]
