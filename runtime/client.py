@@ -7,7 +7,7 @@ import random
 import threading
 import weakref
 from collections.abc import Callable
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from time import monotonic
 from typing import Any, NamedTuple, Self
 
@@ -144,9 +144,11 @@ class Engine:
     def find_replicas(self) -> None:
         """Ask the server how many it has; from now on all requests of a problem go to one of them.
 
-        Raises an `EndpointError` as `server_info` does.
+        One that does not say has none.
         """
-        count = self.server_info().get("dp_size")
+        count = None
+        with suppress(Misread):  # no SGLang server, as a judge's need not be
+            count = self.server_info().get("dp_size")
         self._replicas = Replicas(count) if isinstance(count, int) and count > 1 else None
 
     def complete(self, payload: Payload) -> Reply:

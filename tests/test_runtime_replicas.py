@@ -16,6 +16,7 @@ from conftest import CPU_ONLY, several_cores, tiny_plan
 from sal.programs.beam import BeamParams, beam
 from sal.runtime.backend import PooledBackend
 from sal.runtime.client import Engine
+from sal.runtime.endpoint_errors import Misread
 from sal.runtime.launch import Server
 from sal.runtime.plan import PlanError, make_plan
 from sal.runtime.policy import requests_of
@@ -72,6 +73,8 @@ class Recorder(Engine):
         return {}
 
     def server_info(self) -> dict[str, Any]:
+        if self.count == "page":
+            raise Misread("a page", url=self.url)
         return {} if self.count is None else {"dp_size": self.count}
 
     def _ask(self, path: str, payload: Any, limit_s: float, check: Any) -> dict[str, Any]:
@@ -82,7 +85,7 @@ class Recorder(Engine):
 
 
 class TestClient:
-    @pytest.mark.parametrize("count", [None, 1, "many"])
+    @pytest.mark.parametrize("count", [None, 1, "many", "page"])
     def test_a_server_without_replicas_is_asked_as_ever(self, count: Any) -> None:
         with Recorder(count) as engine:
             engine.find_replicas()
