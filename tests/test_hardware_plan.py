@@ -81,7 +81,7 @@ CASES = {
         cards(80), "p/1B", "r/8B", {"policy": "0 1x1 shared", "prm": "0 1x1 shared"},
         ("room for about 304,",),
     ),
-    "one card of 141 holds 3B and 32B's worth of both": Case(
+    "one card of 141 holds 32B and 8B": Case(
         cards(141), "p/32B", "r/8B", {"policy": "0 1x1 shared", "prm": "0 1x1 shared"},
     ),
     "one card of 8 holds a 1B alone": Case(
