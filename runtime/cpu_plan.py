@@ -59,6 +59,8 @@ def on_cpu(
         )
         tokens = count(flags, ("--max-total-tokens",)) or choice.tokens
         room = against(load, tokens, served_context(size, flags))
+        if size.quantised:
+            room.append(f"quantised ({size.quantised}), which is not known to work without a GPU")
         servers[role] = _server(role, model, flags, hardware, cores, choice, room)
     return servers
 

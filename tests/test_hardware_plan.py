@@ -68,6 +68,10 @@ CASES = {
     "no GPU, and a small model": Case(
         CPU, "p/1B", None, {"policy": "cpu"}, ("bfloat16, 8 torch threads", "cache of 131072"),
     ),
+    "no GPU, and quantised weights": Case(
+        CPU, "p/70B-AWQ", None, {"policy": "cpu"},
+        ("quantised (awq, 4 bits), which is not known to work without a GPU",),
+    ),
     "no GPU, the PRM elsewhere": Case(CPU, "p/1B", URL, {"policy": "cpu"}, ("(yours)",)),
     "no GPU, and a type of the user's": Case(
         CPU, "p/3B", None, {"policy": "cpu"}, ("float32, 8 torch threads", "cache of 58982 tokens"),
