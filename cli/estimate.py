@@ -19,7 +19,7 @@ from sal.runs.problems import TINY
 from sal.runs.settings import Prepared
 from sal.runtime.access import Access
 from sal.runtime.model_files import is_url
-from sal.runtime.model_size import GIB, model_size
+from sal.runtime.model_size import in_words, model_size
 from sal.runtime.plan import Plan, Role
 
 
@@ -104,7 +104,7 @@ def _lines(estimate: Estimate, memory: Mapping[str, Any]) -> Iterator[str]:
         most = "at most " if name == "PRM" and estimate.seconds is None else ""
         yield f"{name}: {most}{_asked(need)}"
     sizes = " and ".join(
-        f"{_bytes(size)} in the {'PRM' if role == 'prm' else role}'s server"
+        f"{in_words(size)} in the {'PRM' if role == 'prm' else role}'s server"
         for role, size in memory["kv_bytes"].items()
     )
     at_once = memory["problems_at_once"]
@@ -121,7 +121,3 @@ def _lines(estimate: Estimate, memory: Mapping[str, Any]) -> Iterator[str]:
 def _asked(need: Need) -> str:
     generated = f", {count(need.generated)} generated" if need.generated else ""
     return f"{count(need.requests)} requests, {count(need.prefilled)} tokens prefilled{generated}"
-
-
-def _bytes(size: float) -> str:
-    return f"{size / GIB:.1f} GiB" if size >= GIB else f"{size * 1024 / GIB:.0f} MiB"

@@ -24,7 +24,7 @@ from sal.programs.threads import SharedThreads
 from sal.programs.trace import ROLLOUT, Path, SearchResult, Trace
 from sal.programs.vote import AnswerKeys, Vote, boxed_answers
 from sal.runtime.frontend.states import fork, read_ahead
-from sal.runtime.policy import is_fault
+from sal.runtime.policy import is_fault, requests_of
 from sal.strategies.seeds import Random, derive, generator
 from sal.verifiers.interface import Verifier
 
@@ -196,7 +196,11 @@ class Search:
             done: Future[Candidate] = Future()
             done.set_result(recalled)
             return done
-        return self._threads.submit(self._extension.extend, parent, path, state, order)
+        return self._threads.submit(self._extended, parent, path, state, order)
+
+    def _extended(self, parent: Candidate, path: Path, state: Any, order: Order) -> Candidate:
+        with requests_of(self.problem.name):
+            return self._extension.extend(parent, path, state, order)
 
     def _read_prompt(self) -> None:
         """Have the policy read the prompt once, or N first steps at once would read it N times."""
@@ -204,7 +208,8 @@ class Search:
             return
         self._memory.read_prompt = True
         try:
-            reply = read_ahead(self.root.state, self._temperature)
+            with requests_of(self.problem.name):
+                reply = read_ahead(self.root.state, self._temperature)
         except Exception as wrong:
             if is_fault(wrong):
                 raise

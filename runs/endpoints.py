@@ -152,12 +152,14 @@ class RunEndpoints:
         self.notes: list[str] = []
         """What whoever follows the run should know of its endpoints."""
         self._system_prompt = recipe.system_prompt
-        self.backend = PooledBackend(servers.policy)
+        self.backend = PooledBackend(servers.policy, context=servers.policy.context())
         if self.backend.tokenizer is None:
             self.notes.append(
                 f"policy: no tokenizer of {self.backend.get_model_name()} here or on the Hub: "
                 "questions go out as plain text, without a chat template"
             )
+        for engine in self._engines.values():
+            engine.find_replicas()
         self.capacity = servers.policy.capacity()
         self.verifier: Any = None
         self.models: dict[str, ModelCost | None] = {"policy": _cost(self.backend.get_model_name())}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
@@ -22,7 +22,7 @@ from sal.runs.settings import Prepared
 from sal.runtime.access import Access
 from sal.runtime.client import Engine
 from sal.runtime.endpoint_errors import EndpointError, LaunchError
-from sal.runtime.plan import Plan, Role
+from sal.runtime.plan import Plan, Role, ServerSpec
 from sal.runtime.policy import PolicyFault
 from sal.runtime.session import Servers, reachable
 from sal.runtime.usage import Usage
@@ -63,7 +63,7 @@ def probe(
     urls: Mapping[Role, str],
     access: Mapping[Role, Access] | None = None,
     *,
-    ours: Collection[Role] = (),
+    ours: Mapping[Role, ServerSpec] | None = None,
 ) -> Probe | None:
     """Search problems from all over the data set, as many as fill the server, for some seconds.
 
@@ -75,8 +75,9 @@ def probe(
         Servers(Plan(urls=dict(urls)), access=access) as servers,
     ):
         engines: dict[Role, Engine | None] = {"policy": servers.policy, "prm": servers.prm}
-        for role in ours:
+        for role, spec in (ours or {}).items():
             if (engine := engines[role]) is not None:
+                engine.adapter = spec.adapter
                 engine.flush_cache()
         return _probed(prepared, servers)
     return None

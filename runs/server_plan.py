@@ -6,9 +6,11 @@ from collections.abc import Sequence
 
 from sal.runs.endpoints import check_family, model_location
 from sal.runs.errors import RunError
+from sal.runs.estimate import RECORDED, TINY_SOLUTION
+from sal.runs.problems import TINY
 from sal.runs.recipe import Recipe
 from sal.runtime.hardware import Hardware
-from sal.runtime.plan import Plan, PlanError, make_plan
+from sal.runtime.plan import Load, Plan, PlanError, make_plan
 
 SHARED = ("policy", "prm", "policy_args", "prm_args", "deterministic")
 
@@ -38,6 +40,21 @@ def plan_servers(recipes: Sequence[Recipe], hardware: Hardware) -> Plan:
             policy_args=whole.policy_args,
             prm_args=whole.prm_args,
             deterministic=whole.deterministic,
+            load=load_of(recipes),
         )
     except PlanError as error:
         raise RunError(str(error)) from error
+
+
+def load_of(recipes: Sequence[Recipe]) -> Load:
+    """What the largest search among `recipes` asks of the caches.
+
+    N solutions of the mean length of recorded ones, or of the tiny policy's.
+    """
+    loads = [Load()]
+    for recipe in recipes:
+        most = recipe.params.get("max_tokens")
+        if most is not None:
+            mean = (TINY_SOLUTION if recipe.policy == TINY else RECORDED).tokens
+            loads.append(Load(int(recipe.params.get("budget", 1) * min(most, mean)), most))
+    return Load(max(load.problem for load in loads), max(load.solution for load in loads))

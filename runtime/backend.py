@@ -17,14 +17,19 @@ class PooledBackend(Policy):
     """Runs programs on `engine`, an SGLang server's `/generate`. Text keeps its stop string.
 
     Without `tokenizer`, the endpoint's own is looked for; where none can be had, text is sent in
-    place of ids. Raises `EndpointError` when the endpoint cannot be asked for its model.
+    place of ids. What would run past `context`, the longest text that the server takes in tokens,
+    ends there: the server would refuse it. Raises `EndpointError` when the endpoint cannot be asked
+    for its model.
     """
 
     reads_ahead = True
 
-    def __init__(self, engine: Engine, tokenizer: Tokenizer | None = None) -> None:
+    def __init__(
+        self, engine: Engine, tokenizer: Tokenizer | None = None, context: int | None = None
+    ) -> None:
         super().__init__()
         self.engine = engine
+        self.context = context
         self.model_info = engine.info()
         self.tokenizer = tokenizer or find_tokenizer(self.model_info)
 
@@ -46,6 +51,8 @@ class PooledBackend(Policy):
         else:
             ids = _input_ids(request.text, request.known, self.tokenizer)
             payload["input_ids"] = ids
+            if self.context is not None and len(ids) < self.context:
+                sampling["max_new_tokens"] = min(request.max_tokens, self.context - len(ids))
         reply = self.engine.generate(payload)
 
         text: str = reply.get("text", "")  # absent where no token was to be written, at most

@@ -7,6 +7,7 @@ import random
 import threading
 import weakref
 from collections.abc import Callable
+from contextlib import nullcontext, suppress
 from time import monotonic
 from typing import Any, NamedTuple, Self
 
@@ -28,6 +29,8 @@ from sal.runtime.endpoint_errors import (
     Unreachable,
     error_of,
 )
+from sal.runtime.model_size import model_context
+from sal.runtime.replicas import Replicas
 from sal.runtime.usage import Usage, openai_usage
 
 Payload = dict[str, Any]
@@ -80,6 +83,9 @@ class Engine:
     ) -> None:
         self.url = url.rstrip("/")
         self.deadline_s = deadline_s
+        self.adapter: str | None = None
+        """The LoRA adapter that `generate` names, where its server has one."""
+        self._replicas: Replicas | None = None
         self._access = access
         self._slots = threading.Semaphore(max_inflight)
         self._closed = threading.Event()
@@ -125,7 +131,25 @@ class Engine:
 
     def generate(self, payload: Payload) -> Reply:
         """Send `payload` to /generate and wait for the reply; raises an `EndpointError`."""
-        return self._ask("/generate", payload, self.deadline_s, self._generated)
+        payload = self._of_adapter(payload)
+        with nullcontext() if self._replicas is None else self._replicas.one() as replica:
+            if replica is not None:
+                payload = {"routed_dp_rank": replica, **payload}
+            return self._ask("/generate", payload, self.deadline_s, self._generated)
+
+    def _of_adapter(self, payload: Payload) -> Payload:
+        """`payload` for the adapter, where there is one; without its name the base answers."""
+        return payload if self.adapter is None else {"lora_path": self.adapter, **payload}
+
+    def find_replicas(self) -> None:
+        """Ask the server how many it has; from now on all requests of a problem go to one of them.
+
+        One that does not say has none.
+        """
+        count = None
+        with suppress(Misread):  # no SGLang server, as a judge's need not be
+            count = self.server_info().get("dp_size")
+        self._replicas = Replicas(count) if isinstance(count, int) and count > 1 else None
 
     def complete(self, payload: Payload) -> Reply:
         """Send `payload` to the OpenAI-compatible /v1/completions; raises an `EndpointError`."""
@@ -161,6 +185,16 @@ class Engine:
             raise
         except EndpointError:
             return {}
+
+    def context(self) -> int | None:
+        """The longest text that the server takes, in tokens; None where that is not told here."""
+        told = self.server_info()
+        asked = told.get("context_length")
+        if isinstance(asked, int):
+            return asked
+        if told.get("json_model_override_args") not in (None, "{}"):
+            return None
+        return model_context(str(told.get("model_path") or ""))
 
     def flush_cache(self) -> bool:
         """Empty the server's cache, once it has nothing to do; False when it refuses, being busy.

@@ -5,6 +5,7 @@ The figures are in docs/performance.md, "Any model on a CPU".
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -27,8 +28,16 @@ _SERVER = int(GIB)
 """A server's own memory, beside weights and cache."""
 
 
-Kind = Literal["float32", "bfloat16"]
-_BYTES: dict[Kind, int] = {"float32": 4, "bfloat16": 2}
+Kind = Literal["float32", "bfloat16", "float16"]
+_BYTES: dict[Kind, int] = {"float32": 4, "bfloat16": 2, "float16": 2}
+_ASKED: dict[str, Kind] = {
+    "float32": "float32",
+    "float": "float32",
+    "bfloat16": "bfloat16",
+    "float16": "float16",
+    "half": "float16",
+}
+"""What `--dtype` may say; of `auto` SGLang makes 16 bits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,22 +50,55 @@ class CpuChoice:
     lacks: int = 0
 
 
-def choose(size: ModelSize, hardware: Hardware, servers: int, *, exact: bool = False) -> CpuChoice:
-    """For one of `servers` models, which share this machine; `exact` for bits that repeat."""
+def choose(
+    size: ModelSize,
+    hardware: Hardware,
+    servers: int,
+    *,
+    room: int | None = None,
+    exact: bool = False,
+    dtype: str | None = None,
+) -> CpuChoice:
+    """For one of `servers` models, which share this machine; `exact` for bits that repeat.
+
+    `room` are the bytes for its weights and its cache (an equal part), `dtype` the user's word.
+    """
     large = size.parameters > SMALL and not exact
     threads = max(1, len(hardware.cores) // servers) if large else 1
     kinds: list[Kind] = ["float32"] if exact else ["float32", "bfloat16"]
     if large and hardware.bf16:
         kinds.reverse()
-    room = int(hardware.memory_bytes * _FOR_MODELS / servers) - _SERVER
+    if dtype is not None:
+        kinds = [_ASKED.get(dtype, "float16")]
+    if room is None:
+        (room, *_) = rooms([size] * servers, hardware)
     for kind in kinds:
         left = room - _BYTES[kind] * size.parameters
         tokens = min(TOKENS, left // _kv_bytes(size, kind))
         if tokens >= FEWEST_TOKENS:
             return CpuChoice(kind, threads, tokens)
     least = min(kinds, key=_BYTES.__getitem__)
-    needs = _BYTES[least] * size.parameters + FEWEST_TOKENS * _kv_bytes(size, least)
-    return CpuChoice(least, threads, FEWEST_TOKENS, needs - room)
+    return CpuChoice(least, threads, FEWEST_TOKENS, _needs(size, least) - room)
+
+
+def rooms(sizes: Sequence[ModelSize], hardware: Hardware) -> list[int]:
+    """Bytes for weights and cache of models side by side: the least that each needs in 16 bits, and
+    of the rest as much as holds the same number of tokens. Each lacks in proportion, where it does.
+    """
+    total = int(hardware.memory_bytes * _FOR_MODELS) - len(sizes) * _SERVER
+    least = [_needs(size, "bfloat16") for size in sizes]
+    rest = total - sum(least)
+    if rest < 0:
+        return [total * need // sum(least) for need in least]
+    token = sum(size.kv_bytes_per_token for size in sizes)
+    return [
+        need + rest * size.kv_bytes_per_token // token
+        for size, need in zip(sizes, least, strict=True)
+    ]
+
+
+def _needs(size: ModelSize, kind: Kind) -> int:
+    return _BYTES[kind] * size.parameters + FEWEST_TOKENS * _kv_bytes(size, kind)
 
 
 def _kv_bytes(size: ModelSize, kind: Kind) -> int:

@@ -18,6 +18,7 @@ import psutil
 from sal.runtime.access import open_directly
 from sal.runtime.endpoint_errors import LaunchError
 from sal.runtime.generation_config import with_model_defaults
+from sal.runtime.hub_model import check_available
 from sal.runtime.placement import place
 from sal.runtime.plan import Role, ServerSpec
 from sal.runtime.server_log import progress, tail
@@ -145,8 +146,12 @@ def start_all(
     """Start the servers side by side (but for `spec.after`) and wait until all are ready.
 
     `on_start` is told of each process as soon as it exists.
-    When one fails, all are stopped and its `LaunchError` is raised.
+    When one fails, all are stopped and its `LaunchError` is raised; for a model that cannot be had,
+    before anything is started.
     """
+    for server in servers:
+        if server.pid == 0 and "sglang.launch_server" in server.spec.argv:
+            check_available(server.spec.model)
     roles = {server.spec.role for server in servers}
     waiting = list(servers)
     ready: set[Role] = set()

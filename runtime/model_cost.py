@@ -8,17 +8,14 @@ is counted and what is not is told in docs/costs.md.
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+from sal.runtime.model_config import Config, experts, first_number, read_config
 from sal.runtime.usage import Usage
-from sal.runtime.weight_files import Tensor, gguf_reader, read_tensors, weight_files
-
-Config = Mapping[str, Any]
+from sal.runtime.weight_files import Tensor, read_tensors, weight_files
 
 _EMBEDDING = re.compile(
     r"(^|\.)(embed_tokens|tok_embeddings|token_embd|word_embeddings|wte|embed_in"
@@ -30,7 +27,6 @@ _EXPERT = re.compile(r"\.experts\.|_exps\.")
 _LAYER = re.compile(r"(?:^|\.)(?:layers|h|blk)\.(\d+)\.")
 _NOT_FOR_TEXT = re.compile(r"(^|\.)(visual|vision_\w+|audio_tower|multi_modal_projector)\.")
 
-_EXPERTS = ("num_local_experts", "num_experts", "n_routed_experts", "moe_num_experts")
 _ACTIVE_EXPERTS = ("num_experts_per_tok", "num_experts_per_token", "moe_topk", "moe_k")
 
 _OF_QUANTISATION = re.compile(
@@ -63,7 +59,7 @@ def model_cost(model: Path | None) -> ModelCost | None:
         files = weight_files(model)
         if not files:
             return None
-        config = _config(model, files)
+        config = read_config(files[0] if _is_gguf(model, files) else model)
         parameters = active_parameters(read_tensors(files), config)
         return None if parameters is None else ModelCost(parameters, attention_flops(config))
     except (OSError, ValueError, KeyError, TypeError):
@@ -99,10 +95,16 @@ def active_parameters(tensors: Sequence[Tensor], config: Config) -> int | None:
         always += embeddings
     if not routed:
         return always
-    experts, chosen = _first(config, _EXPERTS), _first(config, _ACTIVE_EXPERTS)
-    if not experts or not chosen:
+    there, chosen = experts(config), first_number(config, _ACTIVE_EXPERTS)
+    if not there or not chosen:
         return None
-    return always + routed * min(chosen, experts) // experts
+    return always + routed * min(chosen, there) // there
+
+
+def total_parameters(tensors: Sequence[Tensor], config: Config) -> int | None:
+    """All that are stored; None for a quantisation that is not known here."""
+    sizes = [_logical_size(tensor, config) for tensor in tensors]
+    return None if None in sizes else sum(size or 0 for size in sizes)
 
 
 def attention_flops(config: Config) -> int | None:
@@ -152,33 +154,6 @@ def _bits(config: Config) -> int | None:
     return found.pop() if len(found) == 1 else None
 
 
-def _config(model: Path, files: Sequence[Path]) -> Config:
-    path = model / "config.json"
-    if path.is_file():
-        config: Config = json.loads(path.read_text("utf-8"))
-        return {**config, **(config.get("text_config") or {})}
-    if files[0].suffix == ".gguf":
-        return _gguf_config(files[0])
-    raise ValueError(f"{model}: no config.json")
-
-
-def _gguf_config(path: Path) -> Config:
-    """What a GGUF says of itself, under the names of a config.json."""
-    told = gguf_reader(path).fields
-    kind = told["general.architecture"].contents()
-    names = {
-        "num_hidden_layers": "block_count",
-        "num_attention_heads": "attention.head_count",
-        "hidden_size": "embedding_length",
-        "head_dim": "attention.key_length",
-        "v_head_dim": "attention.value_length",
-        "num_experts": "expert_count",
-        "num_experts_per_tok": "expert_used_count",
-    }
-    found = {ours: told.get(f"{kind}.{theirs}") for ours, theirs in names.items()}
-    return {name: field.contents() for name, field in found.items() if field is not None}
-
-
-def _first(config: Config, names: Sequence[str]) -> int:
-    """The first of `names` that a config has, as a number; 0 without one."""
-    return next((int(config[name]) for name in names if config.get(name)), 0)
+def _is_gguf(model: Path, files: Sequence[Path]) -> bool:
+    """Whether the header of a GGUF is all there is to tell what a model is."""
+    return files[0].suffix == ".gguf" and not (model / "config.json").is_file()

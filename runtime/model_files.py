@@ -56,7 +56,7 @@ def local_file(model: str, name: str) -> Path | None:
     return cached_file(model, name)
 
 
-def _on_the_hub(model: str) -> bool:
+def on_the_hub(model: str) -> bool:
     """Whether `model` can be a Hub name; a folder of another machine is none."""
     return model.count("/") <= 1 and not model.startswith((".", "/", "~"))
 
@@ -83,7 +83,7 @@ def model_file(model: str, name: str) -> Path | None:
     found = local_file(model, name)
     if found is not None or Path(model).expanduser().is_dir():
         return found
-    if not _on_the_hub(model) or not _hub_answers():
+    if not on_the_hub(model) or not _hub_answers():
         return None
     from huggingface_hub import hf_hub_download
 

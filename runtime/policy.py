@@ -10,7 +10,9 @@ PolicyFault            the backend is at fault, whatever it is asked: the search
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
@@ -26,6 +28,20 @@ UNKNOWN = Usage(None, None, None, 1)
 
 KNOWN = "token_ids"
 """The variable of a program's state with the `KnownIds` of its text."""
+
+
+PROBLEM: ContextVar[str] = ContextVar("problem", default="")
+"""What the requests of this thread are for; "" where nobody said."""
+
+
+@contextmanager
+def requests_of(problem: str) -> Iterator[None]:
+    """Within, what this thread asks of a policy or a PRM is for `problem`."""
+    token = PROBLEM.set(problem)
+    try:
+        yield
+    finally:
+        PROBLEM.reset(token)
 
 
 class KnownIds(NamedTuple):

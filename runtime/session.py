@@ -102,6 +102,9 @@ class Servers:
         self._engines = {
             role: self._client(self._urls[role], self._access.get(role, OPEN)) for role in roles
         }
+        for role, engine in self._engines.items():
+            if (spec := self.plan.servers.get(role)) is not None:
+                engine.adapter = spec.adapter
 
     def empty_caches(self) -> bool:
         """Empty the caches of the connected servers; False if one may hold something.

@@ -109,7 +109,7 @@ class SharedEngine(Engine):
 
     def _key(self, payload: Payload) -> bytes:
         whose = self._model or self.url
-        request = orjson.dumps([whose, payload], option=orjson.OPT_SORT_KEYS)
+        request = orjson.dumps([whose, self.adapter, payload], option=orjson.OPT_SORT_KEYS)
         return blake2b(request, digest_size=16).digest()
 
 

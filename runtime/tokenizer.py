@@ -58,6 +58,11 @@ class Tokenizer:
         return int(self._core.get_vocab_size())
 
     @property
+    def template(self) -> str:
+        """The chat template, as it is written; "" for a base model."""
+        return self._template
+
+    @property
     def added(self) -> frozenset[str]:
         """The strings that are tokens of their own wherever they stand: control tokens and tags."""
         return frozenset(token.content for token in self._core.get_added_tokens_decoder().values())

@@ -62,6 +62,18 @@ def weight_files(model: Path) -> list[Path]:
     return []
 
 
+def indexed_bytes(model: Path) -> int:
+    """Bytes of the weights as an index in the folder tells, whether or not they are here; else 0.
+
+    Raises OSError or ValueError for an index that is none.
+    """
+    for index, _ in _KINDS:
+        if index and (model / index).is_file():
+            told = json.loads((model / index).read_text("utf-8")).get("metadata") or {}
+            return int(told.get("total_size") or 0)
+    return 0
+
+
 def _parts_of_one(files: list[Path]) -> bool:
     """`name-00001-of-00003.gguf` and on."""
     heads = {file.stem.rpartition("-of-")[0].rpartition("-")[0] for file in files}

@@ -1,4 +1,5 @@
-"""A local stand-in of the Hub: as much of its HTTP API as publishing and loading a dataset takes.
+"""A local stand-in of the Hub: as much of its HTTP API as publishing and loading a dataset takes,
+and finding a model.
 
 Repositories are branches of files; a parquet file goes through LFS and all others with the commit,
 as on the Hub. It can be told to fail.
@@ -18,7 +19,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
 import yaml
 
@@ -68,6 +69,9 @@ class Fault:
 class Hub:
     url: str = ""
     repos: dict[str, Repo] = field(default_factory=dict)
+    models: dict[str, Repo] = field(default_factory=dict)
+    gated: set[str] = field(default_factory=set)
+    """Models whose files nobody is given."""
     large: dict[str, bytes] = field(default_factory=dict)
     writers: set[str] = field(default_factory=lambda: {"me"})
     faults: list[Fault] = field(default_factory=list)
@@ -156,6 +160,14 @@ class _Handler(BaseHTTPRequestHandler):
             return 200, {"errors": [], "warnings": []}, {}
         if path == "/api/repos/create":
             return self._create(json.loads(body))
+        if path == "/api/models":
+            return 200, self._listed(), {}
+        model = re.match(r"(?:/api/models)?/([^/]+/[^/]+?)(?:/(resolve/.*|revision/.*))?$", path)
+        if model is not None and model[1] in self.hub.models:
+            verb, _, rest = (model[2] or "").partition("/")
+            if verb == "resolve" and model[1] in self.hub.gated:
+                return (403 if known else 401), {"error": "gated"}, {"X-Error-Code": "GatedRepo"}
+            return self._of_repo(model[1], self.hub.models[model[1]], verb, rest, body)
         match = re.match(r"(?:/api)?/datasets/([^/]+/[^/]+?)(?:\.git)?(?:/(.*))?$", path)
         repo = self.hub.repos.get(match[1]) if match else None
         if match is None or repo is None or (repo.private and not known):
@@ -167,6 +179,15 @@ class _Handler(BaseHTTPRequestHandler):
                 return 403, {"error": "Forbidden"}, {}
         verb, _, rest = (match[2] or "").partition("/")
         return self._of_repo(match[1], repo, verb, rest, body)
+
+    def _listed(self) -> list[dict[str, Any]]:
+        """Models by a part of their name, or by their owner."""
+        asked = {name: values[0] for name, values in parse_qs(urlsplit(self.path).query).items()}
+        names = [
+            name for name in self.hub.models if asked.get("search", "").lower() in name.lower()
+        ]
+        owner = asked.get("author")
+        return [{"id": name} for name in names if owner in (None, name.partition("/")[0])]
 
     def _create(self, wanted: dict[str, Any]) -> tuple[int, Any, dict[str, str]]:
         owner = wanted.get("organization") or "me"

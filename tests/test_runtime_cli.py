@@ -64,7 +64,7 @@ def test_doctor_says_how_to_mend_what_makes_a_run_impossible(
     code, out = sal("doctor", "--policy", "some/model-1B", "--prm", "some/model-8B")
     assert code == 1
     assert "pip install no-such-package" in out
-    assert "take smaller models, or give one as a URL" in out
+    assert "take smaller models, or 8 such GPUs, or give one as a URL" in out
 
 
 def test_bad_usage_of_up_is_told_without_a_traceback(state: Path) -> None:

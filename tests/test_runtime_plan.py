@@ -218,17 +218,19 @@ def test_attention_follows_the_size_of_a_head(tmp_path: Path) -> None:
     assert [backend(heads) for heads in (4, 8)] == ["flashinfer", "triton"]
 
 
-def test_two_gpus_take_one_each_and_more_stay_idle_aloud() -> None:
+def test_two_gpus_take_one_each_and_more_serve_replicas() -> None:
     plan = make_plan(gpus(2), POLICY, PRM, size_of=sized)
     assert [spec.env["CUDA_VISIBLE_DEVICES"] for spec in plan.servers.values()] == ["0", "1"]
     assert all("--mem-fraction-static" not in spec.argv for spec in plan.servers.values())
     assert plan.notes == ()
-    assert "2 GPU(s) stay idle" in make_plan(gpus(4), POLICY, PRM, size_of=sized).notes[0]
+    four = make_plan(gpus(4), POLICY, PRM, size_of=sized)
+    assert [flag(spec, "--dp-size") for spec in four.servers.values()] == ["2", "2"]
+    assert four.notes == ()
 
 
 def test_tensor_parallelism_takes_its_gpus() -> None:
     plan = make_plan(gpus(4), POLICY, PRM, prm_args=["--tp 2"], size_of=sized)
-    assert plan.servers["policy"].env["CUDA_VISIBLE_DEVICES"] == "0"
+    assert plan.servers["policy"].env["CUDA_VISIBLE_DEVICES"] == "0,3"
     assert plan.servers["prm"].env["CUDA_VISIBLE_DEVICES"] == "1,2"
     with pytest.raises(PlanError, match="asks for 3 GPUs, 1 here"):
         make_plan(gpus(1), POLICY, PRM, prm_args=["--tp 2"], size_of=sized)

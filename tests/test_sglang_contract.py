@@ -18,7 +18,7 @@ import time
 import tomllib
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import packages_distributions, requires
 from importlib.util import find_spec
@@ -35,7 +35,14 @@ from test_runtime_plan import gpus, sized
 
 from bench.shapes import FLAGS, plan_servers
 from bench.without import SERVER
-from sal.runtime import connection, cpu_attention, plan, server_log
+from sal.runtime import (
+    connection,
+    cpu_attention,
+    cpu_plan,
+    served_size,
+    server_flags,
+    server_log,
+)
 from sal.runtime.client import Engine
 from sal.runtime.endpoint_errors import Rejected
 from sal.runtime.hardware import Hardware
@@ -486,7 +493,13 @@ def planned(hardware: Hardware) -> Plan:
     return make_plan(hardware, str(POLICY), str(PRM), size_of=sized)
 
 
-PLANS = {"cpu": CPU_ONLY, "one gpu": gpus(1), "two gpus": gpus(2)}
+PLANS = {
+    "cpu": CPU_ONLY,
+    "one gpu": gpus(1),
+    "two gpus": gpus(2),
+    "eight gpus": gpus(8),
+    "small gpus": gpus(8, 8),
+}
 
 PARSE = """
 import argparse, contextlib, io
@@ -522,7 +535,53 @@ def test_tensor_parallelism_has_these_spellings(server_python: ServerPython) -> 
     found = parser.parse_args(["--model-path", "m", name, "2"]).tp_size
     """
     for name in ("--tp", "--tp-size", "--tensor-parallel-size"):
-        assert plan._tensor_parallel({name: ("2",)}) == server_python.run(code, name=name) == 2
+        assert server_python.run(code, name=name) == 2
+    assert {"--tp", "--tp-size", "--tensor-parallel-size"} == set(server_flags.TENSOR_PARALLEL)
+
+
+@contract
+def test_the_flags_that_change_a_models_size_take_these_values(server_python: ServerPython) -> None:
+    known: list[tuple[str, Iterable[str]]] = [
+        ("--dtype", served_size._TYPES),
+        ("--kv-cache-dtype", served_size._KV),
+        ("--quantization", served_size._WHILE_LOADING),
+        ("--context-length", ("2048",)),
+        ("--lora-paths", ("adapter=/a",)),
+    ]
+    for flag, values in known:
+        for value in values:
+            argv = ["--model-path", "m", flag, value]
+            assert server_python.run(PARSE, argv=argv) == ACCEPTED
+    for flag in (*server_flags.REPLICAS, *server_flags.PIPELINE):  # some are abbreviations
+        argv = ["--model-path", "m", flag, "2"]
+        assert server_python.run(PARSE, argv=argv)["refused"] == ""
+    assert server_python.run(PARSE, argv=["--model-path", "m", "--dtype", "int4"])["refused"]
+
+
+@contract
+def test_a_request_names_its_replica_and_its_adapter(server_python: ServerPython) -> None:
+    code = """
+    import dataclasses
+    from sglang.srt.managers.io_struct import EmbeddingReqInput, GenerateReqInput
+    names = lambda kind: {field.name for field in dataclasses.fields(kind)}
+    ours = {"routed_dp_rank", "lora_path"}
+    found = [sorted(ours & names(GenerateReqInput)), sorted(ours & names(EmbeddingReqInput))]
+    """
+    # A head's requests cannot name a replica: it gets none (runtime/gpu_shares.py).
+    assert server_python.run(code) == [["lora_path", "routed_dp_rank"], ["lora_path"]]
+
+
+@contract
+def test_an_adapter_is_scaled_by_alpha_over_its_rank(server_python: ServerPython) -> None:
+    code = """
+    import inspect
+    from sglang.srt.lora import layers, lora, lora_config, lora_manager
+    text = "".join(map(inspect.getsource, (layers, lora, lora_config, lora_manager)))
+    unread = ("use_rslora", "rank_pattern", "alpha_pattern", "modules_to_save", "fan_in_fan_out")
+    found = ["config.lora_alpha / self.config.r" in text, [name for name in unread if name in text],
+             "use_dora" in text, "pin_memory=True" in inspect.getsource(layers)]
+    """
+    assert server_python.run(code) == [True, [], True, True]
 
 
 @contract
@@ -615,7 +674,7 @@ def test_the_server_in_rust_lies_where_we_look(server_python: ServerPython) -> N
     """
     named, there, asked = server_python.run(code)
     assert named
-    assert there == plan._brings_rust_server() == asked
+    assert there == cpu_plan._brings_rust_server() == asked
 
 
 @contract
