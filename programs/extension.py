@@ -160,7 +160,8 @@ class Extension:
 
         Under caps, or where a watch may end it, a solution that is written whole is still written
         step by step, so that it can end, truncated, with the step in which that happened. Its
-        steps are not cut: nothing is decided between them.
+        steps are not cut: nothing is decided between them. Where the end of the reasoning is
+        forced, a step ends.
         """
         most, watch, separator = order.most, order.watch, self._sampling.separator
         ends, thinking = self._limits.stop_strings, Thinking(self._limits, written)

@@ -31,7 +31,7 @@ def settled(
     ids, chars = (*prompt_ids, *output), len(prompt)
     if kind == "stop" and output and output[-1] == matched and not tokenizer.decode(output[-1:]):
         ids = ids[:-1]
-    elif kind == "stop" and isinstance(matched, str):
+    elif kind == "stop" and output and isinstance(matched, str):
         over = _over(prompt_ids, output, matched, tokenizer)
         if over.isspace():
             text += over
@@ -48,7 +48,12 @@ def settled(
 
 def _over(prompt_ids: tuple[int, ...], output: list[int], stop: str, tokenizer: Tokenizer) -> str:
     """What the last id of `output` holds behind `stop`."""
-    last = 4 * len(stop)  # a character may be four tokens
-    tail = tokenizer.decode_behind((*prompt_ids, *output[:-last]), output[-last:])
+    last = tokenizer.piece(output[-1])
+    if last and stop.endswith(last):  # nothing, unless the stop began before it
+        alone = len(last) == 1 or len(output) == 1
+        if alone or tokenizer.piece(output[-2])[-1:] not in stop:
+            return ""
+    behind = 4 * len(stop)  # a character may be four tokens
+    tail = tokenizer.decode_behind((*prompt_ids, *output[:-behind]), output[-behind:])
     _, _, over = tail.partition(stop)
     return over

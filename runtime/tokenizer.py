@@ -52,6 +52,7 @@ class Tokenizer:
         start = next((i for i in range(len(full)) if full[i : i + len(bare)] == bare), 0)
         self._prefix: list[int] = full[:start]
         self._encode = lru_cache(_REMEMBERED)(partial(_encoded, core))
+        self._piece = lru_cache(None)(lambda token: self.decode_behind(bare, [token]))
         self._marks_begin = str(core.id_to_token(bare[0]) if bare else "").startswith(_BEGIN_MARKS)
 
     @classmethod
@@ -120,6 +121,10 @@ class Tokenizer:
         """What `ids` add to the text of `before`, as a server tells it: by a few ids of context."""
         context = list(before[-_CONTEXT:])
         return self.decode([*context, *ids])[len(self.decode(context)) :]
+
+    def piece(self, token: int) -> str:
+        """What `token` is behind another."""
+        return self._piece(token)
 
     def without_end(self, ids: Sequence[int], extra: int) -> tuple[tuple[int, ...], int]:
         """`ids` without those that hold the last `extra` characters of their text.
