@@ -114,6 +114,24 @@ Separator = Annotated[
         rich_help_panel=SEARCH,
     ),
 ]
+ThinkBudget = Annotated[
+    int | None,
+    typer.Option(
+        help="Tokens of reasoning (<think>) before its end is written for the policy, and the "
+        "answer follows (docs/policies.md).",
+        envvar="SAL_THINK_BUDGET",
+        rich_help_panel=SEARCH,
+    ),
+]
+ThinkExtensions = Annotated[
+    int | None,
+    typer.Option(
+        help='How often "Wait" stands in place of an end of the reasoning that comes before that; '
+        "0 by default.",
+        envvar="SAL_THINK_EXTENSIONS",
+        rich_help_panel=SEARCH,
+    ),
+]
 MaxTokens = Annotated[
     int | None,
     typer.Option(
@@ -246,6 +264,28 @@ SystemPrompt = Annotated[
         help="System prompt for a policy with a chat template ('' for none).",
         envvar="SAL_SYSTEM_PROMPT",
         rich_help_panel=MODELS,
+    ),
+]
+PromptTemplate = Annotated[
+    str | None,
+    typer.Option(
+        metavar="TEXT",
+        help=r"What the policy is asked, with {question} in it: the user's turn, or the whole "
+        r"prompt of a base model; \n is a new line. The bare question by default.",
+        envvar="SAL_PROMPT_TEMPLATE",
+        rich_help_panel=MODELS,
+        show_default=False,
+    ),
+]
+Thinking = Annotated[
+    bool | None,
+    typer.Option(
+        "--thinking/--no-thinking",
+        help="The switch for reasoning in the policy's chat template; the template's own default "
+        "else.",
+        envvar="SAL_THINKING",
+        rich_help_panel=MODELS,
+        show_default=False,
     ),
 ]
 PolicyArg = Annotated[

@@ -20,6 +20,8 @@ sal run beam --budget 16 --width 4 --limit 20 --seed 1
 
 sal run rebase --budget 16 --temperature 1 --top-p 0.95 --max-step-tokens 256 --stop '</answer>'
 
+sal run beam --budget 16 --max-tokens 8192 --think-budget 4096 --think-extensions 1
+
 sal run adaptive-dvts --budget 64 --set stop=margin --set confidence=0.9
 
 sal run -c recipes/tiny/dvts.yaml seed=1 params.width=2 --limit 20
@@ -79,6 +81,8 @@ def run(
     max_step_tokens: options.MaxStepTokens = None,
     stop: options.Stop = None,
     separator: options.Separator = None,
+    think_budget: options.ThinkBudget = None,
+    think_extensions: options.ThinkExtensions = None,
     max_problem_tokens: options.MaxProblemTokens = None,
     max_problem_seconds: options.MaxProblemSeconds = None,
     aggregate: options.Aggregate = None,
@@ -93,6 +97,8 @@ def run(
     policy_header: options.PolicyHeader = None,
     prm_header: options.PrmHeader = None,
     system_prompt: options.SystemPrompt = None,
+    prompt_template: options.PromptTemplate = None,
+    thinking: options.Thinking = None,
     policy_arg: options.PolicyArg = None,
     prm_arg: options.PrmArg = None,
     deterministic: options.Deterministic = False,

@@ -26,6 +26,8 @@ _FLAGS_OF_PARAMETERS = (
     "min_p",
     "max_tokens",
     "max_step_tokens",
+    "think_budget",
+    "think_extensions",
     "aggregate",
     "rule",
 )
@@ -37,6 +39,7 @@ _FLAGS_OF_SETTINGS = (
     "prm",
     "prm_family",
     "system_prompt",
+    "thinking",
     "dataset",
     "split",
     "limit",
@@ -54,7 +57,7 @@ def settings_said(flags: Mapping[str, Any]) -> Settings:
 
     params = {name: flags.get(name) for name in _FLAGS_OF_PARAMETERS}
     params["stop_strings"] = tuple(map(_typed, flags.get("stop") or ())) or None
-    separator = flags.get("separator")
+    separator, template = flags.get("separator"), flags.get("prompt_template")
     params["separator"] = None if separator is None else _typed(separator)
     given = {name: value for name, value in params.items() if value is not None}
     return Settings(
@@ -65,6 +68,7 @@ def settings_said(flags: Mapping[str, Any]) -> Settings:
         deterministic=bool(flags.get("deterministic")),
         skip_bad_rows=bool(flags.get("skip_bad_rows")),
         ns=whole_numbers("--ns", flags.get("ns")),
+        prompt_template=None if template is None else _typed(template),
         **{name: flags.get(name) for name in _FLAGS_OF_SETTINGS},
     )
 

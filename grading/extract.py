@@ -22,7 +22,10 @@ _THINKING = re.compile(
     r"|<\|channel\|>final<\|message\|>"
 )
 _OTHER_THOUGHT = re.compile(r"</?reasoning>|</reflection>|<\|channel")
-_THOUGHT_OPENS = ("<think>", "<thinking>", "<thought>", "<reasoning>", "<|begin_of_thought|>")
+_THOUGHT_OPENS = (
+    "<think>", "<thinking>", "<thought>", "<reasoning>", "<|begin_of_thought|>", "[THINK]",
+    "◁think▷",
+)  # fmt: skip
 _TAGGED = re.compile(r"[<\[]\s*(?:final[ _])?answer\s*[>\]]", re.IGNORECASE)
 _TAG_CLOSED = re.compile(r"[<\[]\s*/\s*(?:final[ _])?answer\s*[>\]]", re.IGNORECASE)
 _NUMBER = re.compile(r"-?\$?(?:\d[\d,]*\.?\d*|\.\d+)%?")

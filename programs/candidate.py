@@ -15,7 +15,8 @@ class Candidate:
 
     `text` is the solution so far, `tokens` what it cost to generate, None if the policy does not
     tell; `scores` has one number per step in `steps`, or none where no verifier was asked. `data`
-    is the algorithm's own (`extension.Watch`). The root has id `()`.
+    is the algorithm's own (`extension.Watch`). `forced` is what was written for the policy on the
+    path (`trace.Node`). The root has id `()`.
     """
 
     state: Any
@@ -26,6 +27,7 @@ class Candidate:
     scores: tuple[float, ...] = ()
     tokens: int | None = 0
     data: Any = None
+    forced: tuple[str, ...] = ()
 
     @property
     def open(self) -> bool:

@@ -47,8 +47,8 @@ def sampling(temperature: float, max_tokens: int, separator: str) -> None:
     text("separator", separator)
 
 
-def limits(limits: Limits) -> None:
-    """What is set of them; raises ValueError naming the one that is wrong."""
+def limits(limits: Limits, max_tokens: int) -> None:
+    """What is set of them, in completions of `max_tokens`; raises ValueError naming the wrong."""
     if limits.top_p is not None:
         share("top_p", limits.top_p)
     if limits.top_k not in (None, -1):
@@ -64,6 +64,15 @@ def limits(limits: Limits) -> None:
         raise ValueError(f"stop_strings must be a list of texts, not {limits.stop_strings!r}")
     for stop in limits.stop_strings:
         text("a stop string", stop)
+    if limits.think_budget is not None:
+        whole_number("think_budget", limits.think_budget)
+        if limits.think_budget >= max_tokens:
+            raise ValueError(
+                f"think_budget {limits.think_budget} leaves nothing of max_tokens {max_tokens} for "
+                "the answer"
+            )
+    if limits.think_extensions is not None:
+        whole_number("think_extensions", limits.think_extensions, least=0)
 
 
 def text(name: str, value: object) -> None:

@@ -13,11 +13,13 @@ from sal.programs.limits import Limited, Limits
 from sal.programs.params import Sampling
 from sal.programs.recall import Asked, Memory, Outcome
 from sal.programs.scores import Scores
+from sal.programs.thinking import Thinking
 from sal.programs.trace import Finish, Node, Path, Trace
 from sal.programs.written import Written, between, steps_in
 from sal.runtime.frontend.growth import growth, regrow
 from sal.runtime.frontend.states import backend_name, write
 from sal.runtime.policy import IncompleteReply, Reply, is_fault
+from sal.strategies.thinking import open_reasoning
 from sal.verifiers.interface import Scored
 
 
@@ -97,6 +99,8 @@ class Extension:
         steps = written.steps(self._sampling.separator)
         if finish == "eot" and not parent.steps and not steps:  # this is no completion
             finish, error = "error", "policy: it ended without a word"
+        if finish == "eot" and open_reasoning(written.prompt_end, written.solution):
+            finish = "length"  # it never came to an answer
         if finish != "error" and steps and self._scores is not None:
             try:
                 scored = self._scores.score(self._question, parent.steps, steps)
@@ -112,6 +116,7 @@ class Extension:
             token_ids=written.token_ids,
             data=written.data,
             begun=order.begun,
+            forced=tuple(written.forced),
         )
         outcome = Outcome(
             order.of(path),
@@ -139,6 +144,7 @@ class Extension:
             parent.scores + node.scores,
             None if tokens is None else (parent.tokens or 0) + tokens,
             node.data,
+            parent.forced + node.forced,
         )
         return grown if grown.open else replace(grown, text=grown.text.rstrip())
 
@@ -154,10 +160,13 @@ class Extension:
 
         Under caps, or where a watch may end it, a solution that is written whole is still written
         step by step, so that it can end, truncated, with the step in which that happened. Its
-        steps are not cut: nothing is decided between them.
+        steps are not cut: nothing is decided between them. Where the end of the reasoning is
+        forced, a step ends.
         """
         most, watch, separator = order.most, order.watch, self._sampling.separator
-        ends = self._limits.stop_strings
+        ends, thinking = self._limits.stop_strings, Thinking(self._limits, written)
+        longest = None if most is None else self._limits.max_step_tokens
+        in_step = 0  # tokens of the present step
         is_over = watch.is_over if watch else None
         through = most is None and not self._meter.caps and is_over is None
         while True:
@@ -166,13 +175,14 @@ class Extension:
             room = self._sampling.max_tokens - written.least
             if room <= 0:
                 return "length"
-            limit = room if most is None else min(room, self._limits.max_step_tokens or room)
+            rest = None if longest is None else longest - in_step
+            limit, early = thinking.ask(room if rest is None else min(room, rest))
             begins = len(written.state.text())
             reply = write(
                 written.state,
                 max_tokens=limit,
                 temperature=order.temperature,
-                stop=(*ends,) if through else (separator, *ends),
+                stop=(*early, *ends) if through else (*early, separator, *ends),
                 seed=order.seed,
                 top_logprobs=watch.top_logprobs if watch else 0,
                 limits=self._limits.said(),
@@ -184,24 +194,32 @@ class Extension:
             tokens = reply.usage.completion_tokens
             if written.end_at(ends) or reply.ended == "end":
                 return "eot"
-            if reply.ended == "length":
-                # Fewer tokens than were asked for: the engine has no room for more.
-                if limit == room or (tokens is not None and tokens < limit):
-                    return "length"
-                written.cut()
+            # Fewer tokens than were asked for: the engine has no room for more.
+            if reply.ended == "length" and (
+                limit == room or (tokens is not None and tokens < limit)
+            ):
+                return "length"
             if tokens == 0:  # or its separators would never end
                 raise RuntimeError("the policy's endpoint counts no tokens")
+            forced = thinking.force()
+            separated = reply.matched == separator and not forced
+            in_step += limit if reply.ended == "length" else tokens or 1
+            if longest is not None and in_step >= longest and not (separated or written.is_cut):
+                written.cut()
             if is_over and is_over(written.data):
                 return "length"
             if most is None:
                 if self._meter.reached():
                     return "length"
                 continue
+            if not separated and not written.is_cut:  # the step goes on
+                continue
+            in_step = 0
             steps = len(written.steps(separator))
             if steps >= most or (steps and self._meter.reached()):
                 if written.least >= self._sampling.max_tokens:
                     return "length"
-                return "cut" if reply.ended == "length" else "separator"
+                return "cut" if written.is_cut else "separator"
 
     def _count(self, reply: Reply, state: Any) -> None:
         tokens = reply.usage.completion_tokens

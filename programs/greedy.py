@@ -23,18 +23,24 @@ class GreedyParams:
     max_tokens: int = 2048
     separator: str = SEPARATOR
     stop_strings: tuple[str, ...] = ()
+    think_budget: int | None = None
+    think_extensions: int | None = None
 
     temperature: ClassVar[float] = 0.0
     budget: ClassVar[int] = 1
 
     def __post_init__(self) -> None:
         checks.sampling(self.temperature, self.max_tokens, self.separator)
-        checks.limits(self.limits)
+        checks.limits(self.limits, self.max_tokens)
 
     @property
     def limits(self) -> Limits:
         """See `Limited`."""
-        return Limits(stop_strings=self.stop_strings)
+        return Limits(
+            stop_strings=self.stop_strings,
+            think_budget=self.think_budget,
+            think_extensions=self.think_extensions,
+        )
 
 
 @strategy(GreedyParams, prm="for the record", independent=True)

@@ -17,6 +17,11 @@ class Limits:
 
     A step has `max_step_tokens` at most: where it is cut, the next one goes on in the middle of
     the line. Solutions that are written whole have no step to cut.
+
+    Reasoning (`<think>`) has `think_budget` tokens, counted from the solution's first: once they
+    are spent its end is written for the policy. The first `think_extensions` times that the policy
+    ends it before that, "Wait" stands in place of the end. This is s1's budget forcing (Muennighoff
+    et al., arXiv 2501.19393, section 3.1).
     """
 
     top_p: float | None = None
@@ -24,6 +29,8 @@ class Limits:
     min_p: float | None = None
     stop_strings: tuple[str, ...] = ()
     max_step_tokens: int | None = None
+    think_budget: int | None = None
+    think_extensions: int | None = None
 
     def said(self) -> dict[str, float]:
         """What is said of the tokens to draw from, by the names that engines know."""

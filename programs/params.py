@@ -47,16 +47,18 @@ class SamplingParams:
     top_k: int | None = None
     min_p: float | None = None
     stop_strings: tuple[str, ...] = ()
+    think_budget: int | None = None
+    think_extensions: int | None = None
 
     def __post_init__(self) -> None:
         checks.whole_number("budget", self.budget)
         checks.sampling(self.temperature, self.max_tokens, self.separator)
-        checks.limits(self.limits)
+        checks.limits(self.limits, self.max_tokens)
 
     @property
     def limits(self) -> Limits:
         """See `Limited`."""
-        return Limits(self.top_p, self.top_k, self.min_p, self.stop_strings)
+        return _limits(self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +85,19 @@ class StepwiseParams(SamplingParams):
     @property
     def limits(self) -> Limits:
         """See `Limited`."""
-        return Limits(self.top_p, self.top_k, self.min_p, self.stop_strings, self.max_step_tokens)
+        return _limits(self, self.max_step_tokens)
+
+
+def _limits(params: SamplingParams, max_step_tokens: int | None = None) -> Limits:
+    return Limits(
+        params.top_p,
+        params.top_k,
+        params.min_p,
+        params.stop_strings,
+        max_step_tokens,
+        params.think_budget,
+        params.think_extensions,
+    )
 
 
 def with_own_aggregate(params: P, verifier: Verifier | None) -> P:

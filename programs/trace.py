@@ -18,7 +18,8 @@ Finish = Literal["separator", "cut", "eot", "length", "error"]
 """How a step ended. `eot` finishes the completion; `length` truncates it.
 
 After `separator` and `cut` another step can follow. `cut` is a step that reached its own limit: the
-next one goes on where its text breaks off, be it in the middle of a line.
+next one goes on where its text breaks off, be it in the middle of a line. One behind which the end
+of the reasoning was forced is cut, too. Text that ends inside the reasoning is truncated.
 """
 
 
@@ -36,6 +37,8 @@ class Node:
     step-wise search, one per step for a completion sampled whole or a rollout. `error` says why a
     node failed. `tokens` is None where the policy does not tell. `data` is the algorithm's own.
     `begun` is how many nodes were recorded when it was asked for; None where nobody counted.
+    `forced` are the places of the text, in their order, that the search wrote in place of the
+    policy (`Limits`): the end of its reasoning, or "Wait". Their tokens count nowhere as generated.
     """
 
     id: Path
@@ -47,6 +50,7 @@ class Node:
     token_ids: tuple[int, ...] = ()
     data: Any = None
     begun: int | None = field(default=None, compare=False)
+    forced: tuple[str, ...] = ()
 
     @property
     def parent(self) -> Path:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import replace
 from typing import Any
 
 from sal.programs.problem import Problem
 from sal.runs.errors import RunError, ServersLost
 from sal.runs.problems import TINY, Question
+from sal.runs.prompts import Prompts
 from sal.runs.recipe import Recipe
 from sal.runtime.access import OPEN, Access
 from sal.runtime.backend import PooledBackend
@@ -20,7 +20,6 @@ from sal.runtime.model_cost import ModelCost, model_cost
 from sal.runtime.model_files import is_url, local_files, local_folder
 from sal.runtime.plan import Role
 from sal.runtime.session import Servers, reachable
-from sal.runtime.tokenizer import Tokenizer
 from sal.verifiers.family import (
     FAMILIES,
     PrmSpec,
@@ -128,15 +127,6 @@ def check_family(recipe: Recipe) -> None:
         raise RunError(" ".join(str(error).split())) from error
 
 
-REVISE = (
-    "There may be a mistake in the solution above. Look for it. Then write the whole solution "
-    "again, from the first step to the final answer, in the same form."
-)
-"""Asks a chat model for a revision, whether or not there is a mistake (SCoRe, Kumar et al., arXiv
-2409.12917, asks so; to say that there is one makes models leave right answers, Huang et al., arXiv
-2310.01798)."""
-
-
 class RunEndpoints:
     """`servers`, entered, under `recipe`.
 
@@ -151,8 +141,9 @@ class RunEndpoints:
             self._engines["PRM"] = servers.prm
         self.notes: list[str] = []
         """What whoever follows the run should know of its endpoints."""
-        self._system_prompt = recipe.system_prompt
-        self.backend = PooledBackend(servers.policy, context=servers.policy.context())
+self.backend = PooledBackend(servers.policy, context=servers.policy.context())
+        self._prompts = Prompts(recipe)
+        self.notes += self._prompts.check(self.backend.tokenizer)
         if self.backend.tokenizer is None:
             self.notes.append(
                 f"policy: no tokenizer of {self.backend.get_model_name()} here or on the Hub: "
@@ -171,25 +162,8 @@ class RunEndpoints:
                 raise RunError(" ".join(str(error).split())) from error
 
     def problem(self, question: Question) -> Problem:
-        """With the policy's chat template where it has one; else the bare question."""
-        problem = Problem(question.text, question.id)
-        tokenizer = self.backend.tokenizer
-        if tokenizer is not None:
-            problem = replace(
-                problem,
-                prompt=self._prompt(tokenizer, question),
-                revision=tokenizer.between_replies(REVISE),
-            )
-        return Problem.of(problem)
-
-    def _prompt(self, tokenizer: Tokenizer, question: Question) -> str | None:
-        """A system turn of the question's own stands in place of the recipe's prompt."""
-        turns = [turn.message() for turn in question.turns]
-        if not turns:
-            return tokenizer.chat(question.text, self._system_prompt)
-        if self._system_prompt and turns[0]["role"] != "system":
-            turns.insert(0, {"role": "system", "content": self._system_prompt})
-        return tokenizer.render(turns)
+        """As the policy is asked it."""
+        return self._prompts.problem(question, self.backend.tokenizer)
 
     def check(self) -> None:
         """A server of ours was restarted once before this; one of the user's is asked now."""

@@ -39,6 +39,7 @@ def node_of(content: Mapping[str, Any]) -> Node:
         token_ids=tuple(content.get("token_ids", ())),
         data=_tuples(content.get("data")),
         begun=content.get("begun"),
+        forced=tuple(content.get("forced", ())),
     )
 
 

@@ -53,7 +53,8 @@ class Recipe:
     endpoint given as a URL, what it serves; its address is then recorded, but not compared: a
     server may come back at another port. `max_problem_tokens` and `max_problem_seconds` are the
     caps on each problem's search. `shard` is the part of the problems that is searched, as in
-    "2/8"; None for all.
+    "2/8"; None for all. `prompt_template` is what the user's turn is made of, `thinking` the switch
+    of the policy's chat template; None where nobody said.
     """
 
     strategy: str
@@ -69,6 +70,8 @@ class Recipe:
     problems_digest: str
     system_prompt: str | None
     seed: int
+    prompt_template: str | None = None
+    thinking: bool | None = None
     max_problem_tokens: int | None = None
     max_problem_seconds: float | None = None
     policy_args: tuple[str, ...] = ()
@@ -87,8 +90,9 @@ class Recipe:
     def flat(self) -> dict[str, Any]:
         """The keys that determine the results; those of `params` are named `params.width`.
 
-        A parameter that is not set is left out, and so is `shard`: recipes that were written before
-        it was known say the same. What a URL serves stands for it, as `policy.model_path`.
+        A parameter that is not set is left out, and so are the settings that came later: recipes
+        that were written before they were known say the same. What a URL serves stands for it, as
+        `policy.model_path`.
         """
         keys: dict[str, Any] = {}
         for name, value in asdict(self).items():
@@ -104,7 +108,7 @@ class Recipe:
                 keys.update(
                     {f"{role}.{key}": v for role, of in value.items() for key, v in of.items()}
                 )
-            elif name == "shard" and value is None:
+            elif name in ("shard", "prompt_template", "thinking") and value is None:
                 continue
             elif name not in NOT_RESULTS and name not in self.served:
                 keys[name] = listed(value)

@@ -72,6 +72,8 @@ class Settings:
     prm: str | None = None
     prm_family: str | None = None
     system_prompt: str | None = None
+    prompt_template: str | None = None
+    thinking: bool | None = None
     policy_args: tuple[str, ...] = ()
     prm_args: tuple[str, ...] = ()
     deterministic: bool = False
@@ -93,6 +95,8 @@ class Settings:
         shown = dict(self.params) | {k: v for k, v in said.items() if k != "params"}
         if self.system_prompt:
             shown["system_prompt"] = repr(self.system_prompt[:20])
+        if self.prompt_template:
+            shown["prompt_template"] = repr(self.prompt_template[:20])
         for name in ("separator", "stop_strings"):
             if shown.get(name):
                 shown[name] = repr(shown[name])
@@ -156,7 +160,9 @@ def prepare(
     not positive, an n beyond the budget, a PRM of a family that is not served, problems that cannot
     be read, and a shard that is none.
     """
-    from sal.runs.endpoints import prm_spec  # as late as this: it imports the frontend
+    # As late as this: they import the frontend.
+    from sal.runs.endpoints import prm_spec
+    from sal.runs.prompts import check_template
 
     strategy = find_strategy(settings.strategy)
     defaults = default_names(gpu=gpu)
@@ -182,6 +188,7 @@ def prepare(
         )
     except (ValueError, OSError) as error:
         raise RunError(" ".join(str(error).split())) from error
+    check_template(settings.prompt_template)
     prompt = SYSTEM_PROMPT if settings.system_prompt is None else settings.system_prompt
     recipe = Recipe(
         strategy=settings.strategy,
@@ -199,6 +206,8 @@ def prepare(
         shard=str(shard) if shard else None,
         problems_digest=problems.digest,
         system_prompt=prompt or None,
+        prompt_template=settings.prompt_template,
+        thinking=settings.thinking,
         seed=settings.seed or UNSAID["seed"],
         max_problem_tokens=settings.max_problem_tokens,
         max_problem_seconds=settings.max_problem_seconds,

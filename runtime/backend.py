@@ -9,12 +9,16 @@ from typing import Any
 
 from sal.runtime.client import Engine
 from sal.runtime.frontend.backend import OF_THE_REQUEST, Policy
+from sal.runtime.known_ids import settled
 from sal.runtime.policy import KnownIds, Reply, Request, read_reply
 from sal.runtime.tokenizer import Tokenizer
 
 
 class PooledBackend(Policy):
     """Runs programs on `engine`, an SGLang server's `/generate`. Text keeps its stop string.
+
+    Beside the ends of text that the server knows, the token that ends a reply in the chat template
+    ends a text: the configuration of many a chat model names only that of its base model.
 
     Without `tokenizer`, the endpoint's own is looked for; where none can be had, text is sent in
     place of ids. What would run past `context`, the longest text that the server takes in tokens,
@@ -39,6 +43,8 @@ class PooledBackend(Policy):
     def write(self, request: Request) -> Reply:
         """See `Policy`; raises `EndpointError`."""
         sampling = _sampling(request)
+        if self.tokenizer is not None and (end := self.tokenizer.reply_end) is not None:
+            sampling["stop_token_ids"] = [*(sampling.get("stop_token_ids") or ()), end]
         payload: dict[str, Any] = {"sampling_params": sampling}
         for name in OF_THE_REQUEST:
             if name in sampling:
@@ -61,11 +67,15 @@ class PooledBackend(Policy):
         told["output_ids"] = output
         known = None
         if self.tokenizer is not None:
-            # The text that runs past a stop string inside its last token is trimmed by the server;
-            # the ids stay as the model made them, for that is what its cache holds.
-            kept = _visible(output, told, self.tokenizer)
-            known = KnownIds((*ids, *kept), len(request.text) + len(text))
+            text, known = settled(request.text, ids, text, output, told, self.tokenizer)
         return read_reply(type(self).__name__, text, told, request, known)
+
+    def known_before(self, known: KnownIds, text: str, chars: int) -> KnownIds | None:  # noqa: ARG002
+        """See `Policy`."""
+        if self.tokenizer is None:
+            return None
+        ids, more = self.tokenizer.without_end(known.ids, known.chars - chars)
+        return KnownIds(ids, chars - more)
 
 
 def find_tokenizer(model_info: dict[str, Any]) -> Tokenizer | None:
@@ -80,14 +90,7 @@ def _input_ids(text: str, known: KnownIds | None, tokenizer: Tokenizer) -> tuple
         return tuple(tokenizer.encode(text, special=True))
     if known.chars == len(text):
         return known.ids
-    return (*known.ids, *tokenizer.encode(text[known.chars :]))
-
-
-def _visible(output: list[int], told: dict[str, Any], tokenizer: Tokenizer) -> list[int]:
-    """The ids without an end token that the text does not show: what goes on must not hold it."""
-    finish = told.get("finish_reason") or {}
-    ended = finish.get("type") == "stop" and output and output[-1] == finish.get("matched")
-    return output[:-1] if ended and not tokenizer.decode(output[-1:]) else output
+    return (*known.ids, *tokenizer.encode_behind(text[known.chars :]))
 
 
 def _sampling(request: Request) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from datetime import datetime
-from functools import lru_cache, partial
+from functools import cached_property, lru_cache, partial
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -18,6 +18,21 @@ _DATE = "26 Jul 2024"
 that a prompt, and with it a run, is the same tomorrow."""
 
 _REPLY = "[the reply]"
+
+_SWITCHES = ("enable_thinking", "thinking")
+"""What templates call it whether the model is to reason: Qwen3's and most, DeepSeek-V3.1's."""
+
+_BEGIN_MARKS = ("\u2581", "\u0120")
+"""A space, as vocabularies spell it: the first of SentencePiece's, the other of byte-level BPE."""
+
+_ANCHORS = ("\n", "a", ".")
+"""Texts to tokenise another behind; one that grows together with it is passed over."""
+
+_CONTEXT = 8
+"""Token ids that decide how the next one is spelled out; SGLang's detokenizer looks at 5."""
+
+BROKEN = "\ufffd"
+"""What stands for the bytes of a character that are not all there."""
 
 _REMEMBERED = 1024
 """Texts whose ids are kept. Of a prompt to the PRM, all steps but the last were encoded before."""
@@ -37,6 +52,8 @@ class Tokenizer:
         start = next((i for i in range(len(full)) if full[i : i + len(bare)] == bare), 0)
         self._prefix: list[int] = full[:start]
         self._encode = lru_cache(_REMEMBERED)(partial(_encoded, core))
+        self._piece = lru_cache(None)(lambda token: self.decode_behind(bare, [token]))
+        self._marks_begin = str(core.id_to_token(bare[0]) if bare else "").startswith(_BEGIN_MARKS)
 
     @classmethod
     def load(cls, model: str) -> Tokenizer | None:
@@ -67,6 +84,17 @@ class Tokenizer:
         """The strings that are tokens of their own wherever they stand: control tokens and tags."""
         return frozenset(token.content for token in self._core.get_added_tokens_decoder().values())
 
+    @property
+    def hidden(self) -> frozenset[str]:
+        """Those of `added` that no text shows which a server sends."""
+        added = self._core.get_added_tokens_decoder().values()
+        return frozenset(token.content for token in added if token.special)
+
+    @property
+    def template(self) -> str:
+        """The chat template; "" without one."""
+        return self._template
+
     def encode(self, text: str, *, special: bool = False) -> list[int]:
         """Ids of `text`; with `special`, led by what starts every prompt of this model (bos).
 
@@ -77,16 +105,61 @@ class Tokenizer:
             return self._prefix + ids
         return ids
 
+    def encode_behind(self, text: str) -> list[int]:
+        """Ids of `text` where it goes on behind another text, and does not begin one.
+
+        Tokenizers of SentencePiece's kind lead a text with a space of their own; in the middle of
+        one it would be a space too many.
+        """
+        if self._marks_begin and text:
+            for anchor in _ANCHORS:
+                before, both = self._encode(anchor), self._encode(anchor + text)
+                if both[: len(before)] == before:
+                    return list(both[len(before) :])
+        return list(self._encode(text))
+
     def decode(self, ids: Sequence[int]) -> str:
         """Text of `ids`, special tokens left out."""
         return str(self._core.decode(list(ids), skip_special_tokens=True))
 
-    def chat(self, question: str, system: str | None = None) -> str | None:
+    def decode_behind(self, before: Sequence[int], ids: Sequence[int]) -> str:
+        """What `ids` add to the text of `before`, as a server tells it: by a few ids of context."""
+        context = list(before[-_CONTEXT:])
+        return self.decode([*context, *ids])[len(self.decode(context)) :]
+
+    def piece(self, token: int) -> str:
+        """What `token` is behind another."""
+        return self._piece(token)
+
+    def without_end(self, ids: Sequence[int], extra: int) -> tuple[tuple[int, ...], int]:
+        """`ids` without those that hold the last `extra` characters of their text.
+
+        Where an id holds a part of them it goes as a whole: the number is that of the characters
+        that went beside these.
+        """
+        for keep in range(len(ids), 0, -1):
+            gone = self.decode_behind(ids[:keep], ids[keep:])
+            whole = not self.decode(ids[max(0, keep - _CONTEXT) : keep]).endswith(BROKEN)
+            if len(gone) >= extra and whole:
+                return tuple(ids[:keep]), len(gone) - extra
+        return (), len(self.decode(ids)) - extra
+
+    def chat(
+        self, question: str, system: str | None = None, *, thinking: bool | None = None
+    ) -> str | None:
         """The prompt for an assistant's turn on `question`; None if the model has no template."""
         messages = [{"role": "system", "content": system}] if system else []
-        return self.render([*messages, {"role": "user", "content": question}])
+        return self.render([*messages, {"role": "user", "content": question}], thinking=thinking)
 
-    def between_replies(self, request: str) -> str | None:
+    @cached_property
+    def reply_end(self) -> int | None:
+        """The special token that ends an assistant's turn in the template, if one does."""
+        behind = (self.between_replies("?") or "").lstrip()
+        special = self._core.get_added_tokens_decoder().items()
+        ends = {t.content: i for i, t in special if t.special and behind.startswith(t.content)}
+        return ends[max(ends, key=len)] if ends else None
+
+    def between_replies(self, request: str, *, thinking: bool | None = None) -> str | None:
         """What stands between an assistant's reply and the next one, if the user says `request`.
 
         From the end of one turn, its end token included, to the start of the other. None if the
@@ -98,17 +171,41 @@ class Tokenizer:
 
         said = [("user", "?"), ("assistant", _REPLY), ("user", request)]
         try:
-            text = self.render([{"role": role, "content": content} for role, content in said])
+            text = self.render(
+                [{"role": role, "content": content} for role, content in said], thinking=thinking
+            )
         except jinja2.TemplateError:
             return None
         _, found, behind = (text or "").partition(_REPLY)
         return behind if found else None
 
-    def render(self, messages: list[dict[str, str]], *, reply: bool = True) -> str | None:
-        """`messages` in the model's template, opening a `reply` or not; None without a template."""
+    def render(
+        self, messages: list[dict[str, str]], *, reply: bool = True, thinking: bool | None = None
+    ) -> str | None:
+        """`messages` in the model's template, opening a `reply` or not; None without a template.
+
+        A system turn that the template refuses (Gemma) or leaves out stands at the head of the
+        first turn of the user. `thinking` sets the template's switch, where it has one. Raises
+        `jinja2.TemplateError` for messages that the template refuses.
+        """
         if not self._template:
             return None
-        return _render(self._template, messages, reply, self._special_tokens())
+        import jinja2
+
+        values: dict[str, Any] = {**self._special_tokens(), "add_generation_prompt": reply}
+        if thinking is not None:
+            values |= dict.fromkeys(_SWITCHES, thinking)
+        begins = [message["role"] for message in messages[:2]] == ["system", "user"]
+        try:
+            text = _render(self._template, messages, values)
+            if not begins or messages[0]["content"].strip() in text:
+                return text
+        except jinja2.TemplateError:
+            if not begins:
+                raise
+        system, user, *rest = messages
+        folded = {**user, "content": f"{system['content']}\n\n{user['content']}"}
+        return _render(self._template, [folded, *rest], values)
 
     def _special_tokens(self) -> dict[str, str]:
         tokens = {}
@@ -125,9 +222,7 @@ def _encoded(core: tokenizers.Tokenizer, text: str) -> tuple[int, ...]:
     return tuple(core.encode(text, add_special_tokens=False).ids)
 
 
-def _render(
-    template: str, messages: list[dict[str, str]], reply: bool, tokens: dict[str, str]
-) -> str:
+def _render(template: str, messages: list[dict[str, str]], values: dict[str, Any]) -> str:
     """As transformers renders it: sandboxed, trimmed blocks, the same globals."""
     import jinja2
     import jinja2.sandbox
@@ -143,9 +238,7 @@ def _render(
     )
     environment.globals["raise_exception"] = refuse
     environment.globals["strftime_now"] = lambda form: datetime.now().strftime(form)
-    return environment.from_string(template).render(
-        messages=messages, add_generation_prompt=reply, date_string=_DATE, **tokens
-    )
+    return environment.from_string(template).render(messages=messages, date_string=_DATE, **values)
 
 
 def _template(value: Any) -> str:

@@ -7,11 +7,11 @@ import random
 import threading
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import pytest
 from programs_scripted import QUESTION, ScriptedPolicy, ScriptedPrm, Tree, end, search
@@ -32,6 +32,7 @@ from sal.runtime.frontend.backend import Policy
 from sal.runtime.policy import KnownIds, Reply, Request
 from sal.runtime.usage import Usage
 from sal.strategies.seeds import derive
+from sal.strategies.steps import split_steps
 from sal.verifiers.interface import Scored
 
 END = 0
@@ -113,11 +114,25 @@ class Ran:
     scored: list[tuple[str, ...]]
 
 
+class Remembers(Protocol):
+    """A policy that knows what it was asked."""
+
+    requests: list[Request]
+
+
 def run(
-    name: str, params: Any, path: Path, *, session: int = 1, delays: bool = False, **more: Any
+    name: str,
+    params: Any,
+    path: Path,
+    *,
+    session: int = 1,
+    delays: bool = False,
+    told: Callable[[], Remembers] | None = None,
+    **more: Any,
 ) -> Ran:
-    """One session of a search, with what the file at `path` holds."""
-    policy, judge = Told(delays), Judge()
+    """One session of a search, with what the file at `path` holds; `told` makes the policy."""
+    policy: Any = Told(delays) if told is None else told()
+    judge = Judge()
     lost: list[Exception] = []
     with ProblemNodes(
         path, QUESTION, read_kept(path), session, time.monotonic, lost.append
@@ -152,7 +167,7 @@ def known(recorded: Kept) -> set[tuple[str, ...]]:
     paths = set()
     for outcome in recorded.outcomes:
         before = whole[outcome.node.parent] if outcome.prefix else ()
-        own = tuple(step for step in map(str.strip, outcome.node.text.split("\n\n")) if step)
+        own = split_steps(outcome.node.text)
         whole[outcome.node.id] = (*before, *own)
         if outcome.node.scores:
             paths |= {(*before, *own[: i + 1]) for i in range(len(own))}

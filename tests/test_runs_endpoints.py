@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 from runs_examples import recipe
 
-from sal.runs.endpoints import REVISE, RunEndpoints
+from sal.runs.endpoints import RunEndpoints
 from sal.runs.problems import Question
+from sal.runs.prompts import REVISE
 from sal.runs.turns import Turn
 from sal.runtime.model_cost import model_cost
 from sal.runtime.plan import Plan

@@ -15,10 +15,16 @@ from sal.runs.results import ResultRow
 SAMPLES = "best-of-n"
 """The strategy whose samples tell how hard a problem is."""
 
-LIMITS = ("max_tokens", "separator", "top_p", "top_k", "min_p", "stop_strings")
+LIMITS = (
+    *("max_tokens", "separator", "top_p", "top_k", "min_p", "stop_strings"),
+    *("think_budget", "think_extensions"),
+)
 """Parameters in which the strategies must not differ: what the policy is asked for is one thing."""
 
-SAME = ("policy", "prm", "prm_family", "dataset", "split", "system_prompt", "seed", "extract")
+SAME = (
+    *("policy", "prm", "prm_family", "dataset", "split", "seed", "extract"),
+    *("system_prompt", "prompt_template", "thinking"),
+)
 """Keys of recipes that must agree."""
 
 

@@ -48,6 +48,13 @@ class Policy(BaseBackend, ABC):  # type: ignore[misc]  # sglang is untyped
         `PolicyFault` or a bug's (`NameError`, `TypeError` and the like).
         """
 
+    def known_before(self, known: KnownIds, text: str, chars: int) -> KnownIds | None:  # noqa: ARG002
+        """Of the `known` ids of `text`, those within its first `chars` characters.
+
+        None where it cannot tell: then the whole reply that is cut is tokenised again.
+        """
+        return None
+
     def generate(
         self, s: StreamExecutor, sampling_params: SglSamplingParams
     ) -> tuple[str, dict[str, Any]]:

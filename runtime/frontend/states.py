@@ -108,13 +108,20 @@ def without(state: Any, start: Place, end: Place) -> Any:
 def shorten(state: Any, chars: int, place: Place | None) -> None:
     """Cut the state's text to `chars` characters.
 
-    Token ids stay known up to `place`, which lies before the cut; without one, none do.
+    Token ids stay known as far as the backend can tell which of them are whole, or else up to
+    `place`, which lies before the cut; without one, none do.
     """
     executor = state.stream_executor
-    executor.text_ = executor.text_[:chars]
+    text, executor.text_ = executor.text_, executor.text_[:chars]
     known = executor.variables.pop(KNOWN, None)
-    if known is not None and place is not None:
-        executor.variables[KNOWN] = KnownIds(known.ids[: place.ids], place.chars)
+    if known is None:
+        return
+    backend = executor.backend
+    kept = backend.known_before(known, text, chars) if isinstance(backend, Policy) else None
+    if kept is None and place is not None:
+        kept = KnownIds(known.ids[: place.ids], place.chars)
+    if kept is not None:
+        executor.variables[KNOWN] = kept
 
 
 def follow(state: Any, other: Any, text: str) -> None:
