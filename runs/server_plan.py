@@ -8,6 +8,7 @@ from sal.runs.endpoints import check_family, model_location
 from sal.runs.errors import RunError
 from sal.runs.recipe import Recipe
 from sal.runtime.hardware import Hardware
+from sal.runtime.model_files import NoModelFiles
 from sal.runtime.plan import Plan, PlanError, make_plan
 
 SHARED = ("policy", "prm", "policy_args", "prm_args", "deterministic")
@@ -39,5 +40,5 @@ def plan_servers(recipes: Sequence[Recipe], hardware: Hardware) -> Plan:
             prm_args=whole.prm_args,
             deterministic=whole.deterministic,
         )
-    except PlanError as error:
+    except (PlanError, NoModelFiles) as error:
         raise RunError(str(error)) from error
