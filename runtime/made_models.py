@@ -155,7 +155,7 @@ def _make(model: str, say: Say) -> Path:
 def _convert(model: str, source: Path, target: Path, say: Say) -> None:
     """In a process of its own, which gives its gigabytes back."""
     command = [sys.executable, "-m", "sal.runtime.gguf_convert", str(source), str(target)]
-    if model == smollm2.NAME:
+    if _digest(model) == smollm2.SHA256:
         command.append(smollm2.PRM_FAMILY)
     quiet = {"HF_HUB_OFFLINE": "1", "HF_HUB_DISABLE_PROGRESS_BARS": "1", "TQDM_DISABLE": "1"}
     ended = follow(command, quiet, lambda told, s: say(f"{told or 'converting'}, {s:.0f} s"))
