@@ -6,6 +6,7 @@ index they are all skipped.
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -320,3 +321,55 @@ def test_beam_search_scores_its_steps_as_transformers_does(
     for completion in result.completions:
         wanted = judged(model, reference, question, completion.steps)
         assert completion.scores == pytest.approx(wanted, abs=1e-3)
+
+
+def test_gsm8k_by_dvts_with_verdicts(
+    server: str, state: Path, tmp_path: Path, recorded_data: Path, model: Any, reference: Any
+) -> None:
+    """`sal run` finds the warm server by the model's name, and the same one as the PRM's URL."""
+    out = tmp_path / "run"
+    words = [*SERVED, "--prm", server, "--out", str(out)]
+    words += ["--dataset", str(recorded_data / "gsm8k_test.jsonl"), "--limit", "2"]
+    words += ["--budget", "4", "--width", "2", "--max-tokens", "64", "--display", "plain"]
+    done = sal("run", "dvts", *words, state=state)
+    assert done.returncode == 0, done.stderr
+    assert "policy: warm" in done.stderr
+    summary = json.loads((out / "summary.json").read_text())
+    assert (summary["problems"], summary["failed"]) == (2, 0)
+    rows = [json.loads(line) for line in (out / "results.jsonl").read_text().splitlines()]
+    finishes = set()
+    for row in rows:
+        assert all(isinstance(verdict, bool) for verdict in row["correct"].values())
+        assert 1 <= len(row["completions"]) <= 4
+        for completion in row["completions"]:
+            finishes.add(completion["finish"])
+            wanted = judged(model, reference, row["question"], completion["steps"])
+            assert completion["scores"] == pytest.approx(wanted, abs=1e-3)
+    assert finishes <= {"eot", "length"}
+    recipe = (out / "recipe.yaml").read_text()
+    assert "\npolicy: smollm2\n" in recipe
+    again = sal("run", "--resume", str(out), "--display", "plain", state=state)
+    assert again.returncode == 0, again.stderr
+    assert "Nothing is owed" in again.stderr
+
+
+def test_a_prompt_beyond_its_context_fails_with_the_reason(
+    server: str, state: Path, tmp_path: Path
+) -> None:
+    """8,192 positions: the one problem fails, and says why; the other one is searched."""
+    data = tmp_path / "problems.jsonl"
+    rows = [
+        {"id": "long", "question": "seven and " * 4200 + "one?", "answer": "1"},
+        {"id": "short", "question": QUESTIONS[2], "answer": "5"},
+    ]
+    data.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    out = tmp_path / "run"
+    words = [*SERVED, "--dataset", str(data), "--out", str(out)]
+    done = sal("run", "majority", "--budget", "2", "--max-tokens", "16", *words, state=state)
+    assert done.returncode == 1, done.stderr
+    assert "Traceback" not in done.stderr
+    found = {
+        row["id"]: row for row in map(json.loads, (out / "results.jsonl").read_text().splitlines())
+    }
+    assert "8192" in found["long"]["error"]
+    assert found["short"]["error"] is None
