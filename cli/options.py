@@ -196,7 +196,7 @@ Seed = Annotated[
 Policy = Annotated[
     str | None,
     typer.Option(
-        help="Model name or folder, the URL of an SGLang server, or tiny.",
+        help="Model name, folder or .gguf file, the URL of an SGLang server, smollm2 or tiny.",
         envvar="SAL_POLICY",
         rich_help_panel=MODELS,
     ),

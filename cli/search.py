@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from sal.cli.display.choose import choose_display
 from sal.cli.display.names import DisplayName
 from sal.cli.interrupt import Interrupt
+from sal.cli.ready import fetch_and_convert
 from sal.cli.resume import Secrets, resume_command
 from sal.cli.table import at_n_table, summary_table
 from sal.runs.errors import RunError, ServersLost
@@ -74,6 +75,7 @@ def search(settings: Settings, options: Options, began: float) -> int:
     from sal.runs.server_plan import plan_servers
 
     with Interrupt() as interrupt:
+        fetch_and_convert([settings.policy], [settings.prm], display)
         prepared = prepare(settings, gpu=bool(hardware.gpus), access=options.access)
         plan = plan_servers([prepared.recipe], hardware)
         path = options.resume or options.out or _new_folder(prepared)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from sal.cli.display.choose import choose_display
 from sal.cli.display.names import DisplayName
 from sal.cli.interrupt import Interrupt
+from sal.cli.ready import fetch_and_convert
 from sal.cli.resume import Secrets, resume_command
 from sal.runs.errors import FolderError, RunError, ServersLost
 from sal.runtime.endpoint_errors import EndpointError, LaunchError
@@ -56,6 +57,8 @@ def sweep_all(grid: Grid, options: Options) -> int:
     gpu = bool(hardware.gpus)
     display = choose_display(options.display)
     with Interrupt() as interrupt:
+        base, axes = grid.base, grid.axes
+        fetch_and_convert([base.policy, *axes.policies], [base.prm, *axes.prms], display)
         cells = grid.cells(gpu=gpu, access=options.access)
         path = options.resume or options.out or _new_folder(cells)
         there = grid_of(path)

@@ -8,6 +8,8 @@ import typer
 from rich.console import Console
 
 from sal.cli import options
+from sal.cli.display.choose import choose_display
+from sal.cli.ready import fetch_and_convert
 from sal.runtime.default_models import default_models
 from sal.runtime.endpoint_errors import LaunchError
 from sal.runtime.hardware import detect
@@ -31,6 +33,7 @@ def up(
     """
     console = Console(stderr=True)
     warm_servers = WarmServers()
+    fetch_and_convert([policy], [prm], choose_display("auto"))
     policy, prm = default_models(policy, prm)
     try:
         plan = make_plan(

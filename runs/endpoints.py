@@ -16,6 +16,7 @@ from sal.runtime.access import OPEN, Access
 from sal.runtime.backend import PooledBackend
 from sal.runtime.client import Engine, Retrying
 from sal.runtime.endpoint_errors import EndpointError, Misread, Missing, Overloaded, Unreachable
+from sal.runtime.made_models import is_made, make
 from sal.runtime.model_cost import ModelCost, model_cost
 from sal.runtime.model_files import is_url, local_files, local_folder
 from sal.runtime.plan import Role
@@ -32,7 +33,13 @@ from sal.verifiers.family import (
 
 
 def model_location(name: str | None, role: Role) -> str | None:
-    """`tiny` as the folder of the embedded model; any other name or URL as it is."""
+    """`tiny` as the folder of the embedded model; any other name or URL as it is.
+
+    A model that is to be made (`runtime.made_models`) is made now: commands `make_ready` before,
+    and show how it goes. Raises `NoModelFiles`.
+    """
+    if name is not None and is_made(name):
+        return str(make(name))
     if name != TINY:
         return name
     from sal.tiny.paths import POLICY, PRM
@@ -141,7 +148,7 @@ class RunEndpoints:
             self._engines["PRM"] = servers.prm
         self.notes: list[str] = []
         """What whoever follows the run should know of its endpoints."""
-self.backend = PooledBackend(servers.policy, context=servers.policy.context())
+        self.backend = PooledBackend(servers.policy, context=servers.policy.context())
         self._prompts = Prompts(recipe)
         self.notes += self._prompts.check(self.backend.tokenizer)
         if self.backend.tokenizer is None:

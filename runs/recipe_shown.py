@@ -12,11 +12,11 @@ from typing import Any
 import yaml
 
 from sal.runs.aggregate import settle_aggregate
-from sal.runs.endpoints import model_location
 from sal.runs.recipe import Readable, listed
 from sal.runs.recipe_file import SETTINGS, Loaded
 from sal.runs.registry import find_strategy
 from sal.runs.settings import SYSTEM_PROMPT, UNSAID, default_names
+from sal.runtime.default_models import default_models
 from sal.runtime.model_files import is_url, local_folder
 from sal.verifiers.family import PrmSpec, choose
 
@@ -80,11 +80,11 @@ def _params(loaded: Loaded, prm: str | None) -> Iterator[Line]:
 
 def _spec(prm: str | None, family: str | None) -> PrmSpec | None:
     """What is known of a PRM without a look at the Hub or at its server."""
-    model = model_location(prm, "prm")
-    if model is None or is_url(model):
+    if prm is None or is_url(prm):
         return None
-    folder = local_folder(model)
     try:
+        model = default_models(None, prm)[1] or prm
+        folder = local_folder(model)
         config = json.loads((folder / "config.json").read_text("utf-8")) if folder else {}
         return choose(model, config, family)
     except (OSError, ValueError):

@@ -10,6 +10,7 @@ from sal.runs.estimate import RECORDED, TINY_SOLUTION
 from sal.runs.problems import TINY
 from sal.runs.recipe import Recipe
 from sal.runtime.hardware import Hardware
+from sal.runtime.model_files import NoModelFiles
 from sal.runtime.plan import Load, Plan, PlanError, make_plan
 
 SHARED = ("policy", "prm", "policy_args", "prm_args", "deterministic")
@@ -42,7 +43,7 @@ def plan_servers(recipes: Sequence[Recipe], hardware: Hardware) -> Plan:
             deterministic=whole.deterministic,
             load=load_of(recipes),
         )
-    except PlanError as error:
+    except (PlanError, NoModelFiles) as error:
         raise RunError(str(error)) from error
 
 

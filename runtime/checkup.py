@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 
 from sal.runtime.hardware import Hardware, detect
+from sal.runtime.made_models import waiting
+from sal.runtime.model_files import NoModelFiles
 from sal.runtime.model_size import GIB
 from sal.runtime.plan import PlanError, make_plan
 from sal.runtime.warm_servers import WarmServers
@@ -86,8 +88,13 @@ def _plan(hardware: Hardware, policy: str | None, prm: str | None) -> Iterator[C
         yield Check("plan", "no models", "name them with --policy and --prm", fatal=True)
         return
     try:
+        to_make = [waiting(model) for model in (policy, prm) if model is not None]
+        if any(to_make):
+            found = "; ".join(dict.fromkeys(filter(None, to_make)))
+            yield Check("plan", found, "sal up does it, and so does the first run")
+            return
         plan = make_plan(hardware, policy, prm)
-    except PlanError as error:
+    except (PlanError, NoModelFiles) as error:
         yield Check("plan", "impossible", str(error), fatal=True)
         return
     for role, url in plan.urls.items():

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import importlib
+from contextlib import suppress
 from pathlib import Path
+
+from sal.runtime.made_models import is_made, made
+from sal.runtime.model_files import NoModelFiles
 
 TINY = "tiny"
 
@@ -11,7 +15,8 @@ TINY = "tiny"
 def default_models(policy: str | None, prm: str | None) -> tuple[str | None, str | None]:
     """What the user named; when nothing, the tiny policy and PRM.
 
-    The tiny ones come as their folders, None where they are absent.
+    The tiny ones come as their folders, None where they are absent, and models that are made
+    (`runtime.made_models`) as theirs, once they are.
     """
     if policy is None and prm is None:
         policy = prm = TINY
@@ -19,6 +24,9 @@ def default_models(policy: str | None, prm: str | None) -> tuple[str | None, str
 
 
 def _folder(model: str | None, path: str) -> str | None:
+    if model is not None and is_made(model):
+        with suppress(NoModelFiles):  # whoever makes or serves it will say
+            model = str(made(model) or model)
     if model != TINY:
         return model
     try:

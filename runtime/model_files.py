@@ -10,6 +10,10 @@ from pathlib import Path
 _HUB_LIMIT_S = 3.0
 
 
+class NoModelFiles(ValueError):
+    """A model's files cannot be had; the message says why and what would help, in one sentence."""
+
+
 def is_url(model: str) -> bool:
     """Whether the user named an endpoint instead of a model."""
     return model.startswith(("http://", "https://"))
