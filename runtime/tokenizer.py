@@ -90,11 +90,6 @@ class Tokenizer:
         added = self._core.get_added_tokens_decoder().values()
         return frozenset(token.content for token in added if token.special)
 
-    @property
-    def template(self) -> str:
-        """The chat template; "" without one."""
-        return self._template
-
     def encode(self, text: str, *, special: bool = False) -> list[int]:
         """Ids of `text`; with `special`, led by what starts every prompt of this model (bos).
 
