@@ -10,13 +10,15 @@ follows position start + j - 1. The cache serves at most the tokens before the s
 from __future__ import annotations
 
 import math
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sal.runtime.endpoint_errors import Misread
-from sal.verifiers.contract import NOTHING_GENERATED, Family, PrmEndpoint
+from sal.runtime.model_files import local_file
+from sal.verifiers.contract import NOTHING_GENERATED, Family, Prm, PrmEndpoint, Serving
 from sal.verifiers.interface import Scored, Usage
-from sal.verifiers.rendering import CausalFormat
+from sal.verifiers.rendering import CausalFormat, check_window
 from sal.verifiers.unserved import headed
 
 _TIMES = 3
@@ -26,6 +28,19 @@ _TIMES = 3
 class CausalFamily(Family):
     """Families of causal PRMs, whose verdicts are two of the vocabulary's tokens."""
 
+    @abstractmethod
+    def format(self, prm: Prm) -> CausalFormat:
+        """How it reads steps; raises ValueError for a tokenizer that does not fit."""
+
+    def serve(self, prm: Prm) -> Serving:
+        """As it is. A tokenizer that is here is looked at before anything starts."""
+        if local_file(prm.model, "tokenizer.json"):
+            self.format(prm)
+        return super().serve(prm)
+
+    def build(self, prm: Prm) -> CausalVerifier:
+        return CausalVerifier(prm.engine, self.format(prm), prm.aggregate, prm.window)
+
     def unfit(self, config: Mapping[str, Any]) -> str:
         """A model with a head has no vocabulary to take verdicts from."""
         return headed(config)
@@ -34,12 +49,20 @@ class CausalFamily(Family):
 class CausalVerifier:
     """A `Verifier` on a causal PRM. Stateless, so any number of threads may share it.
 
-    `aggregate` is the reduction that this PRM's authors rank with.
+    `aggregate` is the reduction that this PRM's authors rank with; `window` how many tokens it
+    reads, None where that is not known: what is longer is refused and never cut.
     """
 
-    def __init__(self, engine: PrmEndpoint, format: CausalFormat, aggregate: str = "last") -> None:
+    def __init__(
+        self,
+        engine: PrmEndpoint,
+        format: CausalFormat,
+        aggregate: str = "last",
+        window: int | None = None,
+    ) -> None:
         self.format = format
         self.aggregate = aggregate
+        self.window = window
         self._engine = engine
 
     def score(self, question: str, prefix: Sequence[str], steps: Sequence[str]) -> Scored:
@@ -47,6 +70,7 @@ class CausalVerifier:
         if not steps:
             return Scored(())
         rendered = self.format.render(question, [*prefix, *steps])
+        check_window(len(rendered.ids), self.window, self._engine)
         tags = rendered.tags[len(prefix) :]
         payload: dict[str, Any] = {
             "input_ids": list(rendered.ids),

@@ -18,7 +18,17 @@ GROUP = "sal.prm_families"
 
 OWN: dict[str, str] = {
     "step-token": "sal.verifiers.step_token:MATH_SHEPHERD",
+    "er-prm": "sal.verifiers.step_token:ER_PRM",
+    "versa-prm": "sal.verifiers.step_token:VERSA_PRM",
+    "math-psa": "sal.verifiers.step_token:MATH_PSA",
     "chat-turn": "sal.verifiers.chat_turn:RLHFLOW",
+    "reasonflux": "sal.verifiers.qwen_prm:REASONFLUX",
+    "qwen-prm": "sal.verifiers.qwen_prm:QWEN_PRM",
+    "skywork": "sal.verifiers.skywork:SKYWORK",
+    "universal-prm": "sal.verifiers.universal_prm:UNIVERSAL_PRM",
+    "reasoneval": "sal.verifiers.reason_eval:REASONEVAL",
+    "pure": "sal.verifiers.token_classifier:PURE",
+    "token-classifier": "sal.verifiers.token_classifier:TRL",
 }
 """Those of this package, in the order in which they look at a model: the first that knows it."""
 
