@@ -18,7 +18,7 @@ from sal.runtime.endpoint_errors import Misread
 from sal.runtime.model_files import local_file
 from sal.verifiers.contract import NOTHING_GENERATED, Family, Prm, PrmEndpoint, Serving
 from sal.verifiers.interface import Scored, Usage
-from sal.verifiers.rendering import CausalFormat, check_window
+from sal.verifiers.rendering import CausalFormat, Windowed
 from sal.verifiers.unserved import headed
 
 _TIMES = 3
@@ -46,12 +46,13 @@ class CausalFamily(Family):
         return headed(config)
 
 
-class CausalVerifier:
+class CausalVerifier(Windowed):
     """A `Verifier` on a causal PRM. Stateless, so any number of threads may share it.
 
-    `aggregate` is the reduction that this PRM's authors rank with; `window` how many tokens it
-    reads, None where that is not known: what is longer is refused and never cut.
+    `aggregate` is the reduction that this PRM's authors rank with.
     """
+
+    format: CausalFormat
 
     def __init__(
         self,
@@ -60,23 +61,22 @@ class CausalVerifier:
         aggregate: str = "last",
         window: int | None = None,
     ) -> None:
-        self.format = format
+        super().__init__(engine, format, window)
+        self.good, self.bad = format.good, format.bad
         self.aggregate = aggregate
-        self.window = window
-        self._engine = engine
 
     def score(self, question: str, prefix: Sequence[str], steps: Sequence[str]) -> Scored:
         """One request, whatever the number of steps; see `Verifier`."""
         if not steps:
             return Scored(())
         rendered = self.format.render(question, [*prefix, *steps])
-        check_window(len(rendered.ids), self.window, self._engine)
+        self._check("this solution with its question", rendered)
         tags = rendered.tags[len(prefix) :]
         payload: dict[str, Any] = {
             "input_ids": list(rendered.ids),
             "sampling_params": dict(NOTHING_GENERATED),
             "return_logprob": True,
-            "token_ids_logprob": [self.format.good, self.format.bad],
+            "token_ids_logprob": [self.good, self.bad],
         }
         if len(tags) > 1:
             payload["logprob_start_len"] = tags[0]
@@ -104,7 +104,7 @@ class CausalVerifier:
         `pair` is `[[logprob, token id, text], ...]`; raises ValueError or KeyError for another.
         """
         logprobs = {int(token): float(logprob) for logprob, token, *_ in pair}
-        good, bad = logprobs[self.format.good], logprobs[self.format.bad]
+        good, bad = logprobs[self.good], logprobs[self.bad]
         margin = good - bad
         if math.isnan(margin) or math.inf in (good, bad):
             raise ValueError("a verdict's log-probability is not a number")
