@@ -77,7 +77,7 @@ def search(settings: Settings, options: Options, began: float) -> int:
     with Interrupt() as interrupt:
         fetch_and_convert([settings.policy], [settings.prm], display)
         prepared = prepare(settings, gpu=bool(hardware.gpus), access=options.access)
-        plan = plan_servers([prepared.recipe], hardware)
+        plan = plan_servers([prepared.recipe], hardware, make=not options.dry_run)
         path = options.resume or options.out or _new_folder(prepared)
         prepared = _as_served(prepared, plan, options, new=not path.exists())
         kept = check_folder(path, prepared.recipe, resume=options.resume is not None)
@@ -155,7 +155,12 @@ def _as_served(prepared: Prepared, plan: Plan, options: Options, *, new: bool) -
     from sal.runs.served import with_served
 
     try:
-        infos = check_urls(plan.urls, options.access, write=new and not options.dry_run)
+        infos = check_urls(
+            plan.urls,
+            options.access,
+            write=new and not options.dry_run,
+            prm_family=prepared.recipe.prm_family,
+        )
         return replace(prepared, recipe=with_served(prepared.recipe, infos))
     except RunError:
         if options.dry_run:

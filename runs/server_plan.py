@@ -4,20 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sal.runs.endpoints import check_family, model_location
+from sal.runs.endpoints import check_family, model_location, prm_serving
 from sal.runs.errors import RunError
 from sal.runs.estimate import RECORDED, TINY_SOLUTION
 from sal.runs.problems import TINY
 from sal.runs.recipe import Recipe
 from sal.runtime.hardware import Hardware
 from sal.runtime.model_files import NoModelFiles
+from sal.runtime.needed_flags import with_needed_flags
 from sal.runtime.plan import Load, Plan, PlanError, make_plan
 
 SHARED = ("policy", "prm", "policy_args", "prm_args", "deterministic")
+"""Of recipes on the same servers; their PRM families may differ if they are served alike."""
 
 
-def plan_servers(recipes: Sequence[Recipe], hardware: Hardware) -> Plan:
+def plan_servers(recipes: Sequence[Recipe], hardware: Hardware, *, make: bool = True) -> Plan:
     """One plan for all of `recipes`, of which some may do without a PRM.
+
+    Without `make`, nothing is fetched or written that a server of the PRM would need.
 
     Raises `RunError` when they name different models, or for a model that cannot be served.
     """
@@ -33,11 +37,15 @@ def plan_servers(recipes: Sequence[Recipe], hardware: Hardware) -> Plan:
         ]
         if other:
             raise RunError(f"runs on the same servers, but these differ: {', '.join(other)}")
+    said = {whole.prm_family, *(recipe.prm_family for recipe in judged)}
+    serving, *others = {prm_serving(whole.prm, family, make=make) for family in said}
+    if others:
+        raise RunError("runs on the same servers, but these differ: prm_family")
     try:
-        return make_plan(
+        plan = make_plan(
             hardware,
             model_location(whole.policy, "policy"),
-            model_location(whole.prm, "prm"),
+            serving.model,
             policy_args=whole.policy_args,
             prm_args=whole.prm_args,
             deterministic=whole.deterministic,
@@ -45,6 +53,7 @@ def plan_servers(recipes: Sequence[Recipe], hardware: Hardware) -> Plan:
         )
     except (PlanError, NoModelFiles) as error:
         raise RunError(str(error)) from error
+    return with_needed_flags(plan, "prm", serving.args, serving.reason)
 
 
 def load_of(recipes: Sequence[Recipe]) -> Load:

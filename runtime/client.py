@@ -151,6 +151,13 @@ class Engine:
             count = self.server_info().get("dp_size")
         self._replicas = Replicas(count) if isinstance(count, int) and count > 1 else None
 
+    def classify(self, payload: Payload) -> Reply:
+        """Send `payload` to /classify, the read-out of a model's head; raises an `EndpointError`.
+
+        Of a server that was started with `--is-embedding`, on one input.
+        """
+        return self._ask("/classify", payload, self.deadline_s, replies.classified)
+
     def complete(self, payload: Payload) -> Reply:
         """Send `payload` to the OpenAI-compatible /v1/completions; raises an `EndpointError`."""
         return self._ask(self._v1("completions"), payload, self.deadline_s, replies.completed)
@@ -391,14 +398,8 @@ class Engine:
             if "choices" in reply:
                 self._count(openai_usage(reply.get("usage") or {}))
             return reply
-        self._count(
-            Usage(
-                meta.get("prompt_tokens"),
-                meta.get("cached_tokens"),
-                meta.get("completion_tokens"),
-                1,
-            )
-        )
+        written = 0 if check is replies.classified else meta.get("completion_tokens")
+        self._count(Usage(meta.get("prompt_tokens"), meta.get("cached_tokens"), written, 1))
         finish = meta["finish_reason"]
         if finish["type"] == "abort":
             raise Aborted(f"{self.url}: {finish.get('message') or 'aborted'}", url=self.url)

@@ -23,6 +23,7 @@ from sal.runs.errors import RunError
 from sal.runs.recipe import differences
 from sal.runs.registry import STRATEGIES
 from sal.runs.settings import Settings, prepare
+from sal.verifiers import chat_turn
 from sal.verifiers.family import PrmSpec
 
 RLHFLOW = "RLHFlow/Llama3.1-8B-PRM-Deepseek-Data"
@@ -117,8 +118,8 @@ def test_a_prm_that_states_one_of_its_own(tmp_path: Path) -> None:
 
 
 def test_a_prm_that_is_not_served_is_told_before_anything_starts(tmp_path: Path) -> None:
-    with pytest.raises(RunError, match=r"TRL's PRMTrainer.*does not serve this family"):
-        prepared(tmp_path, prm="plaguss/Qwen2.5-0.5B-Math-Shepherd-PRM-0.2")
+    with pytest.raises(RunError, match="compares two answers; sal does not serve this family"):
+        prepared(tmp_path, prm="RLHFlow/pair-preference-model-LLaMA3-8B")
 
 
 @pytest.fixture
@@ -162,7 +163,7 @@ def test_a_url_that_does_not_answer_leaves_it_open(tmp_path: Path) -> None:
 
 def test_what_is_known_without_a_prm() -> None:
     assert prm_spec(None, None) is None
-    params, words = settle_aggregate(BestOfNParams(), {}, lambda: PrmSpec("chat-turn"))
+    params, words = settle_aggregate(BestOfNParams(), {}, lambda: PrmSpec(chat_turn.RLHFLOW))
     assert (params.aggregate, words) == ("mean", "mean (RLHFlow's own)")
     assert asdict(params) == {**asdict(BestOfNParams()), "aggregate": "mean"}
 

@@ -10,53 +10,73 @@ follows position start + j - 1. The cache serves at most the tokens before the s
 from __future__ import annotations
 
 import math
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 from sal.runtime.endpoint_errors import Misread
+from sal.runtime.model_files import local_file
+from sal.verifiers.contract import NOTHING_GENERATED, Family, Prm, PrmEndpoint, Serving
 from sal.verifiers.interface import Scored, Usage
-from sal.verifiers.rendering import Family
+from sal.verifiers.rendering import CausalFormat, Windowed
+from sal.verifiers.unserved import headed
 
 _TIMES = 3
 """How often a reply without verdicts is asked for again, before it is the endpoint's fault."""
 
-NOTHING_GENERATED = {"max_new_tokens": 0, "temperature": 0}
+
+class CausalFamily(Family):
+    """Families of causal PRMs, whose verdicts are two of the vocabulary's tokens."""
+
+    @abstractmethod
+    def format(self, prm: Prm) -> CausalFormat:
+        """How it reads steps; raises ValueError for a tokenizer that does not fit."""
+
+    def serve(self, prm: Prm) -> Serving:
+        """As it is. A tokenizer that is here is looked at before anything starts."""
+        if local_file(prm.model, "tokenizer.json"):
+            self.format(prm)
+        return super().serve(prm)
+
+    def build(self, prm: Prm) -> CausalVerifier:
+        return CausalVerifier(prm.engine, self.format(prm), prm.aggregate, prm.window)
+
+    def unfit(self, config: Mapping[str, Any]) -> str:
+        """A model with a head has no vocabulary to take verdicts from."""
+        return headed(config)
 
 
-class PrmEndpoint(Protocol):
-    """What a verifier needs of a client of the PRM's server."""
-
-    def generate(self, payload: dict[str, Any]) -> dict[str, Any]:
-        """The reply to a `/generate` request; raises EndpointError."""
-        ...
-
-    def info(self) -> dict[str, Any]:
-        """The reply to `/model_info`; raises EndpointError."""
-        ...
-
-
-class CausalVerifier:
+class CausalVerifier(Windowed):
     """A `Verifier` on a causal PRM. Stateless, so any number of threads may share it.
 
     `aggregate` is the reduction that this PRM's authors rank with.
     """
 
-    def __init__(self, engine: PrmEndpoint, family: Family, aggregate: str = "last") -> None:
-        self.family = family
+    format: CausalFormat
+
+    def __init__(
+        self,
+        engine: PrmEndpoint,
+        format: CausalFormat,
+        aggregate: str = "last",
+        window: int | None = None,
+    ) -> None:
+        super().__init__(engine, format, window)
+        self.good, self.bad = format.good, format.bad
         self.aggregate = aggregate
-        self._engine = engine
 
     def score(self, question: str, prefix: Sequence[str], steps: Sequence[str]) -> Scored:
         """One request, whatever the number of steps; see `Verifier`."""
         if not steps:
             return Scored(())
-        rendered = self.family.render(question, [*prefix, *steps])
+        rendered = self.format.render(question, [*prefix, *steps])
+        self._check("this solution with its question", rendered)
         tags = rendered.tags[len(prefix) :]
         payload: dict[str, Any] = {
             "input_ids": list(rendered.ids),
             "sampling_params": dict(NOTHING_GENERATED),
             "return_logprob": True,
-            "token_ids_logprob": [self.family.good, self.family.bad],
+            "token_ids_logprob": [self.good, self.bad],
         }
         if len(tags) > 1:
             payload["logprob_start_len"] = tags[0]
@@ -84,7 +104,7 @@ class CausalVerifier:
         `pair` is `[[logprob, token id, text], ...]`; raises ValueError or KeyError for another.
         """
         logprobs = {int(token): float(logprob) for logprob, token, *_ in pair}
-        good, bad = logprobs[self.family.good], logprobs[self.family.bad]
+        good, bad = logprobs[self.good], logprobs[self.bad]
         margin = good - bad
         if math.isnan(margin) or math.inf in (good, bad):
             raise ValueError("a verdict's log-probability is not a number")

@@ -10,16 +10,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from sal.runtime.tokenizer import Tokenizer
+from sal.verifiers.causal import CausalFamily
+from sal.verifiers.contract import Prm
 from sal.verifiers.plain_text import neutraliser
-from sal.verifiers.rendering import Rendered, verdict_id
+from sal.verifiers.rendering import Rendered, check_verdicts, verdict_id
 
 
 class ChatTurn:
     """A PRM that gives its verdict as an assistant's reply, in its own chat template."""
 
-    def __init__(self, tokenizer: Tokenizer, good: str = "+", bad: str = "-") -> None:
+    def __init__(self, tokenizer: Tokenizer, good: str | int = "+", bad: str | int = "-") -> None:
         self._tokenizer = tokenizer
         self.good = verdict_id(tokenizer, good)
         self.bad = verdict_id(tokenizer, bad)
@@ -55,3 +58,30 @@ def _template_parts(tokenizer: Tokenizer) -> tuple[str, str, str]:
     if len(parts) != 7 or len(set(parts[1:6:2])) > 1 or len(set(parts[2:6:2])) > 1:
         raise ValueError("the PRM's chat template does not render every turn alike")
     return parts[0], parts[1], parts[2]
+
+
+@dataclass(frozen=True, slots=True)
+class ChatTurnOptions:
+    """The two verdicts: ids, or texts whose last token is meant."""
+
+    good: str | int = "+"
+    bad: str | int = "-"
+
+    def __post_init__(self) -> None:
+        check_verdicts(self.good, self.bad)
+
+
+class ChatTurnFamily(CausalFamily):
+    """RLHFlow's PRMs, and any chat model that is asked for a verdict in their way."""
+
+    name = "chat-turn"
+    authors = "RLHFlow"
+    aggregate = "mean"  # RLHFlow's own evaluation
+    pattern = r"Llama-?3\.1-8B-PRM-(Mistral|Deepseek)-Data"
+    Options = ChatTurnOptions
+
+    def format(self, prm: Prm) -> ChatTurn:
+        return ChatTurn(prm.tokenizer, prm.options.good, prm.options.bad)
+
+
+RLHFLOW = ChatTurnFamily()
