@@ -85,7 +85,7 @@ def _as_prm(card: ModelCard) -> tuple[str | None, str]:
         return None, "none: neither its config.json nor its name tells (--prm-family says it)"
     except (ValueError, KeyError) as error:
         return None, f"none: {error}"
-    family = str(getattr(spec.family, "name", spec.family))
+    family = spec.family.name
     how, whose = spec.own_aggregate
     return family, f"{family}; its scores reduced by {how} ({whose})"
 

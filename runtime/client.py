@@ -156,6 +156,7 @@ class Engine:
 
         Of a server that was started with `--is-embedding`, on one input.
         """
+        payload = self._of_adapter(payload)
         return self._ask("/classify", payload, self.deadline_s, replies.classified)
 
     def complete(self, payload: Payload) -> Reply:

@@ -29,6 +29,7 @@ from sal.runtime.made_models import folders, make
 from sal.runtime.model_files import NoModelFiles
 from sal.runtime.tokenizer import Tokenizer
 from sal.runtime.warm_servers import WarmServers
+from sal.verifiers.causal import CausalVerifier
 from sal.verifiers.family import load_verifier
 
 pytestmark = pytest.mark.smollm2
@@ -288,7 +289,8 @@ STEPS = (
 def test_its_scores_are_those_of_transformers(server: str, model: Any, reference: Any) -> None:
     with Engine(server) as engine:
         verifier = load_verifier(engine)
-        rendered = verifier.family.render(QUESTIONS[0], STEPS)
+        assert isinstance(verifier, CausalVerifier)
+        rendered = verifier.format.render(QUESTIONS[0], STEPS)
         at_once = verifier.score(QUESTIONS[0], (), STEPS).scores
         one_by_one = [
             verifier.score(QUESTIONS[0], STEPS[:k], STEPS[k : k + 1]).scores[0]
