@@ -36,22 +36,16 @@ class Dialogue:
 
     def __init__(self, tokenizer: Tokenizer, system: str = "") -> None:
         self._tokenizer = tokenizer
-        self._plain = neutraliser(tokenizer.added)
+        self.plain = neutraliser(tokenizer.added)
+        """Makes control tokens text, in what was not written for this dialogue."""
         self._head, reply, self._turn = template_parts(tokenizer, system)
         opened = tokenizer.render([{"role": "user", "content": "@0@"}]) or ""
         self._reply = opened.partition("@0@")[2] or reply
 
     def first(self, content: str) -> list[int]:
-        """The conversation up to its first reply. Control tokens in `content` are text."""
-        return self._encode(self._head, content)
+        """The conversation up to its first reply."""
+        return self._tokenizer.encode(self._head + content + self._reply)
 
     def next(self, content: str) -> list[int]:
         """What follows a reply, up to the one after it."""
-        return self._encode(self._turn, content)
-
-    def piece(self, content: str) -> list[int]:
-        """A part of a reply."""
-        return self._tokenizer.encode(self._plain(content))
-
-    def _encode(self, before: str, content: str) -> list[int]:
-        return self._tokenizer.encode(before + self._plain(content) + self._reply)
+        return self._tokenizer.encode(self._turn + content + self._reply)

@@ -92,9 +92,10 @@ class GenVerifier:
 
     def turn(self, question: str, step: str, number: int) -> list[int]:
         """The turn of the step `number`, up to where its critique begins."""
+        plain = self._dialogue.plain
         if number == 1:
-            return self._dialogue.first(f"Question: {question}\n\n{step}")
-        return self._dialogue.next(step)
+            return self._dialogue.first(f"Question: {plain(question)}\n\n{plain(step)}")
+        return self._dialogue.next(plain(step))
 
     def _judge(self, ids: Sequence[int], number: int) -> Poll[Judged]:
         encode = self._critic.tokenizer.encode

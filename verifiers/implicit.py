@@ -109,10 +109,11 @@ class ImplicitVerifier:
 
     def render(self, question: str, steps: Sequence[str]) -> tuple[list[int], list[int]]:
         """The ids, and where they stand at: the start of the solution, and behind each step."""
-        ids = self._dialogue.first(question)
+        plain = self._dialogue.plain
+        ids = self._dialogue.first(plain(question))
         ends = [len(ids)]
         for step in numbered(steps):
-            ids += self._dialogue.piece(step + SEPARATOR)
+            ids += self._tokenizer.encode(plain(step) + SEPARATOR)
             ends.append(len(ids))
         return ids, ends
 

@@ -89,8 +89,11 @@ class RVerifier:
 
     def ids(self, question: str, before: Sequence[str], step: str) -> list[int]:
         """The prompt up to where the analysis begins."""
-        shown = "\n".join(before) or NONE_BEFORE
-        return self._dialogue.first(PROMPT.format(question=question, before=shown, step=step))
+        plain = self._dialogue.plain
+        shown = "\n".join(map(plain, before)) or NONE_BEFORE
+        return self._dialogue.first(
+            PROMPT.format(question=plain(question), before=shown, step=plain(step))
+        )
 
     def _score(self, ids: list[int]) -> Scored:
         def ask(vote: int) -> Vote:
