@@ -19,7 +19,6 @@ from bench.parts import Part, spread
 from sal.runtime.client import Engine
 from sal.runtime.launch import Server, start_all
 from sal.runtime.tokenizer import Tokenizer
-from sal.verifiers.family import load_verifier
 
 STRATEGIES = ("best-of-n", "beam", "dvts")
 
@@ -53,7 +52,7 @@ class Bench:
         self.pids = pids or {}
         self.policy, self.prm, self.size, self.console = policy, prm, size, console
         self.suite = suite
-        self.verifier = load_verifier(prm)
+        self.verifier = lockstep.causal_verifier(prm)
         tokenizer = Tokenizer.load(str(suite.policy))
         if tokenizer is None:
             raise SystemExit(f"{suite.policy} holds no tokenizer")
@@ -84,7 +83,7 @@ class Bench:
         before = {role: ours.cpu(pid) for role, pid in self.pids.items()}
         searched = self.search(strategy, size.problems, size.budget)
         busy = {role: ours.cpu(self.pids[role]) - spent for role, spent in before.items()}
-        asked = replay.requests(searched, self.tokenizer, self.verifier.family)
+        asked = replay.requests(searched, self.tokenizer, self.verifier.format)
         alone = replay.replay(self.policy, self.prm, asked)
         keep = self._keeper(strategy)
         keep("seconds", searched.seconds)
@@ -103,7 +102,7 @@ class Bench:
         keep("threads at the peak", searched.threads)
         keep("memory at the peak, MiB", searched.memory / 2**20)
         questions = [row["question"] for row in self.rows]
-        endpoints = self.policy, self.prm, self.tokenizer, self.verifier.family
+        endpoints = self.policy, self.prm, self.tokenizer, self.verifier.format
         for scored in ("every", "newest"):
             schedule = lockstep.Lockstep(*endpoints, newest_only=scored == "newest")
             slow, chosen = schedule.run(strategy, questions, size.budget)

@@ -23,7 +23,9 @@ from sal.strategies.answers import last_boxed
 from sal.strategies.keep import survivors, widths
 from sal.strategies.steps import split_steps
 from sal.strategies.voting import weighted
-from sal.verifiers.causal import NOTHING_GENERATED, CausalVerifier
+from sal.verifiers.causal import CausalVerifier
+from sal.verifiers.contract import NOTHING_GENERATED
+from sal.verifiers.family import load_verifier
 
 PROBLEM_BATCH = 25
 """Of the first implementation's recipes for DVTS and Best-of-N."""
@@ -47,6 +49,14 @@ class Beam:
     @property
     def score(self) -> float:
         return self.scores[-1] if self.scores else 0.0
+
+
+def causal_verifier(prm: Engine) -> CausalVerifier:
+    """Of a PRM whose verdicts are two tokens; raises TypeError for another."""
+    verifier = load_verifier(prm)
+    if not isinstance(verifier, CausalVerifier):
+        raise TypeError(f"{prm.url} serves no causal PRM")
+    return verifier
 
 
 class Lockstep:

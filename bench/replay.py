@@ -14,7 +14,7 @@ from sal.programs.scores import Scores
 from sal.runtime.client import Engine
 from sal.runtime.tokenizer import Tokenizer
 from sal.verifiers.causal import CausalVerifier
-from sal.verifiers.rendering import Family
+from sal.verifiers.rendering import CausalFormat
 
 Payload = dict[str, Any]
 TEMPERATURE = 0.8
@@ -23,7 +23,7 @@ TEMPERATURE = 0.8
 class _Kept:
     """Stands in for the PRM's client: keeps what it is asked, and says that all is well."""
 
-    def __init__(self, family: Family) -> None:
+    def __init__(self, family: CausalFormat) -> None:
         self.payloads: list[Payload] = []
         self._verdict = [[0.0, family.good, None], [0.0, family.bad, None]]
 
@@ -54,7 +54,7 @@ class Asked:
     nodes: int
 
 
-def requests(searched: Searched, tokenizer: Tokenizer, family: Family) -> Asked:
+def requests(searched: Searched, tokenizer: Tokenizer, family: CausalFormat) -> Asked:
     """What a search asked, rebuilt from its traces."""
     policy: list[Payload] = []
     written: list[tuple[int, ...]] = []

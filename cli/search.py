@@ -153,7 +153,12 @@ def _as_served(prepared: Prepared, plan: Plan, options: Options, *, new: bool) -
     from sal.runs.served import with_served
 
     try:
-        infos = check_urls(plan.urls, options.access, write=new and not options.dry_run)
+        infos = check_urls(
+            plan.urls,
+            options.access,
+            write=new and not options.dry_run,
+            prm_family=prepared.recipe.prm_family,
+        )
         return replace(prepared, recipe=with_served(prepared.recipe, infos))
     except RunError:
         if options.dry_run:

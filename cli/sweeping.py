@@ -119,9 +119,15 @@ def _served(
 
     groups: list[tuple[Plan, Placed]] = []
     for of in served_together(cells).values():
-        plan = plan_servers([cell.prepared.recipe for cell in of], hardware)
+        recipes = [cell.prepared.recipe for cell in of]
+        plan = plan_servers(recipes, hardware)
         try:
-            infos = check_urls(plan.urls, options.access, write=not options.dry_run)
+            infos = check_urls(
+                plan.urls,
+                options.access,
+                write=not options.dry_run,
+                prm_family=next((r.prm_family for r in recipes if r.prm is not None), None),
+            )
         except RunError:
             if not options.dry_run:
                 raise

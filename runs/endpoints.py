@@ -21,13 +21,16 @@ from sal.runtime.model_files import is_url, local_files, local_folder
 from sal.runtime.plan import Role
 from sal.runtime.session import Servers, reachable
 from sal.runtime.tokenizer import Tokenizer
+from sal.verifiers.contract import Family, Prm, Serving
 from sal.verifiers.family import (
-    FAMILIES,
     PrmSpec,
     UnknownFamily,
     choose,
+    describe,
     load_verifier,
     look_up,
+    named_family,
+    read_config,
     served_model,
 )
 
@@ -44,25 +47,21 @@ def model_location(name: str | None, role: Role) -> str | None:
 _FIRST_LIMIT_S = 15.0
 """Before anything is shown."""
 
-_TRIED: Mapping[Role, dict[str, Any]] = {
-    "policy": {"text": "1 + 1 =", "sampling_params": {"max_new_tokens": 2, "temperature": 0}},
-    "prm": {
-        "input_ids": [1, 2, 3],
-        "sampling_params": {"max_new_tokens": 0, "temperature": 0},
-        "return_logprob": True,
-        "token_ids_logprob": [0, 1],
-    },
-}
+_TRIED = {"text": "1 + 1 =", "sampling_params": {"max_new_tokens": 2, "temperature": 0}}
 
 
 def check_urls(
-    urls: Mapping[Role, str], access: Mapping[Role, Access] | None = None, *, write: bool = True
+    urls: Mapping[Role, str],
+    access: Mapping[Role, Access] | None = None,
+    *,
+    write: bool = True,
+    prm_family: str | None = None,
 ) -> dict[Role, dict[str, Any]]:
     """What the user's endpoints say of their models.
 
-    Each is asked all that a run asks: with `write`, also for a few tokens. What may pass, such as
-    a full queue, is left to the run, which waits for it and says so. Raises `RunError` for an
-    endpoint that is not there, or is no SGLang server.
+    Each is asked all that a run asks: with `write`, also for a few tokens, or for what the PRM's
+    family reads. What may pass, such as a full queue, is left to the run, which waits for it and
+    says so. Raises `RunError` for an endpoint that is not there, or is no SGLang server.
     """
     infos: dict[Role, dict[str, Any]] = {}
     for role, url in urls.items():
@@ -70,17 +69,30 @@ def check_urls(
             raise RunError(f"--{role} {url}: nothing takes connections there")
         with Engine(url, (access or {}).get(role, OPEN), deadline_s=_FIRST_LIMIT_S) as engine:
             try:
-                infos[role] = engine.info()
+                infos[role] = engine.info() if role == "policy" else describe(engine, prm_family)
                 engine.server_info()
                 if write:
                     with suppress(Unreachable, Overloaded):
-                        engine.generate(_TRIED[role])
+                        if role == "policy":
+                            engine.generate(_TRIED)
+                        elif family := _family_of(infos[role], prm_family):
+                            family.probe(engine)
+            except ValueError as error:
+                raise RunError(" ".join(str(error).split())) from error
             except EndpointError as error:
                 other = isinstance(error, Missing | Misread)
                 kind = "not an SGLang server" if other else "cannot be used"
                 said = " ".join(str(error).split())
                 raise RunError(f"--{role} {url}: {kind}: {said}") from error
     return infos
+
+
+def _family_of(info: Mapping[str, Any], said: str | None) -> Family | None:
+    """Of what an endpoint serves; None where the run will be told that it is not known."""
+    try:
+        return look_up(served_model(info), said).family
+    except (ValueError, KeyError, OSError):
+        return None
 
 
 def prm_spec(
@@ -101,7 +113,7 @@ def prm_spec(
             with Engine(
                 model, (access or {}).get("prm", OPEN), deadline_s=_FIRST_LIMIT_S
             ) as engine:
-                return look_up(served_model(engine.info()), family)
+                return look_up(served_model(describe(engine, family)), family)
         except (EndpointError, KeyError):
             return None
     folder = local_folder(model)
@@ -118,12 +130,29 @@ def check_family(recipe: Recipe) -> None:
 
     A server of the user's is asked by `RunEndpoints`.
     """
-    if recipe.prm_family is not None and recipe.prm_family not in FAMILIES:
-        raise RunError(f"--prm-family {recipe.prm_family}: not one of {', '.join(FAMILIES)}")
-    if recipe.prm is None or is_url(recipe.prm):
-        return
     try:
-        prm_spec(recipe.prm, recipe.prm_family)
+        if recipe.prm_family is not None:
+            named_family(recipe.prm_family)
+        if recipe.prm is not None and not is_url(recipe.prm):
+            prm_spec(recipe.prm, recipe.prm_family)
+    except (ValueError, OSError) as error:
+        raise RunError(" ".join(str(error).split())) from error
+
+
+def prm_serving(prm: str | None, family: str | None = None) -> Serving:
+    """What a server of ours is started with for a run's PRM; a URL is served already.
+
+    Makes what the family needs made of the model's files. Raises `RunError` for a PRM that is not
+    known or cannot be served here.
+    """
+    model = model_location(prm, "prm")
+    if model is None or is_url(model):
+        return Serving(model)
+    try:
+        spec = prm_spec(prm, family)
+        if spec is None:
+            return Serving(model)
+        return spec.family.serve(Prm(model, read_config(model), spec.options))
     except (ValueError, OSError) as error:
         raise RunError(" ".join(str(error).split())) from error
 
@@ -161,10 +190,14 @@ class RunEndpoints:
         self.capacity = servers.policy.capacity()
         self.verifier: Any = None
         self.models: dict[str, ModelCost | None] = {"policy": _cost(self.backend.get_model_name())}
-        if servers.prm is not None:
-            self.models["prm"] = _cost(str(servers.prm.info().get("model_path", "")))
+        self._prm_family = recipe.prm_family
+        if servers.prm is not None or recipe.prm is not None:
             try:
-                self.verifier = load_verifier(servers.prm, family=recipe.prm_family)
+                if servers.prm is not None:
+                    info = describe(servers.prm, recipe.prm_family)
+                    self.models["prm"] = _cost(str(info.get("model_path", "")))
+                named = recipe.prm if servers.prm is None else None
+                self.verifier = load_verifier(servers.prm, named, recipe.prm_family)
             except (ValueError, OSError) as error:
                 raise RunError(" ".join(str(error).split())) from error
 
@@ -193,9 +226,9 @@ class RunEndpoints:
         """A server of ours was restarted once before this; one of the user's is asked now."""
         if self._servers.failed:
             raise ServersLost(self._servers.failed)
-        for engine in self._engines.values():
+        for name, engine in self._engines.items():
             try:
-                engine.info()
+                _ = describe(engine, self._prm_family) if name == "PRM" else engine.info()
             except EndpointError as error:
                 raise ServersLost(f"{engine.url} no longer answers: {error}") from error
 

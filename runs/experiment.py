@@ -136,7 +136,9 @@ class Experiment:
     ) -> None:
         recipe = run.prepared.recipe
         grader = Grader(pool=pool, flexible=recipe.extract == "flexible")
-        needed: list[Role] = ["policy"] if recipe.prm is None else ["policy", "prm"]
+        needed: list[Role] = ["policy"]
+        if recipe.prm is not None and "prm" in {*self._plan.servers, *self._plan.urls}:
+            needed.append("prm")
         servers.connect(needed)
         if servers.failed:  # between two runs
             raise ServersLost(servers.failed)

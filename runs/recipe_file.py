@@ -21,7 +21,8 @@ from sal.runs.recipe_yaml import Entry, RecipeError, read_file, read_value
 from sal.runs.registry import STRATEGIES, find_strategy, summaries
 from sal.runs.settings import UNSAID, Settings
 from sal.runtime.model_files import is_url
-from sal.verifiers.family import FAMILIES, UnknownFamily, choose
+from sal.verifiers.family import UnknownFamily, choose, named_family
+from sal.verifiers.registry import family_names
 
 SETTINGS = tuple(f.name for f in fields(Settings) if f.name != "params")
 RECORDS = {f.name for f in fields(Recipe)} - {*SETTINGS, "params"} | {"digest"}
@@ -150,7 +151,7 @@ def _setting(name: str, entry: Entry) -> Any:
         if value is not None and name == "strategy":
             return choice(value, summaries())
         if value is not None and name == "prm_family":
-            return choice(value, FAMILIES)
+            return _family(value)
         value = checked(name, value, hints(Settings).get(name, Any) if value is not None else Any)
     except ValueError as error:
         raise RecipeError(entry.source, f"{name}: {error}") from error
@@ -213,6 +214,15 @@ def _refused(message: str, given: Mapping[str, Entry], keys: Keys) -> RecipeErro
     if words[0] in given:
         message = message.replace(words[0], f"{words[0]}:", 1)
     return RecipeError(at.source, message)
+
+
+def _family(value: Any) -> str:
+    """`NAME` or `NAME:key=value,...`, checked but for another package's settings."""
+    name, _, settings = str(value).partition(":")
+    choice(name if isinstance(value, str) else value, family_names())
+    if settings:
+        named_family(value)
+    return str(value)
 
 
 def _served(prm: str | None, family: str | None, keys: Keys) -> None:

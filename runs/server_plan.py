@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sal.runs.endpoints import check_family, model_location
+from sal.runs.endpoints import check_family, model_location, prm_serving
 from sal.runs.errors import RunError
 from sal.runs.recipe import Recipe
 from sal.runtime.hardware import Hardware
+from sal.runtime.needed_flags import with_needed_flags
 from sal.runtime.plan import Plan, PlanError, make_plan
 
 SHARED = ("policy", "prm", "policy_args", "prm_args", "deterministic")
+"""Of recipes on the same servers; their PRM families may differ if they are served alike."""
 
 
 def plan_servers(recipes: Sequence[Recipe], hardware: Hardware) -> Plan:
@@ -30,14 +32,18 @@ def plan_servers(recipes: Sequence[Recipe], hardware: Hardware) -> Plan:
         ]
         if other:
             raise RunError(f"runs on the same servers, but these differ: {', '.join(other)}")
+    serving = prm_serving(whole.prm, whole.prm_family)
+    if any(prm_serving(r.prm, r.prm_family) != serving for r in judged):
+        raise RunError("runs on the same servers, but these differ: prm_family")
     try:
-        return make_plan(
+        plan = make_plan(
             hardware,
             model_location(whole.policy, "policy"),
-            model_location(whole.prm, "prm"),
+            serving.model,
             policy_args=whole.policy_args,
             prm_args=whole.prm_args,
             deterministic=whole.deterministic,
         )
     except PlanError as error:
         raise RunError(str(error)) from error
+    return with_needed_flags(plan, "prm", serving.args, serving.reason)

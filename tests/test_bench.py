@@ -39,7 +39,7 @@ def test_a_replay_asks_what_the_search_asked(policy: Engine, prm: Engine) -> Non
     """Token for token: the engines count as many, both times."""
     bench = Bench(policy, prm, SMALL, Console(quiet=True))
     searched = ours.search(policy, prm, "beam", 2, 4)
-    asked = replay.requests(searched, bench.tokenizer, bench.verifier.family)
+    asked = replay.requests(searched, bench.tokenizer, bench.verifier.format)
     used = searched.summary["usage"]
     written = sum(p["sampling_params"]["max_new_tokens"] for p in asked.policy)
     assert written == used["policy"]["completion_tokens"]

@@ -9,12 +9,11 @@ import pytest
 
 from bench import batch
 from bench.batch import Batches
-from bench.lockstep import Lockstep
+from bench.lockstep import Lockstep, causal_verifier
 from bench.ours import TINY_SUITE
 from sal.runtime.client import Engine
 from sal.runtime.tokenizer import Tokenizer
 from sal.strategies.steps import split_steps
-from sal.verifiers.family import load_verifier
 
 QUESTIONS = [row["question"] for row in TINY_SUITE.rows(2)]
 NOTHING = {"sampling_params": {"max_new_tokens": 0}}
@@ -40,7 +39,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[Call]:
 def lockstep(policy: Engine, prm: Engine, *, newest_only: bool) -> Lockstep:
     tokenizer = Tokenizer.load(str(TINY_SUITE.policy))
     assert tokenizer is not None
-    family = load_verifier(prm).family
+    family = causal_verifier(prm).format
     return Lockstep(policy, prm, tokenizer, family, newest_only=newest_only)
 
 
@@ -73,7 +72,7 @@ def test_scores_are_the_verifiers(
     """Of every solution at its last step: those of all its steps, or of the newest."""
     schedule = lockstep(policy, prm, newest_only=newest_only)
     beams = schedule.best_of_n(QUESTIONS, 4)
-    verifier = load_verifier(prm)
+    verifier = causal_verifier(prm)
     for beam in beams:
         steps = split_steps(beam.text)
         scores = verifier.score(QUESTIONS[beam.problem], (), steps).scores

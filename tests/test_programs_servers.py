@@ -27,8 +27,8 @@ from sal.programs.revise import ReviseParams, revise
 from sal.programs.trace import ROLLOUT
 from sal.runtime.backend import PooledBackend
 from sal.runtime.client import Engine
-from sal.verifiers.causal import CausalVerifier
 from sal.verifiers.family import load_verifier
+from sal.verifiers.interface import Verifier
 
 pytestmark = pytest.mark.servers
 
@@ -71,7 +71,7 @@ SEARCHES = pytest.mark.parametrize(
 
 
 @pytest.fixture
-def verifier(prm: Engine) -> CausalVerifier:
+def verifier(prm: Engine) -> Verifier:
     return load_verifier(prm)
 
 
@@ -87,7 +87,7 @@ def backend(request: Any, policy_server: str, policy: Engine) -> Iterator[Any]:
 
 @SEARCHES
 def test_a_search_runs_unchanged_on_either_backend(
-    program: Any, params: Any, backend: Any, verifier: CausalVerifier
+    program: Any, params: Any, backend: Any, verifier: Verifier
 ) -> None:
     before = set(threading.enumerate())
     state = program.run(QUESTION, params=params, verifier=verifier, backend=backend)
@@ -142,9 +142,7 @@ def test_confidences_are_those_of_every_token(backend: Any) -> None:
     assert usage.cached_tokens > 0.5 * usage.prompt_tokens
 
 
-def test_usage_is_what_the_servers_counted(
-    policy: Engine, prm: Engine, verifier: CausalVerifier
-) -> None:
+def test_usage_is_what_the_servers_counted(policy: Engine, prm: Engine, verifier: Verifier) -> None:
     params = BeamParams(budget=4, width=2, max_tokens=CAP)
     result = beam.run(
         Problem(QUESTION, "p"), params=params, verifier=verifier, backend=PooledBackend(policy)
@@ -153,7 +151,7 @@ def test_usage_is_what_the_servers_counted(
     assert result.trace.prm == prm.usage
 
 
-def test_what_a_search_forks_comes_from_the_cache(policy: Engine, verifier: CausalVerifier) -> None:
+def test_what_a_search_forks_comes_from_the_cache(policy: Engine, verifier: Verifier) -> None:
     params = BeamParams(budget=4, width=2, max_tokens=CAP)
     backend = PooledBackend(policy)
     beam.run(QUESTION, params=params, verifier=verifier, backend=backend)
@@ -165,7 +163,7 @@ def test_what_a_search_forks_comes_from_the_cache(policy: Engine, verifier: Caus
 
 @pytest.mark.parametrize("context", [7, 2], ids=["growing", "sliding"])
 def test_a_revision_is_written_behind_the_ids_of_what_it_revises(
-    policy_server: str, verifier: CausalVerifier, context: int
+    policy_server: str, verifier: Verifier, context: int
 ) -> None:
     """Nothing that the policy wrote is tokenised again, nor prefilled while it stays in place."""
     asked: list[tuple[list[int], dict[str, Any]]] = []
@@ -203,7 +201,7 @@ def test_a_revision_is_written_behind_the_ids_of_what_it_revises(
     assert len(view) > 1
 
 
-def test_token_ids_are_those_of_the_text(policy: Engine, verifier: CausalVerifier) -> None:
+def test_token_ids_are_those_of_the_text(policy: Engine, verifier: Verifier) -> None:
     backend = PooledBackend(policy)
     assert backend.tokenizer is not None
     params = DvtsParams(budget=2, width=2, max_tokens=CAP)
@@ -236,7 +234,7 @@ def test_majority_asks_the_policy_alone(backend: Any, prm: Engine) -> None:
 
 
 def test_a_prm_that_is_gone_is_an_error_and_no_score(
-    policy: Engine, verifier: CausalVerifier, prm: Engine
+    policy: Engine, verifier: Verifier, prm: Engine
 ) -> None:
     prm.close()
     params = BestOfNParams(budget=2, max_tokens=CAP)
@@ -248,7 +246,7 @@ def test_a_prm_that_is_gone_is_an_error_and_no_score(
     assert all("PRM: Closed" in error for error in result.errors)
 
 
-def test_a_policy_that_is_gone_hangs_nothing(policy: Engine, verifier: CausalVerifier) -> None:
+def test_a_policy_that_is_gone_hangs_nothing(policy: Engine, verifier: Verifier) -> None:
     backend = PooledBackend(policy)
     policy.close()
     params = DvtsParams(budget=4, width=2, max_tokens=CAP)

@@ -23,6 +23,7 @@ from sal.runs.errors import RunError
 from sal.runs.recipe import differences
 from sal.runs.registry import STRATEGIES
 from sal.runs.settings import Settings, prepare
+from sal.verifiers import chat_turn
 from sal.verifiers.family import PrmSpec
 
 RLHFLOW = "RLHFlow/Llama3.1-8B-PRM-Deepseek-Data"
@@ -162,7 +163,7 @@ def test_a_url_that_does_not_answer_leaves_it_open(tmp_path: Path) -> None:
 
 def test_what_is_known_without_a_prm() -> None:
     assert prm_spec(None, None) is None
-    params, words = settle_aggregate(BestOfNParams(), {}, lambda: PrmSpec("chat-turn"))
+    params, words = settle_aggregate(BestOfNParams(), {}, lambda: PrmSpec(chat_turn.RLHFLOW))
     assert (params.aggregate, words) == ("mean", "mean (RLHFlow's own)")
     assert asdict(params) == {**asdict(BestOfNParams()), "aggregate": "mean"}
 

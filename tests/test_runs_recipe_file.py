@@ -161,7 +161,7 @@ WRONG = {
     "strategy: dvts\nmax_problem_seconds: 0": "2: max_problem_seconds: must be a number above 0, not 0",
     "strategy: dvts\ntemperature: -1": "2: temperature: must be a number of at least 0, not -1.0",
     "strategy: [dvts]": "1: strategy: must be one of .*, not ['dvts']",
-    "strategy: dvts\nprm: Qwen/Qwen2.5-Math-PRM-7B": "2: prm: .* sal does not serve this family yet",
+    "strategy: dvts\nprm: RLHFlow/pair-preference-model-LLaMA3-8B": "2: prm: .* sal does not serve this family",
     "strategy: dvts\nparams: 3": "2: params: must be a mapping of names to values",
     "strategy: dvts\nsweep:": "2: sweep: must be a mapping of names to values",
     "strategy: dvts\nbase: 3": "2: base: must be the name of a file",

@@ -17,18 +17,19 @@ from tokenizers import decoders, models, normalizers, pre_tokenizers
 from sal.runtime.endpoint_errors import EndpointError, Unreachable
 from sal.runtime.tokenizer import Tokenizer
 from sal.verifiers.causal import CausalVerifier
-from sal.verifiers.chat_turn import ChatTurn
+from sal.verifiers.chat_turn import RLHFLOW, ChatTurn, ChatTurnOptions
 from sal.verifiers.family import (
     PrmSpec,
     UnknownFamily,
     UnservedFamily,
-    build_family,
     choose,
     load_verifier,
+    named_family,
 )
 from sal.verifiers.plain_text import neutraliser
-from sal.verifiers.rendering import Family
-from sal.verifiers.step_token import StepToken
+from sal.verifiers.registry import find_family
+from sal.verifiers.rendering import CausalFormat
+from sal.verifiers.step_token import MATH_SHEPHERD, StepToken, StepTokenOptions
 
 LLAMA_3 = (
     "{{ '<|begin_of_text|>' }}{% for m in messages %}"
@@ -71,7 +72,7 @@ def step_token(core: tokenizers.Tokenizer) -> StepToken:
 
 
 @pytest.fixture(params=["step-token, bytes", "step-token, sentencepiece", "chat-turn"])
-def family(request: Any) -> Family:
+def family(request: Any) -> CausalFormat:
     if request.param == "chat-turn":
         return ChatTurn(Tokenizer(bytes_core(*CONTROLS), {}, LLAMA_3))
     return step_token(bytes_core("ки") if "bytes" in request.param else sentencepiece_core())
@@ -167,11 +168,11 @@ class Reply:
         return {"model_path": "someone/unheard-of"}
 
 
-def pair(family: Family, good: float, bad: float) -> list[list[Any]]:
+def pair(family: CausalFormat, good: float, bad: float) -> list[list[Any]]:
     return [[bad, family.bad, None], [good, family.good, None]]
 
 
-def reply(family: Family, last: Any, before: Sequence[Any] = ()) -> dict[str, Any]:
+def reply(family: CausalFormat, last: Any, before: Sequence[Any] = ()) -> dict[str, Any]:
     return {
         "prompt_tokens": 9,
         "cached_tokens": 5,
@@ -183,7 +184,7 @@ def reply(family: Family, last: Any, before: Sequence[Any] = ()) -> dict[str, An
 
 
 class TestScores:
-    def test_softmax_over_the_two_verdicts(self, family: Family) -> None:
+    def test_softmax_over_the_two_verdicts(self, family: CausalFormat) -> None:
         engine = Reply(reply(family, pair(family, math.log(0.3), math.log(0.1))))
         scored = CausalVerifier(engine, family).score("q", ["a"], ["b"])
         (score,) = scored.scores
@@ -191,12 +192,12 @@ class TestScores:
         assert (scored.usage.prompt_tokens, scored.usage.cached_tokens) == (9, 5)
         assert scored.usage.requests == 1
 
-    def test_extreme_margins_stay_in_the_unit_interval(self, family: Family) -> None:
+    def test_extreme_margins_stay_in_the_unit_interval(self, family: CausalFormat) -> None:
         for good, bad, score in ((0.0, -1e6, 1.0), (-1e6, 0.0, 0.0), (-math.inf, 0.0, 0.0)):
             engine = Reply(reply(family, pair(family, good, bad)))
             assert CausalVerifier(engine, family).score("q", (), ["b"]).scores == (score,)
 
-    def test_one_new_step_asks_for_no_input_logprobs(self, family: Family) -> None:
+    def test_one_new_step_asks_for_no_input_logprobs(self, family: CausalFormat) -> None:
         engine = Reply(reply(family, pair(family, -1, -1)))
         CausalVerifier(engine, family).score("q", ["a"], ["b"])
         (payload,) = engine.payloads
@@ -205,7 +206,7 @@ class TestScores:
         assert payload["sampling_params"] == {"max_new_tokens": 0, "temperature": 0}
         assert tuple(payload["input_ids"]) == family.render("q", ["a", "b"]).ids
 
-    def test_several_new_steps_start_at_the_first_new_tag(self, family: Family) -> None:
+    def test_several_new_steps_start_at_the_first_new_tag(self, family: CausalFormat) -> None:
         tags = family.render("q", ["a", "b", "c", "d"]).tags[1:]
         before: list[Any] = [None] * (tags[-1] - tags[0] + 1)
         before[1] = pair(family, 0, -1e9)
@@ -215,12 +216,12 @@ class TestScores:
         assert scored.scores == (1.0, 0.0, 0.5)
         assert engine.payloads[0]["logprob_start_len"] == tags[0]
 
-    def test_nothing_new_asks_nothing(self, family: Family) -> None:
+    def test_nothing_new_asks_nothing(self, family: CausalFormat) -> None:
         engine = Reply()
         assert CausalVerifier(engine, family).score("q", ["a"], []).scores == ()
         assert engine.payloads == []
 
-    def test_an_endpoint_error_stays_one(self, family: Family) -> None:
+    def test_an_endpoint_error_stays_one(self, family: CausalFormat) -> None:
         with pytest.raises(Unreachable, match="gone"):
             CausalVerifier(Reply(error=Unreachable("gone")), family).score("q", (), ["a"])
 
@@ -243,7 +244,7 @@ class TestFamily:
     )
     def test_known_names(self, model: str, family: str, aggregate: str) -> None:
         spec = choose(model, {})
-        assert (spec.family, spec.own_aggregate[0]) == (family, aggregate)
+        assert (spec.family.name, spec.own_aggregate[0]) == (family, aggregate)
 
     def test_an_unknown_model_names_the_flag(self) -> None:
         with pytest.raises(UnknownFamily, match="--prm-family"):
@@ -285,9 +286,9 @@ class TestFamily:
     def test_what_is_not_served_is_refused_by_its_name(self, model: str, what: str) -> None:
         with pytest.raises(UnservedFamily, match=f"{model} is .*{what}.*does not serve this"):
             choose(model, {"architectures": ["LlamaForCausalLM"]})
-        assert choose(model, {}, "chat-turn").family == "chat-turn"  # the user knows better
+        assert choose(model, {}, "chat-turn").family.name == "chat-turn"  # the user knows better
         own = {"sal_prm": {"family": "step-token"}}
-        assert choose(model, own).family == "step-token"  # as does the model
+        assert choose(model, own).family.name == "step-token"  # as does the model
 
     @pytest.mark.parametrize(
         ("config", "what"),
@@ -314,13 +315,8 @@ class TestFamily:
     ) -> None:
         for model in ("peiyi9979/math-shepherd-mistral-7b-prm", "/models/mine"):
             for family in (None, "step-token"):
-                with pytest.raises(UnservedFamily, match=f"{model} is .*{what}"):
+                with pytest.raises(UnservedFamily, match=f"{model} is .*{what}.*cannot read it"):
                     choose(model, {**config, "sal_prm": {"family": "step-token"}}, family)
-
-    def test_the_refusal_says_what_is_served(self) -> None:
-        served = r"it serves step-token \(Math-Shepherd\) and chat-turn \(RLHFlow\)"
-        with pytest.raises(UnservedFamily, match=served):
-            choose("Qwen/Qwen2.5-Math-PRM-7B", {})
 
     @pytest.mark.parametrize(
         "model", ["RLHFlow/LLaMA3-iterative-DPO-final", "me/math-shepherd-of-mine-prm", "x/PRM-0.2"]
@@ -332,21 +328,23 @@ class TestFamily:
     @pytest.mark.parametrize(
         ("spec", "own"),
         [
-            (PrmSpec("step-token"), ("min", "Math-Shepherd")),
-            (PrmSpec("chat-turn"), ("mean", "RLHFlow")),
-            (PrmSpec("step-token", aggregate="last"), ("last", "the PRM")),
+            (choose("m", {}, "step-token"), ("min", "Math-Shepherd")),
+            (choose("m", {}, "chat-turn"), ("mean", "RLHFlow")),
+            (choose("m", {}, "step-token:aggregate=last"), ("last", "the PRM")),
         ],
     )
     def test_whose_aggregate(self, spec: PrmSpec, own: tuple[str, str]) -> None:
         assert spec.own_aggregate == own
 
     def test_the_user_overrules_the_name(self) -> None:
-        assert choose("RLHFlow/x", {}, "step-token").family == "step-token"
+        assert choose("RLHFlow/x", {}, "step-token").family.name == "step-token"
 
     def test_the_models_own_entry_comes_first(self) -> None:
         own = {"sal_prm": {"family": "step-token", "tag": "#", "label": "soft"}}
-        assert choose("RLHFlow/x", own) == PrmSpec("step-token", tag="#")
-        assert choose("RLHFlow/x", own, "chat-turn") == PrmSpec("chat-turn", tag="#")
+        spec = choose("RLHFlow/x", own)
+        assert spec == PrmSpec(MATH_SHEPHERD, StepTokenOptions(tag="#"))
+        assert choose("RLHFlow/x", own, "chat-turn") == PrmSpec(RLHFLOW, ChatTurnOptions())
+        assert choose("RLHFlow/x", own, "step-token:good=y").options == StepTokenOptions("#", "y")
 
     @pytest.mark.parametrize(
         "entry",
@@ -366,6 +364,9 @@ class TestFamily:
     def test_an_unknown_family_is_told(self) -> None:
         with pytest.raises(ValueError, match="family must be one of step-token, chat-turn"):
             choose("m", {}, "oracle")
+        with pytest.raises(ValueError, match="'bias=1' is no setting of the PRM family step-token"):
+            named_family("step-token:bias=1")
+        assert find_family("step-token") is MATH_SHEPHERD
 
     def test_a_folder_without_a_tokenizer_is_told(self, tmp_path: Path) -> None:
         (tmp_path / "config.json").write_text(json.dumps({"sal_prm": {"family": "step-token"}}))
@@ -379,5 +380,6 @@ class TestFamily:
         core = bytes_core("ки")
         core.save(str(tmp_path / "tokenizer.json"))
         verifier = load_verifier(Reply(), str(tmp_path))
-        expected = build_family(PrmSpec("step-token"), Tokenizer(core)).render("q", ["a"])
-        assert verifier.family.render("q", ["a"]) == expected
+        assert isinstance(verifier, CausalVerifier)
+        assert verifier.format.render("q", ["a"]) == step_token(core).render("q", ["a"])
+        assert verifier.aggregate == "min"

@@ -16,7 +16,10 @@ from conftest import known
 from sal.runtime.client import Engine
 from sal.runtime.tokenizer import Tokenizer
 from sal.verifiers.causal import CausalVerifier
-from sal.verifiers.family import PrmSpec, build_family, load_verifier
+from sal.verifiers.chat_turn import ChatTurn
+from sal.verifiers.family import load_verifier
+from sal.verifiers.rendering import CausalFormat
+from sal.verifiers.step_token import StepToken
 
 pytestmark = pytest.mark.servers
 
@@ -82,8 +85,11 @@ def model(folder: Path) -> Any:
 @pytest.fixture(params=["step-token", "chat-turn"])
 def verifier(request: Any, prm: Watched, folder: Path) -> CausalVerifier:
     core = tokenizers.Tokenizer.from_file(str(folder / "tokenizer.json"))
-    family = build_family(PrmSpec(request.param), Tokenizer(core, {}, TURNS))
-    return CausalVerifier(prm, family)
+    tokenizer = Tokenizer(core, {}, TURNS)
+    format: CausalFormat = (
+        StepToken(tokenizer) if request.param == "step-token" else ChatTurn(tokenizer)
+    )
+    return CausalVerifier(prm, format)
 
 
 def expected(
@@ -92,7 +98,7 @@ def expected(
     """One pass of transformers per step over that step's own prefix."""
     import torch
 
-    family, scores = verifier.family, []
+    family, scores = verifier.format, []
     for k in range(1, len(steps) + 1):
         ids = family.render(question, steps[:k]).ids
         with torch.no_grad():
@@ -153,6 +159,7 @@ def test_a_model_folder_says_what_it_speaks(prm: Watched, folder: Path, tmp_path
     config["sal_prm"] = {"family": "step-token", "good": "-", "bad": "+", "aggregate": "min"}
     (tmp_path / "config.json").write_text(json.dumps(config), "utf-8")
     upside_down, upright = load_verifier(prm, str(tmp_path)), load_verifier(prm, str(folder))
+    assert isinstance(upside_down, CausalVerifier)
     assert upside_down.aggregate == "min"
     (down,), (up,) = (v.score("q", (), ["s"]).scores for v in (upside_down, upright))
     assert down + up == pytest.approx(1, abs=1e-3)

@@ -11,28 +11,24 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 from sal.runtime.endpoint_errors import Misread
+from sal.verifiers.contract import NOTHING_GENERATED, Family, PrmEndpoint
 from sal.verifiers.interface import Scored, Usage
-from sal.verifiers.rendering import Family
+from sal.verifiers.rendering import CausalFormat
+from sal.verifiers.unserved import headed
 
 _TIMES = 3
 """How often a reply without verdicts is asked for again, before it is the endpoint's fault."""
 
-NOTHING_GENERATED = {"max_new_tokens": 0, "temperature": 0}
 
+class CausalFamily(Family):
+    """Families of causal PRMs, whose verdicts are two of the vocabulary's tokens."""
 
-class PrmEndpoint(Protocol):
-    """What a verifier needs of a client of the PRM's server."""
-
-    def generate(self, payload: dict[str, Any]) -> dict[str, Any]:
-        """The reply to a `/generate` request; raises EndpointError."""
-        ...
-
-    def info(self) -> dict[str, Any]:
-        """The reply to `/model_info`; raises EndpointError."""
-        ...
+    def unfit(self, config: Mapping[str, Any]) -> str:
+        """A model with a head has no vocabulary to take verdicts from."""
+        return headed(config)
 
 
 class CausalVerifier:
@@ -41,8 +37,8 @@ class CausalVerifier:
     `aggregate` is the reduction that this PRM's authors rank with.
     """
 
-    def __init__(self, engine: PrmEndpoint, family: Family, aggregate: str = "last") -> None:
-        self.family = family
+    def __init__(self, engine: PrmEndpoint, format: CausalFormat, aggregate: str = "last") -> None:
+        self.format = format
         self.aggregate = aggregate
         self._engine = engine
 
@@ -50,13 +46,13 @@ class CausalVerifier:
         """One request, whatever the number of steps; see `Verifier`."""
         if not steps:
             return Scored(())
-        rendered = self.family.render(question, [*prefix, *steps])
+        rendered = self.format.render(question, [*prefix, *steps])
         tags = rendered.tags[len(prefix) :]
         payload: dict[str, Any] = {
             "input_ids": list(rendered.ids),
             "sampling_params": dict(NOTHING_GENERATED),
             "return_logprob": True,
-            "token_ids_logprob": [self.family.good, self.family.bad],
+            "token_ids_logprob": [self.format.good, self.format.bad],
         }
         if len(tags) > 1:
             payload["logprob_start_len"] = tags[0]
@@ -84,7 +80,7 @@ class CausalVerifier:
         `pair` is `[[logprob, token id, text], ...]`; raises ValueError or KeyError for another.
         """
         logprobs = {int(token): float(logprob) for logprob, token, *_ in pair}
-        good, bad = logprobs[self.family.good], logprobs[self.family.bad]
+        good, bad = logprobs[self.format.good], logprobs[self.format.bad]
         margin = good - bad
         if math.isnan(margin) or math.inf in (good, bad):
             raise ValueError("a verdict's log-probability is not a number")

@@ -10,10 +10,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from sal.runtime.tokenizer import Tokenizer
+from sal.verifiers.causal import CausalFamily, CausalVerifier
+from sal.verifiers.contract import Prm
 from sal.verifiers.plain_text import neutraliser
-from sal.verifiers.rendering import Rendered, verdict_id
+from sal.verifiers.rendering import Rendered, texts, verdict_id
 
 
 class ChatTurn:
@@ -55,3 +58,29 @@ def _template_parts(tokenizer: Tokenizer) -> tuple[str, str, str]:
     if len(parts) != 7 or len(set(parts[1:6:2])) > 1 or len(set(parts[2:6:2])) > 1:
         raise ValueError("the PRM's chat template does not render every turn alike")
     return parts[0], parts[1], parts[2]
+
+
+@dataclass(frozen=True, slots=True)
+class ChatTurnOptions:
+    """The texts of the two verdicts."""
+
+    good: str = "+"
+    bad: str = "-"
+
+    def __post_init__(self) -> None:
+        texts(self)
+
+
+class ChatTurnFamily(CausalFamily):
+    name = "chat-turn"
+    authors = "RLHFlow"
+    aggregate = "mean"  # RLHFlow's own evaluation
+    pattern = r"Llama-?3\.1-8B-PRM-(Mistral|Deepseek)-Data"
+    Options = ChatTurnOptions
+
+    def build(self, prm: Prm) -> CausalVerifier:
+        o = prm.options
+        return CausalVerifier(prm.engine, ChatTurn(prm.tokenizer, o.good, o.bad), prm.aggregate)
+
+
+RLHFLOW = ChatTurnFamily()

@@ -1,134 +1,110 @@
-"""Which format a PRM speaks, and a verifier that speaks it.
+"""Which family reads a PRM, and a verifier for it.
 
 A model says so itself by an entry in its config.json:
 
     "sal_prm": {"family": "step-token", "tag": "ки", "good": "+", "bad": "-", "aggregate": "last"}
 
-(`family` is required; `tag`, `good` and `bad` have these defaults, `aggregate` the family's), or it
-is known by its name, or the user names the family.
+(`family` is required, `aggregate` the family's by default, the rest are the family's own settings),
+or it is known by its name or its architecture, or the user names the family, with settings or
+without: `step-token` or `step-token:tag=ки,good=+`.
 """
 
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
-from typing import Any, Literal, get_args
+from typing import Any
 
-from sal.runtime.model_files import model_file
-from sal.runtime.tokenizer import Tokenizer
-from sal.verifiers.causal import CausalVerifier, PrmEndpoint
-from sal.verifiers.chat_turn import ChatTurn
-from sal.verifiers.rendering import Family
-from sal.verifiers.step_token import StepToken
-from sal.verifiers.unserved import unserved_architecture, unserved_name
-
-FamilyName = Literal["step-token", "chat-turn"]
-FAMILIES: tuple[FamilyName, ...] = get_args(FamilyName)
-
-AUTHORS: dict[FamilyName, tuple[str, str]] = {
-    "step-token": ("Math-Shepherd", "min"),
-    "chat-turn": ("RLHFlow", "mean"),
-}
-"""Whose format a family is, and how they reduce step scores (arXiv 2312.08935, section 4.1;
-RLHFlow's own evaluation)."""
-
-
-@dataclass(frozen=True, slots=True)
-class PrmSpec:
-    """What must be known of a causal PRM to read its verdicts.
-
-    `tag` matters to step-token alone. `aggregate` is how its authors reduce step scores; None if
-    they do as the family's.
-    """
-
-    family: FamilyName
-    tag: str = "ки"
-    good: str = "+"
-    bad: str = "-"
-    aggregate: str | None = None
-
-    def __post_init__(self) -> None:
-        if self.family not in FAMILIES:
-            raise ValueError(f"family must be one of {', '.join(FAMILIES)}, not {self.family!r}")
-        said = (
-            ("tag", "good", "bad")
-            if self.aggregate is None
-            else ("tag", "good", "bad", "aggregate")
-        )
-        for name in said:
-            if not isinstance(getattr(self, name), str) or not getattr(self, name):
-                raise ValueError(f"{name} must be a text that is not empty")
-
-    @property
-    def own_aggregate(self) -> tuple[str, str]:
-        """How this PRM's step scores are reduced, and whose way that is."""
-        authors, how = AUTHORS[self.family]
-        return (how, authors) if self.aggregate is None else (self.aggregate, "the PRM")
-
-
-KNOWN: tuple[tuple[str, FamilyName], ...] = (
-    (r"math-shepherd-mistral-7b-prm", "step-token"),
-    (r"Llama-?3\.1-8B-PRM-(Mistral|Deepseek)-Data", "chat-turn"),
+from sal.runtime.model_files import is_url, model_file
+from sal.verifiers.contract import (
+    Family,
+    Prm,
+    PrmEndpoint,
+    PrmSpec,
+    UnknownFamily,
+    UnservedFamily,
 )
-"""Patterns of the names of models that are served, and of no others."""
+from sal.verifiers.interface import Verifier
+from sal.verifiers.registry import families, family_names, find_family
+from sal.verifiers.unserved import unserved
+
+__all__ = ["PrmSpec", "UnknownFamily", "UnservedFamily"]
 
 
-class UnknownFamily(ValueError):
-    """Neither the model's config.json nor its name tells what format the PRM speaks."""
+def named_family(said: str) -> tuple[Family, dict[str, Any]]:
+    """What `--prm-family` says: a family, and settings (`NAME:key=value,key=value`).
 
-
-class UnservedFamily(ValueError):
-    """The PRM is of a family that is known, and not served yet."""
+    A value that is JSON (a number, true) is one. Raises ValueError.
+    """
+    name, _, rest = said.partition(":")
+    family = find_family(name)
+    settings: dict[str, Any] = {}
+    for part in filter(None, rest.split(",")):
+        key, equals, value = part.partition("=")
+        if not equals or key not in {"aggregate", *family.option_names}:
+            known = ", ".join(sorted(family.option_names)) or "none"
+            raise ValueError(f"{part!r} is no setting of the PRM family {name} (it has: {known})")
+        try:
+            settings[key] = json.loads(value)
+        except ValueError:
+            settings[key] = value
+    return family, settings
 
 
 def choose(model: str, config: Mapping[str, Any], family: str | None = None) -> PrmSpec:
     """The spec of a model by its name and its config.json; `family` overrules both.
 
-    What it cannot overrule is an architecture without a vocabulary to take verdicts from. Raises
-    UnservedFamily, UnknownFamily, or ValueError when the model's `sal_prm` entry is malformed.
+    What it cannot overrule is an architecture that the family cannot read. Raises UnservedFamily,
+    UnknownFamily, or ValueError when the model's `sal_prm` entry or `family` is malformed.
     """
-    if (what := unserved_architecture(config)) is not None:
-        raise _unserved(model, what)
+    chosen, said = named_family(family) if family is not None else (None, {})
     own = config.get("sal_prm")
-    if own is not None:
-        try:
-            known = {field.name for field in fields(PrmSpec)}
-            return PrmSpec(
-                **{
-                    k: v
-                    for k, v in {**own, "family": family or own["family"]}.items()
-                    if k in known
-                }
-            )
-        except (TypeError, KeyError, ValueError) as wrong:
-            raise ValueError(f"the sal_prm entry in {model}'s config.json: {wrong}") from wrong
-    if family is not None:
-        return PrmSpec(family)  # type: ignore[arg-type]  # checked by PrmSpec
-    for pattern, known_family in KNOWN:
-        if re.search(pattern, model, re.IGNORECASE):
-            return PrmSpec(known_family)
-    if (what := unserved_name(model)) is not None:
-        raise _unserved(model, what)
+    try:
+        if own is not None:
+            if not isinstance(own, Mapping):
+                raise TypeError(f"must be an object, not {own!r}")
+            chosen = chosen or find_family(own["family"])
+            known = {"aggregate", *chosen.option_names}
+            said = {k: v for k, v in own.items() if k in known} | said
+        if chosen is None:
+            chosen = _recognised(model, config)
+        if what := chosen.unfit(config):
+            raise UnservedFamily(f"{model} is {what}; the family {chosen.name} cannot read it")
+        aggregate = said.pop("aggregate", None)
+        if aggregate is not None and not (isinstance(aggregate, str) and aggregate):
+            raise ValueError("aggregate must be a text that is not empty")
+        return PrmSpec(chosen, chosen.options(said), aggregate)
+    except (UnknownFamily, UnservedFamily):
+        raise
+    except (TypeError, KeyError, ValueError) as wrong:
+        where = f"the sal_prm entry in {model}'s config.json" if own is not None else model
+        raise ValueError(f"{where}: {wrong}") from wrong
+
+
+def _recognised(model: str, config: Mapping[str, Any]) -> Family:
+    known, broken = families()
+    for family in known:
+        if family.recognises(model, config):
+            return family
+    if what := unserved(model, config):
+        raise UnservedFamily(f"{model} is {what}; sal does not serve this family")
+    also = "".join(f" ({reason})" for reason in broken)
     raise UnknownFamily(
         f"cannot tell what format the PRM {model} speaks; "
-        f"say it with --prm-family ({' or '.join(FAMILIES)})"
+        f"say it with --prm-family ({' or '.join(family_names())}){also}"
     )
 
 
-def _unserved(model: str, what: str) -> UnservedFamily:
-    served = " and ".join(f"{name} ({authors})" for name, (authors, _) in AUTHORS.items())
-    return UnservedFamily(
-        f"{model} is {what}; sal does not serve this family yet (it serves {served})"
-    )
+def read_config(model: str) -> dict[str, Any]:
+    """The config.json in a folder, in the Hub's cache or, if it must be, on the Hub; or {}."""
+    path = None if is_url(model) else model_file(model, "config.json")
+    loaded = json.loads(path.read_text("utf-8")) if path else {}
+    return loaded if isinstance(loaded, dict) else {}
 
 
 def look_up(model: str, family: str | None = None) -> PrmSpec:
-    """`choose` by the config.json in a folder, in the Hub's cache or, if it must be, on the Hub."""
-    path = model_file(model, "config.json")
-    config = json.loads(path.read_text("utf-8")) if path else {}
-    return choose(model, config, family)
+    """`choose` by the model's own config.json."""
+    return choose(model, read_config(model), family)
 
 
 def served_model(info: Mapping[str, Any]) -> str:
@@ -136,30 +112,30 @@ def served_model(info: Mapping[str, Any]) -> str:
     return str(info.get("tokenizer_path") or info["model_path"])
 
 
+def describe(engine: Any, family: str | None = None) -> dict[str, Any]:
+    """What an endpoint says of its model, asked as the family that is named asks.
+
+    Raises EndpointError, or ValueError for a family that is none.
+    """
+    if family is not None:
+        return named_family(family)[0].describe(engine)
+    said: dict[str, Any] = engine.info()
+    return said
+
+
 def load_verifier(
-    engine: PrmEndpoint, model: str | None = None, family: str | None = None
-) -> CausalVerifier:
-    """A verifier on the PRM behind `engine`.
+    engine: PrmEndpoint | None, model: str | None = None, family: str | None = None
+) -> Verifier:
+    """A verifier on the PRM behind `engine`; None for a PRM that has no endpoint.
 
     `model` is a folder or a Hub name that holds its tokenizer and config.json; None asks the
     endpoint which model it serves. Raises UnservedFamily, UnknownFamily, ValueError when there is
     no tokenizer or it does not fit the family, EndpointError.
     """
     if model is None:
-        model = served_model(engine.info())
-    spec = look_up(model, family)
-    tokenizer = Tokenizer.load(model)
-    if tokenizer is None:
-        raise ValueError(
-            f"the PRM's tokenizer ({model}) is neither here nor on the Hub, and its prompts are "
-            "made here, in token ids: copy the model's tokenizer.json and config.json to that "
-            "path (of a Hub model: hf download), or let sal serve it (--prm FOLDER)"
-        )
-    return CausalVerifier(engine, build_family(spec, tokenizer), spec.own_aggregate[0])
-
-
-def build_family(spec: PrmSpec, tokenizer: Tokenizer) -> Family:
-    """The renderer that a spec describes; ValueError when the tokenizer does not fit it."""
-    if spec.family == "step-token":
-        return StepToken(tokenizer, spec.tag, spec.good, spec.bad)
-    return ChatTurn(tokenizer, spec.good, spec.bad)
+        if engine is None:
+            raise ValueError("a PRM without an endpoint needs a name")
+        model = served_model(describe(engine, family))
+    config = read_config(model)
+    spec = choose(model, config, family)
+    return spec.family.build(Prm(model, config, spec.options, engine, spec.own_aggregate[0]))

@@ -1,10 +1,10 @@
-"""What a PRM family is: steps in, token ids and the places of its verdicts out."""
+"""How steps become token ids: steps in, ids and the places of their verdicts out."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import dataclass, fields
+from typing import Any, Protocol
 
 from sal.runtime.tokenizer import Tokenizer
 
@@ -21,18 +21,22 @@ class Rendered:
     tags: tuple[int, ...]
 
 
-class Family(Protocol):
-    """How one kind of causal PRM reads steps; `good` and `bad` are its verdicts' token ids."""
+class Format(Protocol):
+    """How one kind of PRM reads steps."""
+
+    def render(self, question: str, steps: Sequence[str]) -> Rendered:
+        """`steps` holds at least one step."""
+        ...
+
+
+class CausalFormat(Format, Protocol):
+    """That of a PRM whose verdicts are two tokens; `good` and `bad` are their ids."""
 
     @property
     def good(self) -> int: ...
 
     @property
     def bad(self) -> int: ...
-
-    def render(self, question: str, steps: Sequence[str]) -> Rendered:
-        """`steps` holds at least one step."""
-        ...
 
 
 def verdict_id(tokenizer: Tokenizer, text: str) -> int:
@@ -41,3 +45,11 @@ def verdict_id(tokenizer: Tokenizer, text: str) -> int:
     if not ids:
         raise ValueError(f"the PRM's tokenizer has no token for the verdict {text!r}")
     return ids[-1]
+
+
+def texts(options: Any) -> None:
+    """Raise ValueError unless every field of a dataclass is a text that is not empty."""
+    for f in fields(options):
+        value = getattr(options, f.name)
+        if not isinstance(value, str) or not value:
+            raise ValueError(f"{f.name} must be a text that is not empty")

@@ -8,10 +8,13 @@ The score of a step is the softmax over the two verdicts of the token predicted 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from sal.runtime.tokenizer import Tokenizer
+from sal.verifiers.causal import CausalFamily, CausalVerifier
+from sal.verifiers.contract import Prm
 from sal.verifiers.plain_text import neutraliser
-from sal.verifiers.rendering import Rendered, verdict_id
+from sal.verifiers.rendering import Rendered, texts, verdict_id
 
 
 class StepToken:
@@ -47,3 +50,32 @@ class StepToken:
                 "this model does not speak the step-token format"
             )
         return ids
+
+
+@dataclass(frozen=True, slots=True)
+class StepTokenOptions:
+    """The texts of the step tag and of the two verdicts."""
+
+    tag: str = "ки"
+    good: str = "+"
+    bad: str = "-"
+
+    def __post_init__(self) -> None:
+        texts(self)
+
+
+class StepTokenFamily(CausalFamily):
+    name = "step-token"
+    authors = "Math-Shepherd"
+    aggregate = "min"  # arXiv 2312.08935, section 4.1
+    pattern = r"math-shepherd-mistral-7b-prm"
+    Options = StepTokenOptions
+
+    def build(self, prm: Prm) -> CausalVerifier:
+        o = prm.options
+        return CausalVerifier(
+            prm.engine, StepToken(prm.tokenizer, o.tag, o.good, o.bad), prm.aggregate
+        )
+
+
+MATH_SHEPHERD = StepTokenFamily()

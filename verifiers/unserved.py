@@ -38,8 +38,8 @@ _BY_ARCHITECTURE: tuple[tuple[str, str], ...] = (
 )
 
 
-def unserved_architecture(config: Mapping[str, Any]) -> str | None:
-    """What a model is whose config.json has a head in place of a vocabulary, else None.
+def headed(config: Mapping[str, Any]) -> str:
+    """What a model is whose config.json has a head in place of a vocabulary, else "".
 
     Such a model has no tokens for verdicts, whatever it is called.
     """
@@ -47,12 +47,13 @@ def unserved_architecture(config: Mapping[str, Any]) -> str | None:
         for part, what in _BY_ARCHITECTURE:
             if part in str(architecture):
                 return f"{what} ({architecture}{_labels(config)})"
-    return None
+    return ""
 
 
-def unserved_name(model: str) -> str | None:
-    """What the model of this name, or in this folder, is, if it is known and not served."""
-    return next((what for name, what in BY_NAME if re.search(name, model, re.IGNORECASE)), None)
+def unserved(model: str, config: Mapping[str, Any]) -> str:
+    """What a model is, by its config.json or its name, that is known and not served; else ""."""
+    named = (what for name, what in BY_NAME if re.search(name, model, re.IGNORECASE))
+    return headed(config) or next(named, "")
 
 
 def _labels(config: Mapping[str, Any]) -> str:

@@ -1,0 +1,89 @@
+"""The families of PRMs that a run can name; registering one is one line.
+
+Another package adds one by an entry point of the group "sal.prm_families", whose value is a
+`Family` (or a class of one, which is called without arguments). What is wrong with one is said when
+it is named, and concerns nobody else. The names of this package's own families are taken.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib import import_module
+from importlib.metadata import EntryPoint, entry_points
+
+from sal.verifiers.contract import Family
+
+GROUP = "sal.prm_families"
+"""The entry points of other packages' families."""
+
+OWN: dict[str, str] = {
+    "step-token": "sal.verifiers.step_token:MATH_SHEPHERD",
+    "chat-turn": "sal.verifiers.chat_turn:RLHFLOW",
+}
+"""Those of this package, in the order in which they look at a model: the first that knows it."""
+
+
+def family_names() -> tuple[str, ...]:
+    """What `--prm-family` can say; nothing of another package is imported for it."""
+    return (*OWN, *sorted(_plugins()))
+
+
+def find_family(name: str) -> Family:
+    """The family of that name, this package's or another's.
+
+    Raises ValueError when there is none, when two packages have one, or when it cannot be loaded.
+    """
+    if name in OWN:
+        return _own(name)
+    points = _plugins().get(name, [])
+    if not points:
+        raise ValueError(f"family must be one of {', '.join(family_names())}, not {name!r}")
+    if len(points) > 1:
+        packages = " and ".join(sorted(map(_package, points)))
+        raise ValueError(f"PRM family {name!r} is in more than one package: {packages}")
+    return _load(points[0])
+
+
+def families() -> tuple[tuple[Family, ...], tuple[str, ...]]:
+    """All families that can be loaded, and what is wrong with the others."""
+    found, wrong = [_own(name) for name in OWN], []
+    for name in sorted(_plugins()):
+        try:
+            found.append(find_family(name))
+        except ValueError as error:
+            wrong.append(str(error))
+    return tuple(found), tuple(wrong)
+
+
+@cache
+def _own(name: str) -> Family:
+    module, _, attribute = OWN[name].partition(":")
+    family: Family = getattr(import_module(module), attribute)
+    return family
+
+
+def _plugins() -> dict[str, list[EntryPoint]]:
+    found: dict[str, list[EntryPoint]] = {}
+    for point in entry_points(group=GROUP):
+        same = found.setdefault(point.name, [])
+        if all((p.value, _package(p)) != (point.value, _package(point)) for p in same):
+            same.append(point)  # a distribution on the path twice is one
+    return {name: points for name, points in found.items() if name not in OWN}
+
+
+def _load(point: EntryPoint) -> Family:
+    where = f"PRM family {point.name!r} of {_package(point)}"
+    try:
+        found = point.load()
+        family = found() if isinstance(found, type) else found
+    except Exception as error:  # whatever another package does when it is imported
+        reason = " ".join(str(error).split())
+        raise ValueError(f"{where} cannot be loaded: {type(error).__name__}: {reason}") from error
+    if not isinstance(family, Family):
+        kind = type(family).__name__
+        raise ValueError(f"{where}: {point.value} is a {kind}, not a sal.verifiers.contract.Family")
+    return family
+
+
+def _package(point: EntryPoint) -> str:
+    return point.dist.name if point.dist is not None else point.module
