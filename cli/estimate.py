@@ -18,7 +18,6 @@ from sal.runs.probe import probe, running
 from sal.runs.problems import TINY
 from sal.runs.settings import Prepared
 from sal.runtime.access import Access
-from sal.runtime.model_files import is_url
 from sal.runtime.model_size import GIB, model_size
 from sal.runtime.plan import Plan, Role
 
@@ -68,7 +67,7 @@ def estimate_of(prepared: Prepared, plan: Plan, access: Mapping[Role, Access]) -
     urls = running(plan, recipe.prm)
     seen = probe(prepared, urls, access, ours=plan.servers) if urls is not None else None
     found = from_probe(seen, prepared.budget, len(questions), asked) if seen else None
-    judged = prepared.strategy.program.prm != "never asked" and recipe.prm is not None
+    judged = prepared.strategy.program.prm != "never asked" and "prm" in (*plan.servers, *plan.urls)
     return found or assumed(prepared.params, len(questions), asked, solution, prm=judged)
 
 
@@ -83,7 +82,8 @@ def _memory(estimate: Estimate, prepared: Prepared, plan: Plan) -> dict[str, Any
     sizes: dict[str, float] = {}
     for role, name in models.items():
         model = model_location(name, role)
-        if model is None or is_url(model) or (role == "prm" and estimate.prm is None):
+        served = role in plan.servers
+        if model is None or not served or (role == "prm" and estimate.prm is None):
             continue
         spec = plan.servers.get(role)
         doubled = 2 if spec and "float32" in spec.argv else 1

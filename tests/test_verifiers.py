@@ -255,8 +255,6 @@ class TestFamily:
     @pytest.mark.parametrize(
         ("model", "what"),
         [
-            ("RLHFlow/Llama3.1-8B-ORM-Mistral-Data", "outcome"),
-            ("RLHFlow/Llama3.1-8B-ORM-Deepseek-Data", "outcome"),
             ("RLHFlow/pair-preference-model-LLaMA3-8B", "compares two answers"),
             ("RLHFlow/ArmoRM-Llama3-8B-v0.1", "outcome"),
             ("weqweasdas/RM-Mistral-7B", "outcome"),
@@ -275,9 +273,6 @@ class TestFamily:
             ("Gen-Verse/ReasonFlux-PRM-7B", "two-class head"),
             ("Skywork/Skywork-o1-Open-PRM-Qwen-2.5-7B", "value head"),
             ("/models/Skywork-o1-Open-PRM-Qwen-2.5-1.5B", "value head"),
-            ("GenPRM/GenPRM-7B", "critique"),
-            ("launch/ThinkPRM-1.5B", "critique"),
-            ("PRIME-RL/EurusPRM-Stage2", "implicit"),
             ("infly/Universal-PRM-7B", "head"),
             ("UW-Madison-Lee-Lab/VersaPRM", "line breaks"),
             ("openreasoner/Math-psa", "line breaks"),

@@ -73,7 +73,7 @@ class TestThink:
             "is correct. If the solution is incomplete, only verify the provided steps."
             "<|im_end|>\n<|im_start|>assistant\n\nLet's verify step by step:"
         )
-        sampling = engine.payloads[0]["sampling_params"]
+        sampling = engine.asked[0]["sampling_params"]
         assert sampling["stop"] == ["Step 3:"]
         assert sampling["temperature"] == 0.7
         assert sampling["max_new_tokens"] == 4096
@@ -84,11 +84,18 @@ class TestThink:
         scored = verifier.score("q", ["a"], ["b", "c"])
         assert scored.scores == pytest.approx((1 - SURE, SURE))
         usage = scored.usage
-        assert (usage.requests, usage.cached_tokens, usage.completion_tokens) == (
-            1,
-            3,
-            len(said.encode()),
-        )
+        assert (usage.requests, usage.cached_tokens) == (2, 6)
+        assert usage.completion_tokens == len(said.encode())
+
+    def test_how_sure_it_is_is_read_where_its_verdicts_begin(self) -> None:
+        said = r"1: \boxed{correct}. 2: it \boxed{ incorrect }, 3: é\boxed{correct}. ok"
+        verifier, engine = think(lambda *_: said)
+        verifier.score("q", ["a"], ["b", "c"])
+        (payload,) = engine.read
+        shown = engine.text(payload["input_ids"])
+        assert shown == engine.prompt(0) + said[: said.rindex("correct")]
+        start = payload["logprob_start_len"] + 1
+        assert engine.text(payload["input_ids"][start:]).startswith("incorrect }, 3")
 
     def test_what_follows_the_last_step_is_not_read(self) -> None:
         verifier, _ = think(lambda *_: r"\boxed{correct} \boxed{incorrect} \boxed{incorrect}")
@@ -112,38 +119,39 @@ class TestThink:
             verifier.score("q", ["a"], ["b"])
         assert isinstance(raised.value, EndpointError)
         assert not raised.value.at_fault  # other steps may do better
-        seeds = [p["sampling_params"]["sampling_seed"] for p in engine.payloads]
+        seeds = [p["sampling_params"]["sampling_seed"] for p in engine.asked]
         assert len(set(seeds)) == 2
 
     def test_the_second_time_counts(self) -> None:
         verifier, _ = think(lambda _, number: r"\boxed{correct}" if number else "hm…")
         scored = verifier.score("q", (), ["a"])
         assert scored.scores == pytest.approx((SURE,))
-        assert scored.usage.requests == 2  # what the first cost is counted
+        assert scored.usage.requests == 3  # what the first cost is counted
 
     def test_at_temperature_0_nothing_else_would_come(self) -> None:
         verifier, engine = think(lambda *_: "hm…", temperature=0)
         with pytest.raises(NoVerdict, match="no verdict: "):
             verifier.score("q", (), ["a"])
-        assert len(engine.payloads) == 1
+        assert len(engine.asked) == 1
 
     def test_votes_are_averaged_and_those_without_a_verdict_do_not_count(self) -> None:
         def say(_: str, number: int) -> str:
-            return (r"\boxed{correct}", r"\boxed{incorrect}", "hm…", r"\boxed{correct}")[number % 4]
+            said = (r"\boxed{correct}", r"\boxed{incorrect}", "hm…", r"\boxed{correct}")
+            return f"{number}: {said[number % 4]}"
 
         verifier, engine = think(say, votes=4)
         scored = verifier.score("q", (), ["a"])
-        assert len(engine.payloads) == scored.usage.requests == 5
+        assert (len(engine.asked), len(engine.read), scored.usage.requests) == (5, 4, 9)
         # of five texts, one was cut off, and what came in its place is that of number 4
         assert scored.scores == pytest.approx(((3 * SURE + 1 - SURE) / 4,))
-        seeds = {p["sampling_params"]["sampling_seed"] for p in engine.payloads}
+        seeds = {p["sampling_params"]["sampling_seed"] for p in engine.asked}
         assert len(seeds) == 5
 
     def test_the_same_steps_have_the_same_seeds(self) -> None:
         verifier, engine = think(lambda *_: r"\boxed{correct}")
         for _ in range(2):
             verifier.score("q", (), ["a"])
-        first, second = engine.payloads
+        first, second = engine.asked
         assert first == second
 
     def test_a_verdict_of_other_tokens_is_taken_at_its_word(self) -> None:
@@ -161,7 +169,7 @@ class TestThink:
     def test_nothing_new_asks_nothing(self) -> None:
         verifier, engine = think(lambda *_: "")
         assert verifier.score("q", ["a"], ()).scores == ()
-        assert engine.payloads == []
+        assert engine.asked == []
 
 
 ANALYSIS = "it is right.</analyze>\n"
@@ -193,11 +201,11 @@ class TestGen:
             f"{head}{analyze}{ANALYSIS}{judge}",
             f"{whole}{second}{analyze.replace('1', '2')}",
         ]
-        assert [p["sampling_params"]["stop"] for p in engine.payloads[:2]] == [
+        assert [p["sampling_params"]["stop"] for p in engine.asked[:2]] == [
             ["</analyze>\n"],
             ["</output>\n"],
         ]
-        sampling = engine.payloads[0]["sampling_params"]
+        sampling = engine.asked[0]["sampling_params"]
         assert [sampling[k] for k in ("temperature", "top_p", "top_k", "max_new_tokens")] == [
             0.6,
             0.95,
@@ -208,19 +216,20 @@ class TestGen:
     def test_only_the_new_step_is_judged_and_what_was_said_before_is_shown(self) -> None:
         verifier, engine = gen(judgement("No"))
         verifier.score("q", (), ["a"])
-        before = len(engine.payloads)
+        before = len(engine.asked)
         scored = verifier.score("q", ["a"], ["b"])
         assert scored.scores == pytest.approx((1 - SURE,))
-        assert scored.usage.requests == len(engine.payloads) - before == 2
+        assert len(engine.asked) - before == 2
+        assert scored.usage.requests == 3
         for earlier, later in ((1, 2), (2, 3)):
-            shown, after = (engine.payloads[i]["input_ids"] for i in (earlier, later))
+            shown, after = (engine.asked[i]["input_ids"] for i in (earlier, later))
             assert after[: len(shown)] == shown  # what the radix cache holds
 
     def test_critiques_that_are_not_known_are_written_again(self) -> None:
-        verifier, _ = gen(judgement("Yes"))
+        verifier, engine = gen(judgement("Yes"))
         scored = verifier.score("q", ["a"], ["b"])  # of a search that was killed
         assert scored.scores == pytest.approx((SURE,))
-        assert scored.usage.requests == 4
+        assert len(engine.asked) == 4
 
     def test_the_last_box_counts_in_any_case_of_letters(self) -> None:
         def say(prompt: str, _: int) -> str:
@@ -239,7 +248,7 @@ class TestGen:
 
         verifier, engine = gen(say, votes=2)
         assert verifier.score("q", (), ["a"]).scores == pytest.approx((0.5,))
-        assert len(engine.payloads) == 4
+        assert len(engine.asked) == 4
         verifier.score("q", ["a"], ["b"])
         shown = engine.prompt(4)
         assert ("fine." in shown) != ("wrong." in shown)
@@ -275,7 +284,7 @@ class TestR:
         scored = verifier.score("1+1?", ["a"], ["b", "c"])
         assert scored.scores == pytest.approx((SURE, SURE))
         assert scored.usage.requests == 4
-        first, read = engine.prompt(0), engine.prompt(1)
+        first = engine.prompt(0)
         assert first.startswith(
             "<|im_start|>system\nYou are a helpful assistant.<|im_end|>\n<|im_start|>user\n"
             "You are an excellent math teacher. Please verify the correctness of the Now Step.\n\n"
@@ -285,9 +294,8 @@ class TestR:
             "\n\nQuestion: 1+1?\nPrevious Steps: a\nNow Step: b\nPlease carefully analyze the "
             "correctness of the Now Step.\nReply: <|im_end|>\n<|im_start|>assistant\n"
         )
-        assert read == first + self.SAID
-        assert engine.payloads[1]["sampling_params"]["max_new_tokens"] == 0
-        assert "Previous Steps: a\nb\nNow Step: c\n" in engine.prompt(2)
+        assert engine.text(engine.read[0]["input_ids"]) == first + self.SAID
+        assert "Previous Steps: a\nb\nNow Step: c\n" in engine.prompt(1)
 
     def test_the_first_step_has_none_before_it(self) -> None:
         verifier, engine = r(lambda *_: self.SAID)
@@ -300,8 +308,9 @@ class TestR:
     def test_what_is_written_behind_the_question_is_not_read(self) -> None:
         verifier, engine = r(lambda *_: f"{self.SAID} No, {self.SAID} No")
         verifier.score("q", (), ["a"])
-        assert engine.prompt(1).endswith(self.SAID)
-        assert engine.prompt(1).count(self.SAID) == 1
+        shown = engine.text(engine.read[0]["input_ids"])
+        assert shown.endswith(self.SAID)
+        assert shown.count(self.SAID) == 1
 
     def test_an_analysis_that_never_asks(self) -> None:
         verifier, _ = r(lambda *_: "Analysis: hm…")
@@ -335,18 +344,12 @@ class TestEvery:
             with pytest.raises(Unreachable, match="gone"):
                 family(say, votes=votes)[0].score("q", (), ["a"])
 
-    @pytest.mark.parametrize("name", ["output_token_logprobs", "output_token_ids_logprobs"])
-    def test_a_reply_without_logprobs_is_the_endpoints_fault(self, family: Any, name: str) -> None:
+    @pytest.mark.parametrize("ids", [None, ["x"], 3])
+    def test_a_reply_without_ids_is_the_endpoints_fault(self, family: Any, ids: Any) -> None:
         verifier, engine = family(lambda *_: "text")
         asked = engine.generate
-
-        def without(payload: Any) -> Any:
-            reply = asked(payload)
-            del reply["meta_info"][name]
-            return reply
-
-        engine.generate = without
-        with pytest.raises(Misread, match="log-probabilities of the verdicts") as raised:
+        engine.generate = lambda payload: {**asked(payload), "output_ids": ids}
+        with pytest.raises(Misread, match="does not hold the ids") as raised:
             verifier.score("q", (), ["a"])
         assert raised.value.at_fault
 
@@ -371,12 +374,14 @@ def test_a_model_without_a_template_is_refused(verifier: Any) -> None:
     tokenizer = Tokenizer(bytes_core())
     options = {ThinkVerifier: ThinkOptions, GenVerifier: GenOptions, RVerifier: ROptions}
     with pytest.raises(ValueError, match="no chat template"):
-        verifier(Critic(None, tokenizer, "Yes", "No"), options[verifier]())
+        verifier(
+            Critic(Writes(chatml(), lambda *_: ""), tokenizer, "Yes", "No"), options[verifier]()
+        )
 
 
 def test_verdicts_that_begin_alike_are_refused() -> None:
     with pytest.raises(ValueError, match="begin with the same token"):
-        Critic(None, chatml(), " Yes", " No")
+        Critic(Writes(chatml(), lambda *_: ""), chatml(), " Yes", " No")
 
 
 def test_how_much_the_families_write_by_default() -> None:

@@ -25,51 +25,71 @@ def chatml(*tokens: str) -> Tokenizer:
 
 
 class Writes:
-    """An endpoint whose model says `say(prompt, number of the request)`.
+    """An endpoint whose model says `say(prompt, number of the text)`, and is sure of what it said.
 
-    It is sure of a good verdict, and of a bad one, by `margin` nats. A text that ends with `…` was
-    cut off there.
+    It prefers a verdict that it wrote to the other one by 2 nats. A text that ends with `…` was cut
+    off there. `asked` are the requests for a text, `read` those for log-probabilities.
     """
 
     url = "http://verifier"
 
-    def __init__(
-        self, tokenizer: Tokenizer, say: Callable[[str, int], str], margin: float = 2.0
-    ) -> None:
+    def __init__(self, tokenizer: Tokenizer, say: Callable[[str, int], str]) -> None:
         self._tokenizer = tokenizer
         self._say = say
-        self._margin = margin
         self._lock = threading.Lock()
-        self.payloads: list[dict[str, Any]] = []
+        self._whole: list[list[int]] = []
+        self.asked: list[dict[str, Any]] = []
+        self.read: list[dict[str, Any]] = []
+
+    def info(self) -> dict[str, Any]:
+        return {"model_path": "verifier"}
 
     def prompt(self, number: int) -> str:
-        """What the request of that number held, control tokens included."""
-        return self._text(self.payloads[number]["input_ids"])
+        """What the text of that number went on from, control tokens included."""
+        return self.text(self.asked[number]["input_ids"])
+
+    def text(self, ids: list[int]) -> str:
+        return str(self._tokenizer._core.decode(ids, skip_special_tokens=False))
 
     def generate(self, payload: dict[str, Any]) -> dict[str, Any]:
+        prompt = payload["input_ids"]
+        if payload["sampling_params"]["max_new_tokens"] == 0:
+            return self._read(payload)
         with self._lock:
-            number = len(self.payloads)
-            self.payloads.append(payload)
-        good, bad = payload["token_ids_logprob"]
-        said = self._say(self._text(payload["input_ids"]), number)
+            number = len(self.asked)
+            self.asked.append(payload)
+        said = self._say(self.text(prompt), number)
         ids = self._tokenizer.encode(said.removesuffix("…"))
-        nothing = payload["sampling_params"]["max_new_tokens"] == 0
-        pairs = [self._pair(good, bad, token) for token in ids]
-        return {
-            "text": "",
-            "meta_info": {
-                "finish_reason": {"type": "length" if said.endswith("…") else "stop"},
-                "prompt_tokens": len(payload["input_ids"]),
-                "cached_tokens": 3,
-                "completion_tokens": 0 if nothing else len(ids),
-                "output_token_logprobs": [[-1.0, token, None] for token in ids],
-                "output_token_ids_logprobs": pairs[:1] if nothing else pairs,
-            },
-        }
+        with self._lock:
+            self._whole.append([*prompt, *ids])
+        ended = "length" if said.endswith("…") else "stop"
+        return {"text": "", "output_ids": ids, "meta_info": self._meta(prompt, ids, ended)}
 
-    def _pair(self, good: int, bad: int, token: int) -> list[list[Any]]:
-        lead = self._margin * ((token == good) - (token == bad))
+    def _read(self, payload: dict[str, Any]) -> dict[str, Any]:
+        with self._lock:
+            self.read.append(payload)
+        ids = payload["input_ids"]
+        start = payload.get("logprob_start_len", len(ids))
+        meta = self._meta(ids, [], "length")
+        meta["input_token_ids_logprobs"] = [None] + [
+            self._pair(payload, ids[: place + 1]) for place in range(start, len(ids))
+        ]
+        meta["output_token_ids_logprobs"] = [self._pair(payload, ids)]
+        return {"meta_info": meta}
+
+    def _pair(self, payload: dict[str, Any], before: list[int]) -> list[list[Any]]:
+        good, bad = payload["token_ids_logprob"]
+        end = len(before)
+        said = next((w[end] for w in self._whole if w[:end] == before and len(w) > end), None)
+        if said is None:
+            said = self._tokenizer.encode(self._say(self.text(before), -1))[0]
+        lead = 2.0 * ((said == good) - (said == bad))
         return [[-3.0 + lead, good, None], [-3.0, bad, None]]
 
-    def _text(self, ids: list[int]) -> str:
-        return str(self._tokenizer._core.decode(ids, skip_special_tokens=False))
+    def _meta(self, prompt: list[int], ids: list[int], ended: str) -> dict[str, Any]:
+        return {
+            "finish_reason": {"type": ended},
+            "prompt_tokens": len(prompt),
+            "cached_tokens": 3,
+            "completion_tokens": len(ids),
+        }

@@ -92,6 +92,10 @@ class Family(ABC):
     """How they make one score of a solution's step scores: last, min, prod or mean."""
     pattern: str = ""
     """Of names of models that are of this family, and of no others; "" for none."""
+    outcome: bool = False
+    """Whether it scores whole solutions alone, so that no search can go by it step by step."""
+    endpoint: str = "an SGLang server"
+    """What answers behind its URL, in messages."""
     Options: ClassVar[type[Any] | None] = None
     """A frozen dataclass of the family's own settings, all with defaults."""
 
@@ -120,10 +124,13 @@ class Family(ABC):
         """How to serve it here. Raises ValueError, before anything starts, if it cannot be."""
         return Serving(prm.model)
 
-    def describe(self, engine: Any) -> dict[str, Any]:
-        """What an endpoint says of its model (`model_path`, ...); raises EndpointError."""
-        said: dict[str, Any] = engine.info()
-        return said
+    def describe(self, engine: Any, said: Mapping[str, Any]) -> dict[str, Any]:  # noqa: ARG002
+        """What an endpoint says of its model (`model_path`, ...); raises EndpointError.
+
+        `said` are the settings that the user named with the family, not checked yet.
+        """
+        info: dict[str, Any] = engine.info()
+        return info
 
     def probe(self, engine: Any) -> None:
         """Ask an endpoint once, cheaply, the kind of thing that a run asks; EndpointError."""

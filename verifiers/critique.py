@@ -1,4 +1,4 @@
-"""A verifier's model writes: token ids in, token ids out, and how sure it was of its verdict.
+"""A verifier's model writes: token ids in, token ids out, and how sure it is of its verdict.
 
 What it writes is never given back as text: a critique that goes on (GenPRM's) is the prefix that
 the radix cache holds.
@@ -7,14 +7,16 @@ the radix cache holds.
 from __future__ import annotations
 
 import hashlib
-import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from sal.runtime.endpoint_errors import Misread
 from sal.runtime.tokenizer import Tokenizer
 from sal.runtime.usage import Usage, generate_usage
+from sal.verifiers.contract import Family, PrmEndpoint
+from sal.verifiers.unserved import headed
+from sal.verifiers.verdicts import Verdicts
 from sal.verifiers.votes import check_sampling
 
 
@@ -47,14 +49,11 @@ class Writing:
 
 @dataclass(frozen=True, slots=True)
 class Critique:
-    """What was written: `margins` has log p(good) - log p(bad) at each of the `ids`.
-
-    `text` is the ids decoded, without control tokens; `whole` unless the limit cut it off.
-    """
+    """What was written: `text` is the `ids` decoded, without control tokens; `whole` unless the
+    limit cut it off."""
 
     text: str
     ids: tuple[int, ...]
-    margins: tuple[float, ...]
     whole: bool
     usage: Usage
 
@@ -63,11 +62,12 @@ class Critic:
     """Has the model behind `engine` write. `good` and `bad` are the texts of its two verdicts, of
     each of which the first token counts."""
 
-    def __init__(self, engine: Any, tokenizer: Tokenizer, good: str, bad: str) -> None:
+    def __init__(self, engine: PrmEndpoint, tokenizer: Tokenizer, good: str, bad: str) -> None:
         self.tokenizer = tokenizer
+        self.verdicts = Verdicts(engine, _first(tokenizer, good), _first(tokenizer, bad))
+        """Reads how sure the model is of a verdict."""
         self._engine = engine
-        self.good, self.bad = (_first(tokenizer, text) for text in (good, bad))
-        if self.good == self.bad:
+        if self.verdicts.good == self.verdicts.bad:
             raise ValueError(
                 f"{good!r} and {bad!r} begin with the same token in the PRM's tokenizer: "
                 "its verdicts cannot be told apart"
@@ -86,41 +86,44 @@ class Critic:
         Raises an `EndpointError`.
         """
         seed = hashlib.blake2b(repr((vote, list(ids))).encode(), digest_size=4).digest()
-        reply = self._ask(ids, writing.sampling(stop, int.from_bytes(seed, "big") >> 1))
+        sampling = writing.sampling(stop, int.from_bytes(seed, "big") >> 1)
+        reply = self._engine.generate({"input_ids": list(ids), "sampling_params": sampling})
         meta = reply["meta_info"]
         try:
-            written = tuple(int(token) for _, token, *_ in meta["output_token_logprobs"])
-            margins = tuple(map(self._margin, meta["output_token_ids_logprobs"]))
-            if len(written) != len(margins):
-                raise ValueError(f"{len(margins)} of {len(written)} tokens have them")
+            written = tuple(map(int, reply["output_ids"]))
         except (KeyError, TypeError, ValueError) as wrong:
-            raise self._misread(wrong) from wrong
+            raise Misread(
+                f"{self.where}: the reply does not hold the ids of what was written",
+                url=self.where,
+                at_fault=True,
+            ) from wrong
         whole = meta["finish_reason"]["type"] != "length"
-        text = self.tokenizer.decode(written)
-        return Critique(text, written, margins, whole, generate_usage(meta))
-
-    def next(self, ids: Sequence[int]) -> tuple[float, Usage]:
-        """p(good) / (p(good) + p(bad)) of the token that would follow `ids`; nothing is written."""
-        meta = self._ask(ids, {"max_new_tokens": 0, "temperature": 0})["meta_info"]
-        try:
-            return sigmoid(self._margin(meta["output_token_ids_logprobs"][0])), generate_usage(meta)
-        except (KeyError, IndexError, TypeError, ValueError) as wrong:
-            raise self._misread(wrong) from wrong
+        return Critique(self.tokenizer.decode(written), written, whole, generate_usage(meta))
 
     def visible(self, critique: Critique) -> tuple[int, ...]:
         """The ids without a control token at their end: what goes on must not hold it."""
         ids = critique.ids
         return ids[:-1] if ids and not self.tokenizer.decode(ids[-1:]) else ids
 
-    def probability(self, critique: Critique, start: int, *, said: bool) -> float:
-        """p(good) / (p(good) + p(bad)) where the verdict at the character `start` begins.
+    def sure(
+        self, prompt: Sequence[int], critique: Critique, said: Mapping[int, bool]
+    ) -> tuple[list[float], Usage]:
+        """p(good) / (p(good) + p(bad)) where verdicts begin, in one more request.
 
-        Where that token is neither of the two, all there is is what was `said`: 1 or 0.
+        `said` has, by the character of the text at which each begins, whether it is the good one.
+        The model is asked as it is, whatever temperature the critique was sampled at. Where the
+        verdict's first token is neither of the two, its word is taken: 1 or 0.
         """
-        at = self._token_at(critique, start)
-        if critique.ids[at] not in (self.good, self.bad):
-            return float(said)
-        return sigmoid(critique.margins[at])
+        at = {self._token_at(critique, start): good for start, good in said.items()}
+        known = (self.verdicts.good, self.verdicts.bad)
+        places = [place for place in at if critique.ids[place] in known]
+        read = dict[int, float]()
+        usage = Usage()
+        if places:
+            whole = [*prompt, *critique.ids[: places[-1]]]
+            scored = self.verdicts.read(whole, [len(prompt) + place - 1 for place in places])
+            read, usage = dict(zip(places, scored.scores, strict=True)), scored.usage
+        return [read.get(place, float(good)) for place, good in at.items()], usage
 
     def _token_at(self, critique: Critique, start: int) -> int:
         """The index of the token that holds a character of the text, by bisection."""
@@ -133,36 +136,13 @@ class Critic:
                 high = middle - 1
         return low
 
-    def _ask(self, ids: Sequence[int], sampling: dict[str, Any]) -> dict[str, Any]:
-        reply: dict[str, Any] = self._engine.generate(
-            {
-                "input_ids": list(ids),
-                "sampling_params": sampling,
-                "return_logprob": True,
-                "token_ids_logprob": [self.good, self.bad],
-            }
-        )
-        return reply
 
-    def _margin(self, pair: Sequence[Sequence[Any]]) -> float:
-        logprobs = {int(token): float(logprob) for logprob, token, *_ in pair}
-        margin = logprobs[self.good] - logprobs[self.bad]
-        if math.isnan(margin):
-            raise ValueError("a verdict's log-probability is not a number")
-        return margin
+class WritingFamily(Family):
+    """Families whose models write their verdicts, in their vocabulary."""
 
-    def _misread(self, wrong: Exception) -> Misread:
-        return Misread(
-            f"{self.where}: the reply does not hold the log-probabilities of the verdicts "
-            f"({type(wrong).__name__}: {wrong})",
-            url=self.where,
-            at_fault=True,
-        )
-
-
-def sigmoid(margin: float) -> float:
-    """1 / (1 + exp(-margin)), for any margin."""
-    return 0.5 * (1.0 + math.tanh(margin / 2))
+    def unfit(self, config: Mapping[str, Any]) -> str:
+        """A model with a head writes nothing."""
+        return headed(config)
 
 
 def _first(tokenizer: Tokenizer, text: str) -> int:

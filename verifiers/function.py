@@ -12,10 +12,12 @@ import importlib
 import math
 import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from sal.runtime.endpoint_errors import EndpointError
+from sal.verifiers.contract import Family, Prm, Serving
 from sal.verifiers.interface import Scored
 
 NAME = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
@@ -74,3 +76,23 @@ class FunctionVerifier:
 
     def _failed(self, what: str) -> FunctionFailed:
         return FunctionFailed(f"the PRM {self._name} {what}", url=self._name)
+
+
+class FunctionFamily(Family):
+    name = "function"
+    authors = "sal"
+    aggregate = "last"
+
+    def recognises(self, model: str, config: Mapping[str, Any]) -> bool:  # noqa: ARG002
+        return NAME.fullmatch(model) is not None
+
+    def serve(self, prm: Prm) -> Serving:
+        """No server; what is wrong with the function's name or module is told here."""
+        load_function(prm.model)
+        return Serving(None)
+
+    def build(self, prm: Prm) -> FunctionVerifier:
+        return FunctionVerifier(load_function(prm.model), prm.model, prm.aggregate)
+
+
+FUNCTION = FunctionFamily()

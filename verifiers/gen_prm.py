@@ -23,7 +23,8 @@ from dataclasses import dataclass
 from threading import Lock
 
 from sal.runtime.usage import Usage
-from sal.verifiers.critique import Critic, Writing
+from sal.verifiers.contract import Prm
+from sal.verifiers.critique import Critic, Writing, WritingFamily
 from sal.verifiers.dialogue import Dialogue
 from sal.verifiers.interface import Scored
 from sal.verifiers.votes import Poll, Vote, poll
@@ -72,7 +73,7 @@ class GenVerifier:
         self._lock = Lock()
 
     def score(self, question: str, prefix: Sequence[str], steps: Sequence[str]) -> Scored:
-        """Two requests a vote and step, one step after the other; see `Verifier`."""
+        """Three requests a vote and step, one step after the other; see `Verifier`."""
         path: tuple[str, ...] = (question,)
         ids: list[int] = []
         scores: list[float] = []
@@ -112,10 +113,10 @@ class GenVerifier:
             found = list(_VERDICT.finditer(said.text))
             if not found:
                 return Judged(None, usage, f"no box with Yes or No for step {number}")
-            last = found[-1]
-            yes = last[1].lower() == "yes"
-            score = self._critic.probability(said, last.start(1), said=yes)
-            return Judged((score,), usage, ids=(*critique, *self._critic.visible(said)))
+            yes = {found[-1].start(1): found[-1][1].lower() == "yes"}
+            scores, cost = self._critic.sure([*ids, *critique], said, yes)
+            whole = (*critique, *self._critic.visible(said))
+            return Judged(tuple(scores), usage + cost, ids=whole)
 
         again = self._options.temperature > 0
         return poll(ask, self._options.votes, again=again, where=self._critic.where)
@@ -133,3 +134,18 @@ class GenVerifier:
             while len(self._critiques) > _REMEMBERED:
                 self._critiques.popitem(last=False)
         return critique
+
+
+class GenFamily(WritingFamily):
+    name = "gen-prm"
+    authors = "GenPRM"
+    aggregate = "min"  # one of the three that they compare
+    pattern = r"(^|/)GenPRM-\d"
+    Options = GenOptions
+
+    def build(self, prm: Prm) -> GenVerifier:
+        critic = Critic(prm.engine, prm.tokenizer, "Yes", "No")
+        return GenVerifier(critic, prm.options, prm.aggregate)
+
+
+GEN_PRM = GenFamily()

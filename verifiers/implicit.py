@@ -22,19 +22,23 @@ from __future__ import annotations
 
 import math
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from threading import Lock
 from typing import Any, Literal, get_args
 
+from sal.runtime.client import Engine
 from sal.runtime.endpoint_errors import Misread
+from sal.runtime.model_files import is_url
 from sal.runtime.tokenizer import Tokenizer
 from sal.runtime.usage import Usage, generate_usage
-from sal.verifiers.critique import sigmoid
+from sal.verifiers.contract import NOTHING_GENERATED, Family, Prm, Serving
 from sal.verifiers.dialogue import Dialogue
 from sal.verifiers.interface import Scored
 from sal.verifiers.numbered import numbered
+from sal.verifiers.unserved import headed
+from sal.verifiers.verdicts import sigmoid
 
 SEPARATOR = "\n\n"
 
@@ -57,6 +61,8 @@ class ImplicitOptions:
     reward: Reward = "cumulative"
 
     def __post_init__(self) -> None:
+        if not isinstance(self.reference, str):
+            raise ValueError("reference must be a URL")
         if not isinstance(self.beta, int | float) or not 0 < self.beta < math.inf:
             raise ValueError("beta must be a number above 0")
         if self.reward not in get_args(Reward):
@@ -125,7 +131,7 @@ class ImplicitVerifier:
         """Of the ids from `begin` on, by the model behind `engine`."""
         payload = {
             "input_ids": ids,
-            "sampling_params": {"max_new_tokens": 0, "temperature": 0},
+            "sampling_params": dict(NOTHING_GENERATED),
             "return_logprob": True,
             "logprob_start_len": begin - 1,  # whose own is not told: nothing was read before it
         }
@@ -161,3 +167,49 @@ class ImplicitVerifier:
             self._sums[path] = total
             while len(self._sums) > _REMEMBERED:
                 self._sums.popitem(last=False)
+
+
+class ImplicitFamily(Family):
+    name = "implicit"
+    authors = "EurusPRM-Stage2"  # Stage1's take the minimum
+    aggregate = "last"
+    pattern = r"EurusPRM"
+    Options = ImplicitOptions
+
+    def unfit(self, config: Mapping[str, Any]) -> str:
+        """A model with a head has no tokens to give log-probabilities of."""
+        return headed(config)
+
+    def serve(self, prm: Prm) -> Serving:
+        _check_reference(prm)
+        return Serving(prm.model)
+
+    def build(self, prm: Prm) -> ImplicitVerifier:
+        """Raises ValueError for a reference that reads other tokens; EndpointError."""
+        from sal.verifiers.family import served_model  # which knows all families
+
+        _check_reference(prm)
+        reference = Engine(prm.options.reference)
+        other = Tokenizer.load(served_model(reference.info()))
+        if other is not None and not _alike(prm.tokenizer, other):
+            raise ValueError(
+                f"{prm.options.reference}: the reference has another tokenizer than {prm.model}, "
+                "so their log-probabilities are not of the same tokens"
+            )
+        return ImplicitVerifier(prm.engine, reference, prm.tokenizer, prm.options, prm.aggregate)
+
+
+def _check_reference(prm: Prm) -> None:
+    if not is_url(prm.options.reference):
+        raise ValueError(
+            f"{prm.model} is an implicit PRM, read beside its reference model: serve that one too "
+            "(sal up --prm MODEL), and say where: --prm-family implicit:reference=URL"
+        )
+
+
+def _alike(one: Tokenizer, other: Tokenizer) -> bool:
+    probe = "Step 1: 2x + 3 = 7, so x = 2.\n\nÉtape 2 : ∑ 1/n² ≈ 1.64"
+    return one.size == other.size and one.encode(probe) == other.encode(probe)
+
+
+IMPLICIT = ImplicitFamily()

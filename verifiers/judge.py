@@ -8,11 +8,13 @@ right; the score is P / 100. Nothing else of its reply is read.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from sal.runtime.endpoint_errors import Misread, Missing
 from sal.runtime.usage import openai_usage
+from sal.verifiers.contract import Family, Prm, Serving
 from sal.verifiers.interface import Scored
 from sal.verifiers.plain_text import neutraliser
 from sal.verifiers.votes import Vote, check_sampling, poll
@@ -30,6 +32,8 @@ The number from 0 to 100 says how sure you are that the step is right: 100 if it
 it is certainly wrong. Write no such line for any other step."""
 
 _VERDICT = re.compile(r"^[\s*#>-]*Step\s+(\d+)[\s*]*:[\s*]*(\d+(?:\.\d+)?)\b", re.MULTILINE)
+_JUDGE = "judge:"
+"""Before the model's name, so that nobody looks for its files."""
 _MARKS = ("<step", "</step", "<problem", "</problem")
 
 
@@ -99,3 +103,35 @@ class JudgeVerifier:
         which = f"step {first}" if first == len(steps) else f"steps {first} to {len(steps)}"
         content = f"<problem>\n{self._plain(question)}\n</problem>\n\n{shown}\n\nJudge {which}."
         return [{"role": "system", "content": SYSTEM}, {"role": "user", "content": content}]
+
+
+class JudgeFamily(Family):
+    name = "judge"
+    authors = "sal"
+    aggregate = "min"  # a solution is as right as its worst step
+    endpoint = "an OpenAI-compatible server"
+    Options = JudgeOptions
+
+    def describe(self, engine: Any, said: Mapping[str, Any]) -> dict[str, Any]:
+        """The model that is asked; some servers list none, and then it must have been said."""
+        named = str(said.get("model") or "")
+        try:
+            listed = engine.models()
+        except (Missing, Misread):
+            if not named:
+                raise
+            listed = []
+        return {"model_path": f"{_JUDGE}{named or listed[0]}"}
+
+    def serve(self, prm: Prm) -> Serving:
+        raise ValueError(f"--prm {prm.model}: a judge is given by its URL (--prm URL)")
+
+    def probe(self, engine: Any) -> None:
+        """Nothing: a few tokens of a judge may cost money, and `describe` has shown the key."""
+
+    def build(self, prm: Prm) -> JudgeVerifier:
+        model = prm.model.removeprefix(_JUDGE)
+        return JudgeVerifier(prm.engine, model, prm.options, prm.aggregate)
+
+
+JUDGE = JudgeFamily()

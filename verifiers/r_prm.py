@@ -12,7 +12,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sal.runtime.usage import Usage
-from sal.verifiers.critique import Critic, Writing
+from sal.verifiers.contract import Prm
+from sal.verifiers.critique import Critic, Writing, WritingFamily
 from sal.verifiers.dialogue import Dialogue
 from sal.verifiers.interface import Scored
 from sal.verifiers.votes import Vote, poll
@@ -103,8 +104,23 @@ class RVerifier:
                 how = "ended" if written.whole else "was cut off by max_tokens"
                 return Vote(None, written.usage, f"an analysis {how} without {ASKED!r}")
             whole = [*ids, *self._critic.tokenizer.encode(analysis + found)]
-            score, cost = self._critic.next(whole)
-            return Vote((score,), written.usage + cost)
+            read = self._critic.verdicts.read(whole, [len(whole) - 1])
+            return Vote(read.scores, written.usage + read.usage)
 
         again = self._options.temperature > 0
         return poll(ask, self._options.votes, again=again, where=self._critic.where).scored
+
+
+class RFamily(WritingFamily):
+    name = "r-prm"
+    authors = "R-PRM"
+    aggregate = "last"  # their search goes by the newest step
+    pattern = r"(^|/)R-PRM"
+    Options = ROptions
+
+    def build(self, prm: Prm) -> RVerifier:
+        critic = Critic(prm.engine, prm.tokenizer, " Yes", " No")
+        return RVerifier(critic, prm.options, prm.aggregate)
+
+
+R_PRM = RFamily()

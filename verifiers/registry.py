@@ -19,6 +19,13 @@ GROUP = "sal.prm_families"
 OWN: dict[str, str] = {
     "step-token": "sal.verifiers.step_token:MATH_SHEPHERD",
     "chat-turn": "sal.verifiers.chat_turn:RLHFLOW",
+    "outcome-chat": "sal.verifiers.outcome:RLHFLOW",
+    "implicit": "sal.verifiers.implicit:IMPLICIT",
+    "think-prm": "sal.verifiers.think_prm:THINK_PRM",
+    "gen-prm": "sal.verifiers.gen_prm:GEN_PRM",
+    "r-prm": "sal.verifiers.r_prm:R_PRM",
+    "judge": "sal.verifiers.judge:JUDGE",
+    "function": "sal.verifiers.function:FUNCTION",
 }
 """Those of this package, in the order in which they look at a model: the first that knows it."""
 

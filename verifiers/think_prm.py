@@ -15,7 +15,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sal.verifiers.critique import Critic, Writing
+from sal.verifiers.contract import Prm
+from sal.verifiers.critique import Critic, Writing, WritingFamily
 from sal.verifiers.interface import Scored
 from sal.verifiers.numbered import numbered
 from sal.verifiers.plain_text import neutraliser
@@ -59,7 +60,7 @@ class ThinkVerifier:
         self.ids("a", ["b"])  # a model without a template is found here
 
     def score(self, question: str, prefix: Sequence[str], steps: Sequence[str]) -> Scored:
-        """One request a vote, two where the first was cut off; see `Verifier`."""
+        """Two requests a vote; see `Verifier`."""
         if not steps:
             return Scored(())
         count = len(prefix) + len(steps)
@@ -69,17 +70,15 @@ class ThinkVerifier:
         def ask(number: int) -> Vote:
             written = self._critic.write(ids, self._options, stop, number)
             found = list(_VERDICT.finditer(written.text))[:count]
-            scores = [
-                self._critic.probability(written, verdict.start(1), said=verdict[1] == "correct")
-                for verdict in found
-            ]
-            if len(found) < count and written.whole and found and found[-1][1] == "incorrect":
-                scores += [0.0] * (count - len(found))
-            if len(scores) < count:
+            stopped = written.whole and found and found[-1][1] == "incorrect"
+            if len(found) < count and not stopped:
                 how = "ended" if written.whole else "was cut off by max_tokens"
                 why = f"a critique of {count} steps {how} with {len(found)} verdicts"
                 return Vote(None, written.usage, why)
-            return Vote(tuple(scores[len(prefix) :]), written.usage)
+            said = {verdict.start(1): verdict[1] == "correct" for verdict in found[len(prefix) :]}
+            scores, cost = self._critic.sure(ids, written, said)
+            scores += [0.0] * (len(steps) - len(scores))
+            return Vote(tuple(scores), written.usage + cost)
 
         again = self._options.temperature > 0
         return poll(ask, self._options.votes, again=again, where=self._critic.where).scored
@@ -92,3 +91,18 @@ class ThinkVerifier:
         if text is None:
             raise ValueError("the PRM has no chat template, which ThinkPRM's format needs")
         return self._critic.tokenizer.encode(text + self._options.opening)
+
+
+class ThinkFamily(WritingFamily):
+    name = "think-prm"
+    authors = "sal"  # theirs rank by a verdict on the whole, which is not asked for here
+    aggregate = "min"
+    pattern = r"ThinkPRM"
+    Options = ThinkOptions
+
+    def build(self, prm: Prm) -> ThinkVerifier:
+        critic = Critic(prm.engine, prm.tokenizer, "correct", "incorrect")
+        return ThinkVerifier(critic, prm.options, prm.aggregate)
+
+
+THINK_PRM = ThinkFamily()

@@ -12,7 +12,6 @@ _OUTCOME = "an outcome reward model, with one score for a whole solution and non
 _TRL = "a token classifier made by TRL's PRMTrainer"
 
 BY_NAME: tuple[tuple[str, str], ...] = (
-    (r"Llama-?3\.1-8B-ORM", _OUTCOME),
     (r"pair-preference-model", "a preference model, which compares two answers"),
     (r"ArmoRM|RM-Mistral-7B|FsfairX|RRM|InternLM2?-\d+b-reward|Skywork-Reward", _OUTCOME),
     (r"Qwen2(\.5)?-Math-RM", _OUTCOME),
@@ -22,8 +21,6 @@ BY_NAME: tuple[tuple[str, str], ...] = (
     # Both spellings are in use: trl-lib/Qwen2-0.5B-Reward-Math-Sheperd.
     (r"Qwen2(\.5)?-[\d.]+B-(Reward-)?Math-Shepp?h?erd", _TRL),
     (r"(SHARP-(Math-)?PRM|SHARP-Math-Span-Classifier|PURE-PRM|Qwen2\.5-Math-\S+-PRM-0\.\d)", _TRL),
-    (r"GenPRM|ThinkPRM", "a PRM that writes a critique before its verdict"),
-    (r"EurusPRM", "an implicit PRM, read from the logprobs of two models"),
     (r"Universal-PRM", "a PRM with a head that is read once a step, at the end of the text"),
     (r"VersaPRM|Llama-PRM800K|Math-psa", "a causal PRM whose tag is a run of line breaks"),
 )
