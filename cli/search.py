@@ -75,7 +75,7 @@ def search(settings: Settings, options: Options, began: float) -> int:
 
     with Interrupt() as interrupt:
         prepared = prepare(settings, gpu=bool(hardware.gpus), access=options.access)
-        plan = plan_servers([prepared.recipe], hardware)
+        plan = plan_servers([prepared.recipe], hardware, make=not options.dry_run)
         path = options.resume or options.out or _new_folder(prepared)
         prepared = _as_served(prepared, plan, options, new=not path.exists())
         kept = check_folder(path, prepared.recipe, resume=options.resume is not None)

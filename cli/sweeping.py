@@ -120,7 +120,7 @@ def _served(
     groups: list[tuple[Plan, Placed]] = []
     for of in served_together(cells).values():
         recipes = [cell.prepared.recipe for cell in of]
-        plan = plan_servers(recipes, hardware)
+        plan = plan_servers(recipes, hardware, make=not options.dry_run)
         try:
             infos = check_urls(
                 plan.urls,

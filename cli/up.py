@@ -8,10 +8,13 @@ import typer
 from rich.console import Console
 
 from sal.cli import options
+from sal.runs.errors import RunError
 from sal.runtime.default_models import default_models
 from sal.runtime.endpoint_errors import LaunchError
+from sal.runtime.frontend.light import use_light_frontend
 from sal.runtime.hardware import detect
 from sal.runtime.launch import Server, start_all
+from sal.runtime.needed_flags import with_needed_flags
 from sal.runtime.plan import Plan, PlanError, Role, ServerSpec, make_plan
 from sal.runtime.warm_servers import Warm, WarmServers
 
@@ -24,6 +27,7 @@ def up(
     policy_arg: options.PolicyArg = None,
     prm_arg: options.PrmArg = None,
     deterministic: options.Deterministic = False,
+    prm_family: options.PrmFamily = None,
 ) -> None:
     """Start the policy and the PRM, and keep them for the runs to come (`sal down` ends them).
 
@@ -32,16 +36,21 @@ def up(
     console = Console(stderr=True)
     warm_servers = WarmServers()
     policy, prm = default_models(policy, prm)
+    use_light_frontend()  # before what a run needs is imported
+    from sal.runs.endpoints import prm_serving
+
     try:
+        serving = prm_serving(prm, prm_family)
         plan = make_plan(
             detect(),
             policy,
-            prm,
+            serving.model,
             policy_args=policy_arg or (),
             prm_args=prm_arg or (),
             deterministic=deterministic,
         )
-    except PlanError as error:
+        plan = with_needed_flags(plan, "prm", serving.args, serving.reason)
+    except (PlanError, RunError) as error:
         console.print(str(error), style="red", highlight=False)
         raise typer.Exit(2) from error
     missing, loading = _compare(plan, warm_servers, console)

@@ -157,11 +157,11 @@ def check_fit(recipe: Recipe, verifier: Any) -> None:
         raise RunError("--aggregate prod: an outcome reward model has one score, and no product")
 
 
-def prm_serving(prm: str | None, family: str | None = None) -> Serving:
-    """What a server of ours is started with for a run's PRM; a URL is served already.
+def prm_serving(prm: str | None, family: str | None = None, *, make: bool = True) -> Serving:
+    """What a server of ours is started with for a PRM; one of an unknown format, as it is.
 
-    Makes what the family needs made of the model's files. Raises `RunError` for a PRM that is not
-    known or cannot be served here.
+    With `make`, what the family needs of the model's files is made. Raises `RunError` for a PRM
+    that cannot be served here.
     """
     model = model_location(prm, "prm")
     if model is None or is_url(model):
@@ -170,7 +170,10 @@ def prm_serving(prm: str | None, family: str | None = None) -> Serving:
         spec = prm_spec(prm, family)
         if spec is None:
             return Serving(model)
-        return spec.family.serve(Prm(model, read_config(model), spec.options))
+        config = read_config(model)
+        return spec.family.serve(Prm(model, config, spec.options, make=make))
+    except UnknownFamily:
+        return Serving(model)
     except (ValueError, OSError) as error:
         raise RunError(" ".join(str(error).split())) from error
 

@@ -15,8 +15,10 @@ SHARED = ("policy", "prm", "policy_args", "prm_args", "deterministic")
 """Of recipes on the same servers; their PRM families may differ if they are served alike."""
 
 
-def plan_servers(recipes: Sequence[Recipe], hardware: Hardware) -> Plan:
+def plan_servers(recipes: Sequence[Recipe], hardware: Hardware, *, make: bool = True) -> Plan:
     """One plan for all of `recipes`, of which some may do without a PRM.
+
+    Without `make`, nothing is fetched or written that a server of the PRM would need.
 
     Raises `RunError` when they name different models, or for a model that cannot be served.
     """
@@ -32,8 +34,9 @@ def plan_servers(recipes: Sequence[Recipe], hardware: Hardware) -> Plan:
         ]
         if other:
             raise RunError(f"runs on the same servers, but these differ: {', '.join(other)}")
-    serving = prm_serving(whole.prm, whole.prm_family)
-    if any(prm_serving(r.prm, r.prm_family) != serving for r in judged):
+    said = {whole.prm_family, *(recipe.prm_family for recipe in judged)}
+    serving, *others = {prm_serving(whole.prm, family, make=make) for family in said}
+    if others:
         raise RunError("runs on the same servers, but these differ: prm_family")
     try:
         plan = make_plan(

@@ -127,6 +127,13 @@ class Engine:
         """Send `payload` to /generate and wait for the reply; raises an `EndpointError`."""
         return self._ask("/generate", payload, self.deadline_s, self._generated)
 
+    def classify(self, payload: Payload) -> Reply:
+        """Send `payload` to /classify, the read-out of a model's head; raises an `EndpointError`.
+
+        Of a server that was started with `--is-embedding`, on one input.
+        """
+        return self._ask("/classify", payload, self.deadline_s, replies.classified)
+
     def complete(self, payload: Payload) -> Reply:
         """Send `payload` to the OpenAI-compatible /v1/completions; raises an `EndpointError`."""
         return self._ask(self._v1("completions"), payload, self.deadline_s, replies.completed)
@@ -361,7 +368,8 @@ class Engine:
             if "choices" in reply:
                 self._count(openai_usage(reply.get("usage") or {}))
             return reply
-        self._count(generate_usage(meta))
+        nothing = {"completion_tokens": 0} if check is replies.classified else {}
+        self._count(generate_usage({**meta, **nothing}))
         finish = meta["finish_reason"]
         if finish["type"] == "abort":
             raise Aborted(f"{self.url}: {finish.get('message') or 'aborted'}", url=self.url)

@@ -26,6 +26,16 @@ def generated(reply: dict[str, Any]) -> str:
     return ""
 
 
+def classified(reply: dict[str, Any]) -> str:
+    """A reply of /classify to one input."""
+    meta, numbers = reply.get("meta_info"), reply.get("embedding")
+    if not isinstance(meta, dict) or not isinstance(meta.get("finish_reason"), dict):
+        return "no meta_info with a finish_reason"
+    if not isinstance(numbers, list) or not all(isinstance(n, int | float) for n in numbers):
+        return f"embedding is {_shown(numbers)}, not a list of numbers"
+    return ""
+
+
 def described(reply: dict[str, Any]) -> str:
     """A reply of /model_info."""
     return "" if isinstance(reply.get("model_path"), str) else "no model_path"

@@ -19,7 +19,7 @@ import threading
 from array import array
 from bisect import bisect_left
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from hashlib import blake2b
 from typing import Any
 
@@ -93,12 +93,19 @@ class SharedEngine(Engine):
 
     def generate(self, payload: Payload) -> Reply:
         """See `Engine`. What fails is not remembered."""
+        return self._shared("generate", payload, super().generate)
+
+    def classify(self, payload: Payload) -> Reply:
+        """See `Engine`. What fails is not remembered."""
+        return self._shared("classify", payload, super().classify)
+
+    def _shared(self, path: str, payload: Payload, ask: Callable[[Payload], Reply]) -> Reply:
         if "input_ids" not in payload:
-            return super().generate(payload)
-        key = self._key(payload)
+            return ask(payload)
+        key = self._key(path, payload)
         reply = self._replies.find(key)
         if reply is None:
-            reply = super().generate(payload)
+            reply = ask(payload)
             if "top_logprobs_num" not in payload:  # too large: 20 alternatives to each token
                 self._replies.keep(key, reply)
         held = self._cache.read(payload["input_ids"], reply.get("output_ids") or ())
@@ -107,9 +114,9 @@ class SharedEngine(Engine):
         reply["meta_info"]["cached_tokens"] = min(held, most)
         return reply
 
-    def _key(self, payload: Payload) -> bytes:
+    def _key(self, path: str, payload: Payload) -> bytes:
         whose = self._model or self.url
-        request = orjson.dumps([whose, payload], option=orjson.OPT_SORT_KEYS)
+        request = orjson.dumps([whose, path, payload], option=orjson.OPT_SORT_KEYS)
         return blake2b(request, digest_size=16).digest()
 
 

@@ -58,6 +58,11 @@ class Tokenizer:
         return int(self._core.get_vocab_size())
 
     @property
+    def bos(self) -> str:
+        """The text of what starts a prompt, "" where the tokenizer names none."""
+        return self._special_tokens().get("bos_token", "")
+
+    @property
     def added(self) -> frozenset[str]:
         """The strings that are tokens of their own wherever they stand: control tokens and tags."""
         return frozenset(token.content for token in self._core.get_added_tokens_decoder().values())

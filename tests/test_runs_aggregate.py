@@ -118,8 +118,8 @@ def test_a_prm_that_states_one_of_its_own(tmp_path: Path) -> None:
 
 
 def test_a_prm_that_is_not_served_is_told_before_anything_starts(tmp_path: Path) -> None:
-    with pytest.raises(RunError, match=r"TRL's PRMTrainer.*does not serve this family"):
-        prepared(tmp_path, prm="plaguss/Qwen2.5-0.5B-Math-Shepherd-PRM-0.2")
+    with pytest.raises(RunError, match="compares two answers; sal does not serve this family"):
+        prepared(tmp_path, prm="RLHFlow/pair-preference-model-LLaMA3-8B")
 
 
 @pytest.fixture

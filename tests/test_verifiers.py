@@ -238,6 +238,23 @@ class TestFamily:
         ("model", "family", "aggregate"),
         [
             ("peiyi9979/math-shepherd-mistral-7b-prm", "step-token", "min"),
+            ("hanningzhang/ER-PRM-Llama3.1-8B", "er-prm", "min"),
+            ("UW-Madison-Lee-Lab/VersaPRM-Aug", "versa-prm", "min"),
+            ("UW-Madison-Lee-Lab/Llama-PRM800K", "versa-prm", "min"),
+            ("openreasoner/Math-psa", "math-psa", "min"),
+            ("trl-lib/Qwen2-0.5B-Reward-Math-Sheperd", "token-classifier", "last"),
+            ("plaguss/Qwen2.5-0.5B-Math-Shepherd-PRM-0.2", "token-classifier", "last"),
+            ("HuggingFaceH4/Qwen2.5-Math-7B-Instruct-PRM-0.2", "token-classifier", "last"),
+            ("ZaandaTeika/Qwen2.5-Math-1.5B-Instruct-SHARP-Math-PRM", "token-classifier", "last"),
+            ("jinachris/PURE-PRM-7B", "pure", "min"),
+            ("Qwen/Qwen2.5-Math-PRM-7B", "qwen-prm", "prod"),
+            ("Qwen/Qwen2.5-Math-PRM-72B", "qwen-prm", "prod"),
+            ("Qwen/Qwen2.5-Math-7B-PRM800K", "qwen-prm", "prod"),
+            ("Gen-Verse/ReasonFlux-PRM-7B", "reasonflux", "last"),
+            ("Skywork/Skywork-o1-Open-PRM-Qwen-2.5-7B", "skywork", "last"),
+            ("/models/Skywork-o1-Open-PRM-Qwen-2.5-1.5B", "skywork", "last"),
+            ("infly/Universal-PRM-7B", "universal-prm", "last"),
+            ("GAIR/ReasonEval-34B", "reasoneval", "min"),
             ("RLHFlow/Llama3.1-8B-PRM-Deepseek-Data", "chat-turn", "mean"),
             ("/models/Llama3.1-8B-PRM-Mistral-Data", "chat-turn", "mean"),
         ],
@@ -257,25 +274,8 @@ class TestFamily:
         [
             ("RLHFlow/pair-preference-model-LLaMA3-8B", "compares two answers"),
             ("RLHFlow/ArmoRM-Llama3-8B-v0.1", "outcome"),
-            ("weqweasdas/RM-Mistral-7B", "outcome"),
-            ("sfairXC/FsfairX-LLaMA3-RM-v0.1", "outcome"),
-            ("Skywork/Skywork-Reward-Llama-3.1-8B", "outcome"),
-            ("Qwen/Qwen2.5-Math-RM-72B", "outcome"),
-            ("trl-lib/Qwen2-0.5B-Reward-Math-Sheperd", "TRL"),
-            ("plaguss/Qwen2.5-0.5B-Math-Shepherd-PRM-0.2", "TRL"),
-            ("plaguss/Qwen2.5-Math-1.5B-Instruct-PRM-0.2", "TRL"),
-            ("HuggingFaceH4/Qwen2.5-Math-7B-Instruct-PRM-0.2", "TRL"),
-            ("ZaandaTeika/Qwen2.5-Math-1.5B-Instruct-SHARP-Math-PRM", "TRL"),
-            ("jinachris/PURE-PRM-7B", "TRL"),
-            ("Qwen/Qwen2.5-Math-PRM-7B", "two-class head"),
-            ("Qwen/Qwen2.5-Math-PRM-72B", "two-class head"),
-            ("Qwen/Qwen2.5-Math-7B-PRM800K", "two-class head"),
-            ("Gen-Verse/ReasonFlux-PRM-7B", "two-class head"),
-            ("Skywork/Skywork-o1-Open-PRM-Qwen-2.5-7B", "value head"),
-            ("/models/Skywork-o1-Open-PRM-Qwen-2.5-1.5B", "value head"),
-            ("infly/Universal-PRM-7B", "head"),
-            ("UW-Madison-Lee-Lab/VersaPRM", "line breaks"),
-            ("openreasoner/Math-psa", "line breaks"),
+            ("Skywork/Skywork-Reward-V2-Qwen3-8B", "outcome"),
+            ("Gen-Verse/ReasonFlux-PRM-1.5B", "outcome"),
         ],
     )
     def test_what_is_not_served_is_refused_by_its_name(self, model: str, what: str) -> None:
@@ -357,7 +357,7 @@ class TestFamily:
             choose("m", {"sal_prm": entry})
 
     def test_an_unknown_family_is_told(self) -> None:
-        with pytest.raises(ValueError, match="family must be one of step-token, chat-turn"):
+        with pytest.raises(ValueError, match="family must be one of step-token, er-prm"):
             choose("m", {}, "oracle")
         with pytest.raises(ValueError, match="'bias=1' is no setting of the PRM family step-token"):
             named_family("step-token:bias=1")

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 from conftest import CPU_ONLY
 from programs_scripted import QUESTION, ScriptedPolicy, Tree, end
+from safetensors.numpy import save_file
 from test_verifiers import CONTROLS, LLAMA_3, Reply, bytes_core, pair, reply
 
 from sal.programs.beam import BeamParams, beam
@@ -21,9 +26,12 @@ from sal.runs.settings import Settings, prepare
 from sal.runtime.tokenizer import Tokenizer
 from sal.verifiers.causal import CausalVerifier
 from sal.verifiers.chat_turn import ChatTurn
+from sal.verifiers.contract import Prm
 from sal.verifiers.family import choose
 from sal.verifiers.interface import Scored, Usage
 from sal.verifiers.outcome import RLHFLOW, OutcomeVerifier
+from sal.verifiers.outcome_head import OUTCOME_HEAD
+from sal.verifiers.overlay import Checkpoint
 
 ORM = "RLHFlow/Llama3.1-8B-ORM-Mistral-Data"
 
@@ -103,6 +111,70 @@ def test_a_search_by_steps_is_refused_before_it_asks_anyone() -> None:
             backend=ScriptedPolicy({}),
         )["result"]
     assert whole.asked == []
+
+
+class TestHead:
+    def test_a_solution_is_a_reply_read_at_its_end(self) -> None:
+        tokenizer = Tokenizer(bytes_core(*CONTROLS), {}, LLAMA_3)
+        heads: list[dict[str, Any]] = []
+
+        class Classifies:
+            def classify(self, payload: dict[str, Any]) -> dict[str, Any]:
+                heads.append(payload)
+                return {"embedding": [math.log(3)], "meta_info": {"prompt_tokens": 7}}
+
+        prm = Prm("x", {}, None, Classifies())
+        vars(prm)["tokenizer"] = tokenizer  # in place of the one that the model's files hold
+        verifier = OUTCOME_HEAD.build(prm)
+        scored = verifier.score("q?", ["a"], ["<|eot_id|>b", "c"])
+        assert scored.scores == pytest.approx((0.75, 0.75))
+        (payload,) = heads
+        text = tokenizer.render(
+            [
+                {"role": "user", "content": "q?"},
+                {"role": "assistant", "content": "a\n\n< |eot_id|>b\n\nc"},
+            ],
+            reply=False,
+        )
+        assert text is not None
+        assert payload["input_ids"] == tokenizer.encode(text)
+        assert verifier.outcome
+
+    @pytest.mark.parametrize(
+        ("model", "config", "served"),
+        [
+            ("Skywork/Skywork-Reward-Llama-3.1-8B", {"model_type": "llama"}, "Llama"),
+            ("weqweasdas/RM-Mistral-7B", {"model_type": "mistral"}, "Llama"),
+            ("sfairXC/FsfairX-LLaMA3-RM-v0.1", {"model_type": "llama"}, "Llama"),
+            ("Qwen/Qwen2.5-Math-RM-72B", {"architectures": ["Qwen2ForRewardModel"]}, "Reward"),
+        ],
+    )
+    def test_which_models_they_are(self, model: str, config: Any, served: str) -> None:
+        spec = choose(model, config)
+        assert spec.family is OUTCOME_HEAD
+        assert served in OUTCOME_HEAD.served_as(config)
+
+    def test_a_model_type_that_sglang_gives_no_head(self) -> None:
+        with pytest.raises(ValueError, match="no scalar head on a gpt2 model"):
+            OUTCOME_HEAD.served_as({"model_type": "gpt2"})
+
+    @pytest.mark.parametrize(
+        ("kind", "rows", "why"),
+        [("llama", 1, ""), ("qwen2", 1, ""), ("llama", 2, "not one output")],
+    )
+    def test_its_head_is_looked_at(self, kind: str, rows: int, why: str, tmp_path: Path) -> None:
+        weight = np.ones((rows, 8), np.float32)
+        save_file({"score.weight": weight}, tmp_path / "model.safetensors")
+        (tmp_path / "config.json").write_text(json.dumps({"model_type": kind}))
+        checkpoint = Checkpoint.of(str(tmp_path))
+        assert checkpoint is not None
+        prm = Prm(str(tmp_path), {"model_type": kind})
+        if why:
+            with pytest.raises(ValueError, match=why):
+                OUTCOME_HEAD.head(checkpoint, prm)
+            return
+        added = OUTCOME_HEAD.head(checkpoint, prm).tensors
+        assert set(added) == ({"score.bias"} if kind == "qwen2" else set())
 
 
 class TestRuns:

@@ -168,12 +168,14 @@ class TestCritic:
         assert written.usage.completion_tokens == len(written.ids)
         verdicts = {place: char == "1" for place, char in enumerate(written.text) if char in "12"}
         assert len(verdicts) > 1
+        ends = [len(tokenizer.decode(written.ids[: i + 1])) for i in range(len(written.ids))]
+        table = logprobs(models[0], [*prompt, *written.ids])[len(prompt) - 1 :]
+        pair = [critic.verdicts.good, critic.verdicts.bad]
         reference = []
         for place, good in verdicts.items():
-            at = next(i for i in range(60) if len(tokenizer.decode(written.ids[: i + 1])) > place)
-            alone = written.ids[at] in (critic.verdicts.good, critic.verdicts.bad)
-            told = sure(models[0], critic, [*prompt, *written.ids[:at]])
-            reference.append(told if alone else float(good))
+            at = next(i for i, end in enumerate(ends) if end > place)
+            told = float(table[at][pair].softmax(0)[0])
+            reference.append(told if written.ids[at] in pair else float(good))
         scores, usage = critic.sure(prompt, written, verdicts)
         assert scores == pytest.approx(reference, abs=1e-3)
         assert usage.requests == 1

@@ -12,17 +12,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sal.runtime.tokenizer import Tokenizer
-from sal.verifiers.causal import CausalFamily, CausalVerifier
+from sal.verifiers.causal import CausalFamily
 from sal.verifiers.contract import Prm
 from sal.verifiers.dialogue import template_parts
 from sal.verifiers.plain_text import neutraliser
-from sal.verifiers.rendering import Rendered, texts, verdict_id
+from sal.verifiers.rendering import Rendered, check_verdicts, verdict_id
 
 
 class ChatTurn:
     """A PRM that gives its verdict as an assistant's reply, in its own chat template."""
 
-    def __init__(self, tokenizer: Tokenizer, good: str = "+", bad: str = "-") -> None:
+    def __init__(self, tokenizer: Tokenizer, good: str | int = "+", bad: str | int = "-") -> None:
         self._tokenizer = tokenizer
         self.good = verdict_id(tokenizer, good)
         self.bad = verdict_id(tokenizer, bad)
@@ -46,25 +46,26 @@ class ChatTurn:
 
 @dataclass(frozen=True, slots=True)
 class ChatTurnOptions:
-    """The texts of the two verdicts."""
+    """The two verdicts: ids, or texts whose last token is meant."""
 
-    good: str = "+"
-    bad: str = "-"
+    good: str | int = "+"
+    bad: str | int = "-"
 
     def __post_init__(self) -> None:
-        texts(self)
+        check_verdicts(self.good, self.bad)
 
 
 class ChatTurnFamily(CausalFamily):
+    """RLHFlow's PRMs, and any chat model that is asked for a verdict in their way."""
+
     name = "chat-turn"
     authors = "RLHFlow"
     aggregate = "mean"  # RLHFlow's own evaluation
     pattern = r"Llama-?3\.1-8B-PRM-(Mistral|Deepseek)-Data"
     Options = ChatTurnOptions
 
-    def build(self, prm: Prm) -> CausalVerifier:
-        o = prm.options
-        return CausalVerifier(prm.engine, ChatTurn(prm.tokenizer, o.good, o.bad), prm.aggregate)
+    def format(self, prm: Prm) -> ChatTurn:
+        return ChatTurn(prm.tokenizer, prm.options.good, prm.options.bad)
 
 
 RLHFLOW = ChatTurnFamily()

@@ -46,7 +46,7 @@ class Prm:
 
     `model` is a folder or a Hub name (of an endpoint, the one that it serves), or what a family
     without a server understands. `engine` is None where there is no endpoint. `options` are the
-    family's own.
+    family's own. Without `make` only a plan is wanted: nothing large is fetched or written.
     """
 
     model: str
@@ -54,6 +54,13 @@ class Prm:
     options: Any = None
     engine: Any = None
     aggregate: str = "last"
+    make: bool = True
+
+    @property
+    def window(self) -> int | None:
+        """How many tokens it reads; None where its config.json does not say."""
+        told = self.config.get("max_position_embeddings")
+        return told if isinstance(told, int) else None
 
     @cached_property
     def tokenizer(self) -> Tokenizer:
@@ -90,6 +97,8 @@ class Family(ABC):
     """Whose format it is, as a reader knows them."""
     aggregate: str
     """How they make one score of a solution's step scores: last, min, prod or mean."""
+    aggregate_by: str = ""
+    """Who says so, if not the authors."""
     pattern: str = ""
     """Of names of models that are of this family, and of no others; "" for none."""
     outcome: bool = False
@@ -160,5 +169,6 @@ class PrmSpec:
     def own_aggregate(self) -> tuple[str, str]:
         """How this PRM's step scores are reduced, and whose way that is."""
         if self.aggregate is None:
-            return self.family.aggregate, self.family.authors
+            family = self.family
+            return family.aggregate, family.aggregate_by or family.authors
         return self.aggregate, "the PRM"

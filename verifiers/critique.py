@@ -114,16 +114,17 @@ class Critic:
         The model is asked as it is, whatever temperature the critique was sampled at. Where the
         verdict's first token is neither of the two, its word is taken: 1 or 0.
         """
-        at = {self._token_at(critique, start): good for start, good in said.items()}
+        at = [self._token_at(critique, start) for start in said]
         known = (self.verdicts.good, self.verdicts.bad)
-        places = [place for place in at if critique.ids[place] in known]
+        places = sorted({place for place in at if critique.ids[place] in known})
         read = dict[int, float]()
         usage = Usage()
         if places:
             whole = [*prompt, *critique.ids[: places[-1]]]
             scored = self.verdicts.read(whole, [len(prompt) + place - 1 for place in places])
             read, usage = dict(zip(places, scored.scores, strict=True)), scored.usage
-        return [read.get(place, float(good)) for place, good in at.items()], usage
+        scores = [read.get(a, float(good)) for a, good in zip(at, said.values(), strict=True)]
+        return scores, usage
 
     def _token_at(self, critique: Critique, start: int) -> int:
         """The index of the token that holds a character of the text, by bisection."""

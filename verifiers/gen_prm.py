@@ -139,7 +139,7 @@ class GenVerifier:
 class GenFamily(WritingFamily):
     name = "gen-prm"
     authors = "GenPRM"
-    aggregate = "min"  # one of the three that they compare
+    aggregate, aggregate_by = "min", "sal"  # one of the three that its authors compare
     pattern = r"(^|/)GenPRM-\d"
     Options = GenOptions
 

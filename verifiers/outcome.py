@@ -11,8 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sal.verifiers.causal import CausalFamily, CausalVerifier
-from sal.verifiers.chat_turn import ChatTurn, ChatTurnOptions
+from sal.verifiers.chat_turn import ChatTurnFamily
 from sal.verifiers.contract import Prm
 from sal.verifiers.interface import Scored, Verifier
 
@@ -40,18 +39,17 @@ class OutcomeVerifier:
         return Scored(scored.scores * len(steps), scored.usage)
 
 
-class OutcomeChatFamily(CausalFamily):
+class OutcomeChatFamily(ChatTurnFamily):
+    """RLHFlow's outcome reward models."""
+
     name = "outcome-chat"
     authors = "RLHFlow"
     aggregate = "last"  # one score
     pattern = r"Llama-?3\.1-8B-ORM-(Mistral|Deepseek)-Data"
-    Options = ChatTurnOptions
     outcome = True
 
     def build(self, prm: Prm) -> OutcomeVerifier:
-        o = prm.options
-        turns = ChatTurn(prm.tokenizer, o.good, o.bad)
-        return OutcomeVerifier(CausalVerifier(prm.engine, turns))
+        return OutcomeVerifier(super().build(prm))
 
 
 RLHFLOW = OutcomeChatFamily()

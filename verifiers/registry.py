@@ -18,14 +18,25 @@ GROUP = "sal.prm_families"
 
 OWN: dict[str, str] = {
     "step-token": "sal.verifiers.step_token:MATH_SHEPHERD",
+    "er-prm": "sal.verifiers.step_token:ER_PRM",
+    "versa-prm": "sal.verifiers.step_token:VERSA_PRM",
+    "math-psa": "sal.verifiers.step_token:MATH_PSA",
     "chat-turn": "sal.verifiers.chat_turn:RLHFLOW",
     "outcome-chat": "sal.verifiers.outcome:RLHFLOW",
+    "outcome-head": "sal.verifiers.outcome_head:OUTCOME_HEAD",
     "implicit": "sal.verifiers.implicit:IMPLICIT",
     "think-prm": "sal.verifiers.think_prm:THINK_PRM",
     "gen-prm": "sal.verifiers.gen_prm:GEN_PRM",
     "r-prm": "sal.verifiers.r_prm:R_PRM",
     "judge": "sal.verifiers.judge:JUDGE",
     "function": "sal.verifiers.function:FUNCTION",
+    "reasonflux": "sal.verifiers.qwen_prm:REASONFLUX",
+    "qwen-prm": "sal.verifiers.qwen_prm:QWEN_PRM",
+    "skywork": "sal.verifiers.skywork:SKYWORK",
+    "universal-prm": "sal.verifiers.universal_prm:UNIVERSAL_PRM",
+    "reasoneval": "sal.verifiers.reason_eval:REASONEVAL",
+    "pure": "sal.verifiers.token_classifier:PURE",
+    "token-classifier": "sal.verifiers.token_classifier:TRL",
 }
 """Those of this package, in the order in which they look at a model: the first that knows it."""
 

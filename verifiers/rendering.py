@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any, Protocol
 
+from sal.runtime.endpoint_errors import Rejected
 from sal.runtime.tokenizer import Tokenizer
 
 
@@ -13,12 +14,18 @@ from sal.runtime.tokenizer import Tokenizer
 class Rendered:
     """Token ids of a question and its K steps.
 
-    After `ids[tags[k]]` the model's next token is its verdict on step k, k < K. The ids end with
-    the last tag. Rendering more steps only appends: the ids of a prefix are a prefix of the ids.
+    The verdict on step k, k < K, is read at `ids[tags[k]]` (of a causal PRM it is the next token),
+    or at the end of `tail` behind it. The ids end with the last tag. Rendering more steps only
+    appends: the ids of a prefix are a prefix of the ids.
     """
 
     ids: tuple[int, ...]
     tags: tuple[int, ...]
+    tail: tuple[int, ...] = ()
+
+    def upto(self, k: int) -> list[int]:
+        """The input at whose last token step k is judged."""
+        return [*self.ids[: self.tags[k] + 1], *self.tail]
 
 
 class Format(Protocol):
@@ -39,17 +46,36 @@ class CausalFormat(Format, Protocol):
     def bad(self) -> int: ...
 
 
-def verdict_id(tokenizer: Tokenizer, text: str) -> int:
-    """The id that stands for a verdict such as `+`: the last one that the text encodes to."""
-    ids = tokenizer.encode(text)
+def verdict_id(tokenizer: Tokenizer, verdict: str | int) -> int:
+    """The id of a verdict such as `+`: itself, or the last one that a text encodes to.
+
+    Raises ValueError where the tokenizer has none.
+    """
+    if isinstance(verdict, int):
+        if not 0 <= verdict < tokenizer.size:
+            raise ValueError(f"the PRM's tokenizer has {tokenizer.size} ids, and {verdict} is none")
+        return verdict
+    ids = tokenizer.encode(verdict)
     if not ids:
-        raise ValueError(f"the PRM's tokenizer has no token for the verdict {text!r}")
+        raise ValueError(f"the PRM's tokenizer has no token for {verdict!r}")
     return ids[-1]
 
 
-def texts(options: Any) -> None:
-    """Raise ValueError unless every field of a dataclass is a text that is not empty."""
-    for f in fields(options):
-        value = getattr(options, f.name)
-        if not isinstance(value, str) or not value:
-            raise ValueError(f"{f.name} must be a text that is not empty")
+def check_verdicts(good: object, bad: object) -> None:
+    """Raise ValueError unless both are ids, or texts that are not empty, and they differ."""
+    for name, value in (("good", good), ("bad", bad)):
+        number = isinstance(value, int) and not isinstance(value, bool) and value >= 0
+        if not number and not (isinstance(value, str) and value):
+            raise ValueError(f"{name} must be a text that is not empty, or a token's id")
+    if good == bad:
+        raise ValueError("good and bad must differ")
+
+
+def check_window(length: int, window: int | None, engine: Any) -> None:
+    """Raise `Rejected`, before anything is sent, for an input that the PRM cannot read."""
+    if window is not None and length > window:
+        raise Rejected(
+            f"the PRM reads at most {window:,} tokens, and this solution has {length:,} with its "
+            "question",
+            url=getattr(engine, "url", ""),
+        )

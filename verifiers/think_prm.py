@@ -95,8 +95,8 @@ class ThinkVerifier:
 
 class ThinkFamily(WritingFamily):
     name = "think-prm"
-    authors = "sal"  # theirs rank by a verdict on the whole, which is not asked for here
-    aggregate = "min"
+    authors = "ThinkPRM"
+    aggregate, aggregate_by = "min", "sal"  # its authors ask for a verdict on the whole, too
     pattern = r"ThinkPRM"
     Options = ThinkOptions
 

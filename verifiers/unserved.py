@@ -1,4 +1,4 @@
-"""Reward models that are known and not served yet: what each one is, so that a refusal says it."""
+"""Reward models that are known and not served: what each one is, so that a refusal says it."""
 
 from __future__ import annotations
 
@@ -6,31 +6,20 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-_SKYWORK = "a PRM that scores steps with a value head (Skywork's)"
-_QWEN = "a PRM that scores steps with a two-class head (Qwen's)"
 _OUTCOME = "an outcome reward model, with one score for a whole solution and none for its steps"
-_TRL = "a token classifier made by TRL's PRMTrainer"
 
 BY_NAME: tuple[tuple[str, str], ...] = (
     (r"pair-preference-model", "a preference model, which compares two answers"),
-    (r"ArmoRM|RM-Mistral-7B|FsfairX|RRM|InternLM2?-\d+b-reward|Skywork-Reward", _OUTCOME),
-    (r"Qwen2(\.5)?-Math-RM", _OUTCOME),
-    (r"Qwen2\.5-Math-PRM|Qwen2\.5-Math-7B-PRM800K", _QWEN),
-    (r"ReasonFlux-PRM", _QWEN),
-    (r"Skywork-o1-Open-PRM", _SKYWORK),
-    # Both spellings are in use: trl-lib/Qwen2-0.5B-Reward-Math-Sheperd.
-    (r"Qwen2(\.5)?-[\d.]+B-(Reward-)?Math-Shepp?h?erd", _TRL),
-    (r"(SHARP-(Math-)?PRM|SHARP-Math-Span-Classifier|PURE-PRM|Qwen2\.5-Math-\S+-PRM-0\.\d)", _TRL),
-    (r"Universal-PRM", "a PRM with a head that is read once a step, at the end of the text"),
-    (r"VersaPRM|Llama-PRM800K|Math-psa", "a causal PRM whose tag is a run of line breaks"),
+    (r"ArmoRM|RRM|InternLM2?-\d+b-reward|Skywork-Reward", _OUTCOME),
+    (r"ReasonFlux-PRM-1\.5B", _OUTCOME),
 )
 """Patterns of model names, and what these models are."""
 
 _BY_ARCHITECTURE: tuple[tuple[str, str], ...] = (
     ("ForTokenClassification", "a token classifier"),
     ("ForSequenceClassification", "a sequence classifier"),
-    ("ForProcessRewardModel", _QWEN),
-    ("ForPrmModel", _SKYWORK),
+    ("ForProcessRewardModel", "a PRM that scores steps with a two-class head (Qwen's)"),
+    ("ForPrmModel", "a PRM that scores steps with a value head (Skywork's)"),
     ("ForRewardModel", "a reward model with a head of its own"),
 )
 
