@@ -262,6 +262,10 @@ class RunEndpoints:
     def abort(self) -> None:
         for engine in self._engines.values():
             engine.close()
+        self.close()
+
+    def close(self) -> None:
+        """End what the verifier holds on to beside the two servers."""
         if (close := getattr(self.verifier, "close", None)) is not None:
             close()
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from verifiers_written import chatml
 
-from sal.runtime.endpoint_errors import Misread
+from sal.runtime.endpoint_errors import Misread, Rejected
 from sal.verifiers.contract import Prm
 from sal.verifiers.family import choose
 from sal.verifiers.implicit import IMPLICIT, ImplicitOptions, ImplicitVerifier
@@ -166,6 +166,14 @@ class TestScores:
         model.generate = other  # type: ignore[method-assign]
         with pytest.raises(Misread, match="not those of the tokens"):
             implicit.score("q", (), ["a"])
+
+    def test_what_the_model_cannot_read_is_refused(self) -> None:
+        model, options = Knows(1e-3), ImplicitOptions()
+        implicit = ImplicitVerifier(model, model, TOKENIZER, options, window=60)
+        assert len(implicit.score("q", (), ["a"]).scores) == 1
+        with pytest.raises(Rejected, match="the PRM reads at most 60 tokens"):
+            implicit.score("q", ["a"], ["b" * 60])
+        assert len(model.payloads) == 2
 
     def test_nothing_new_asks_nothing(self) -> None:
         implicit, model, _ = verifier()

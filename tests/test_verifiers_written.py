@@ -11,7 +11,7 @@ import pytest
 from test_verifiers import bytes_core
 from verifiers_written import Writes, chatml
 
-from sal.runtime.endpoint_errors import EndpointError, Misread, Unreachable
+from sal.runtime.endpoint_errors import EndpointError, Misread, Rejected, Unreachable
 from sal.runtime.tokenizer import Tokenizer
 from sal.runtime.usage import Usage
 from sal.verifiers import gen_prm, r_prm, think_prm
@@ -382,6 +382,19 @@ def test_a_model_without_a_template_is_refused(verifier: Any) -> None:
 def test_verdicts_that_begin_alike_are_refused() -> None:
     with pytest.raises(ValueError, match="begin with the same token"):
         Critic(Writes(chatml(), lambda *_: ""), chatml(), " Yes", " No")
+
+
+def test_no_more_is_written_than_the_model_reads() -> None:
+    tokenizer = chatml()
+    engine = Writes(tokenizer, lambda *_: "text")
+    critic = Critic(engine, tokenizer, "Yes", "No", window=30)
+    critic.write(range(20), Writing(max_tokens=7), [], 0)
+    critic.write(range(25), Writing(max_tokens=7), [], 0)
+    told = [payload["sampling_params"]["max_new_tokens"] for payload in engine.asked]
+    assert told == [7, 5]
+    with pytest.raises(Rejected, match="the PRM reads at most 30 tokens"):
+        critic.write(range(30), Writing(max_tokens=7), [], 0)
+    assert len(engine.asked) == 2
 
 
 def test_how_much_the_families_write_by_default() -> None:

@@ -15,6 +15,7 @@ from sal.runtime.endpoint_errors import Misread
 from sal.runtime.tokenizer import Tokenizer
 from sal.runtime.usage import Usage, generate_usage
 from sal.verifiers.contract import Family, PrmEndpoint
+from sal.verifiers.rendering import check_window
 from sal.verifiers.unserved import headed
 from sal.verifiers.verdicts import Verdicts
 from sal.verifiers.votes import check_sampling
@@ -60,10 +61,18 @@ class Critique:
 
 class Critic:
     """Has the model behind `engine` write. `good` and `bad` are the texts of its two verdicts, of
-    each of which the first token counts."""
+    each of which the first token counts; `window` is how many tokens it reads, where known."""
 
-    def __init__(self, engine: PrmEndpoint, tokenizer: Tokenizer, good: str, bad: str) -> None:
+    def __init__(
+        self,
+        engine: PrmEndpoint,
+        tokenizer: Tokenizer,
+        good: str,
+        bad: str,
+        window: int | None = None,
+    ) -> None:
         self.tokenizer = tokenizer
+        self._window = window
         self.verdicts = Verdicts(engine, _first(tokenizer, good), _first(tokenizer, bad))
         """Reads how sure the model is of a verdict."""
         self._engine = engine
@@ -81,12 +90,17 @@ class Critic:
     def write(
         self, ids: Sequence[int], writing: Writing, stop: Sequence[str], vote: int
     ) -> Critique:
-        """One continuation of `ids`. Its seed follows from them and the number of the `vote`.
+        """One continuation of `ids`, within the window. Its seed follows from them and the number
+        of the `vote`.
 
         Raises an `EndpointError`.
         """
+        check_window(len(ids) + 1, self._window, self._engine)
         seed = hashlib.blake2b(repr((vote, list(ids))).encode(), digest_size=4).digest()
         sampling = writing.sampling(stop, int.from_bytes(seed, "big") >> 1)
+        if self._window is not None:
+            room = self._window - len(ids)
+            sampling["max_new_tokens"] = min(room, sampling["max_new_tokens"])
         reply = self._engine.generate({"input_ids": list(ids), "sampling_params": sampling})
         meta = reply["meta_info"]
         try:

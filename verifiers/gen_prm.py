@@ -144,7 +144,7 @@ class GenFamily(WritingFamily):
     Options = GenOptions
 
     def build(self, prm: Prm) -> GenVerifier:
-        critic = Critic(prm.engine, prm.tokenizer, "Yes", "No")
+        critic = Critic(prm.engine, prm.tokenizer, "Yes", "No", prm.window)
         return GenVerifier(critic, prm.options, prm.aggregate)
 
 

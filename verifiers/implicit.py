@@ -37,6 +37,7 @@ from sal.verifiers.contract import NOTHING_GENERATED, Family, Prm, Serving
 from sal.verifiers.dialogue import Dialogue
 from sal.verifiers.interface import Scored
 from sal.verifiers.numbered import numbered
+from sal.verifiers.rendering import check_window
 from sal.verifiers.unserved import headed
 from sal.verifiers.verdicts import sigmoid
 
@@ -79,8 +80,10 @@ class ImplicitVerifier:
         tokenizer: Tokenizer,
         options: ImplicitOptions,
         aggregate: str = "last",
+        window: int | None = None,
     ) -> None:
         self.aggregate = aggregate
+        self._window = window
         self._engines = (engine, reference)
         self._tokenizer = tokenizer
         self._options = options
@@ -94,6 +97,7 @@ class ImplicitVerifier:
             return Scored(())
         path = (question, *prefix, *steps)
         ids, ends = self.render(question, path[1:])
+        check_window(len(ids), self._window, self._engines[0])
         known = len(prefix)
         total = 0.0
         if self._options.reward == "cumulative":
@@ -196,7 +200,10 @@ class ImplicitFamily(Family):
                 f"{prm.options.reference}: the reference has another tokenizer than {prm.model}, "
                 "so their log-probabilities are not of the same tokens"
             )
-        return ImplicitVerifier(prm.engine, reference, prm.tokenizer, prm.options, prm.aggregate)
+        tokenizer, options = prm.tokenizer, prm.options
+        return ImplicitVerifier(
+            prm.engine, reference, tokenizer, options, prm.aggregate, prm.window
+        )
 
 
 def _check_reference(prm: Prm) -> None:

@@ -119,7 +119,7 @@ class RFamily(WritingFamily):
     Options = ROptions
 
     def build(self, prm: Prm) -> RVerifier:
-        critic = Critic(prm.engine, prm.tokenizer, " Yes", " No")
+        critic = Critic(prm.engine, prm.tokenizer, " Yes", " No", prm.window)
         return RVerifier(critic, prm.options, prm.aggregate)
 
 

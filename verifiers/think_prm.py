@@ -101,7 +101,7 @@ class ThinkFamily(WritingFamily):
     Options = ThinkOptions
 
     def build(self, prm: Prm) -> ThinkVerifier:
-        critic = Critic(prm.engine, prm.tokenizer, "correct", "incorrect")
+        critic = Critic(prm.engine, prm.tokenizer, "correct", "incorrect", prm.window)
         return ThinkVerifier(critic, prm.options, prm.aggregate)
 
 
