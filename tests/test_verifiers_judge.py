@@ -180,6 +180,21 @@ class TestEndpoint:
         assert "a judge is given by its URL" in capsys.readouterr().err
 
 
+def test_a_dry_run_asks_a_judge_nothing(
+    api: JudgeApi, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(hardware, "detect", lambda: CPU_ONLY)
+    monkeypatch.setenv("SAL_PRM_KEY", KEY)
+    words = ["run", "best-of-n", "--policy", api.url, "--prm", api.url, "--dry-run"]
+    with pytest.raises(SystemExit) as end:
+        main([*words, "--dataset", "tiny", "--limit", "1", "--prm-family", "judge"])
+    assert end.value.code == 0
+    assert api.asked == []
+    estimate = capsys.readouterr().out.partition("# estimate")[2]
+    assert "policy: " in estimate
+    assert "PRM: " not in estimate  # nobody knows how much a judge writes
+
+
 @pytest.mark.servers
 def test_a_search_under_a_judge(
     policy_server: str,

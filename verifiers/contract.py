@@ -103,6 +103,8 @@ class Family(ABC):
     """Of names of models that are of this family, and of no others; "" for none."""
     outcome: bool = False
     """Whether it scores whole solutions alone, so that no search can go by it step by step."""
+    writes: bool = False
+    """Whether it writes, so that nobody can tell beforehand how many tokens it takes."""
     endpoint: str = "an SGLang server"
     """What answers behind its URL, in messages."""
     Options: ClassVar[type[Any] | None] = None

@@ -155,6 +155,8 @@ class Critic:
 class WritingFamily(Family):
     """Families whose models write their verdicts, in their vocabulary."""
 
+    writes = True
+
     def unfit(self, config: Mapping[str, Any]) -> str:
         """A model with a head writes nothing."""
         return headed(config)

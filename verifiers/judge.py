@@ -109,6 +109,7 @@ class JudgeFamily(Family):
     name = "judge"
     authors = "sal"
     aggregate = "min"  # a solution is as right as its worst step
+    writes = True
     endpoint = "an OpenAI-compatible server"
     Options = JudgeOptions
 
