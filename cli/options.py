@@ -194,7 +194,7 @@ Prm = Annotated[
 PrmFamily = Annotated[
     str | None,
     typer.Option(
-        help="How the PRM is asked; read from its config by default.",
+        help="How the PRM is asked: a family, or NAME:key=value,... Its config tells by default.",
         envvar="SAL_PRM_FAMILY",
         rich_help_panel=MODELS,
     ),

@@ -222,9 +222,23 @@ class RunEndpoints:
                 check_fit(recipe, self.verifier)
             except (ValueError, OSError) as error:
                 raise RunError(" ".join(str(error).split())) from error
+            self._note_window(recipe.params.get("max_tokens"))
+
+    def _note_window(self, longest: int | None) -> None:
+        window = getattr(self.verifier, "window", None)
+        if window and longest and longest > window:
+            self.notes.append(
+                f"PRM: it reads {window:,} tokens, and a solution may have {longest:,}: steps "
+                "beyond its window get an error and no score"
+            )
 
     def problem(self, question: Question) -> Problem:
-        """With the policy's chat template where it has one; else the bare question."""
+        """With the policy's chat template where it has one; else the bare question.
+
+        Raises `Rejected` for one that the PRM cannot read even without a solution.
+        """
+        if self.verifier is not None and hasattr(self.verifier, "check_question"):
+            self.verifier.check_question(question.text)
         problem = Problem(question.text, question.id)
         tokenizer = self.backend.tokenizer
         if tokenizer is not None:

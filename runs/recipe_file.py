@@ -217,7 +217,7 @@ def _refused(message: str, given: Mapping[str, Entry], keys: Keys) -> RecipeErro
 
 
 def _family(value: Any) -> str:
-    """`NAME` or `NAME:key=value,...`, checked but for another package's settings."""
+    """`NAME` or `NAME:key=value,...`; raises ValueError with what is wrong."""
     name, _, settings = str(value).partition(":")
     choice(name if isinstance(value, str) else value, family_names())
     if settings:

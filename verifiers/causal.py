@@ -9,7 +9,7 @@ from typing import Any
 from sal.runtime.model_files import local_file
 from sal.verifiers.contract import Family, Prm, PrmEndpoint, Serving
 from sal.verifiers.interface import Scored, Verifier
-from sal.verifiers.rendering import CausalFormat, check_window
+from sal.verifiers.rendering import CausalFormat, Windowed
 from sal.verifiers.unserved import headed
 from sal.verifiers.verdicts import Verdicts
 
@@ -35,12 +35,13 @@ class CausalFamily(Family):
         return headed(config)
 
 
-class CausalVerifier:
+class CausalVerifier(Windowed):
     """A `Verifier` on a causal PRM. Stateless, so any number of threads may share it.
 
-    `aggregate` is the reduction that this PRM's authors rank with; `window` how many tokens it
-    reads, None where that is not known: what is longer is refused and never cut.
+    `aggregate` is the reduction that this PRM's authors rank with.
     """
+
+    format: CausalFormat
 
     def __init__(
         self,
@@ -49,10 +50,9 @@ class CausalVerifier:
         aggregate: str = "last",
         window: int | None = None,
     ) -> None:
-        self.format = format
+        super().__init__(engine, format, window)
+        self.good, self.bad = format.good, format.bad
         self.aggregate = aggregate
-        self.window = window
-        self._engine = engine
         self._verdicts = Verdicts(engine, format.good, format.bad)
 
     def score(self, question: str, prefix: Sequence[str], steps: Sequence[str]) -> Scored:
@@ -60,7 +60,7 @@ class CausalVerifier:
         if not steps:
             return Scored(())
         rendered = self.format.render(question, [*prefix, *steps])
-        check_window(len(rendered.ids), self.window, self._engine)
+        self._check("this solution with its question", rendered)
         return self._verdicts.read(rendered.ids, rendered.tags[len(prefix) :])
 
     def verdict(self, pair: Sequence[Sequence[Any]]) -> float:

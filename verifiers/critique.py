@@ -95,7 +95,7 @@ class Critic:
 
         Raises an `EndpointError`.
         """
-        check_window(len(ids) + 1, self._window, self._engine)
+        check_window("what it is shown", len(ids) + 1, self._window, self._engine)
         seed = hashlib.blake2b(repr((vote, list(ids))).encode(), digest_size=4).digest()
         sampling = writing.sampling(stop, int.from_bytes(seed, "big") >> 1)
         if self._window is not None:

@@ -4,9 +4,9 @@ A model says so itself by an entry in its config.json:
 
     "sal_prm": {"family": "step-token", "tag": "ки", "good": "+", "bad": "-", "aggregate": "last"}
 
-(`family` is required, `aggregate` the family's by default, the rest are the family's own settings),
-or it is known by its name or its architecture, or the user names the family, with settings or
-without: `step-token` or `step-token:tag=ки,good=+`.
+(`family` is required, `aggregate` the family's by default, the rest are that family's settings), or
+it is known by its name or its architecture, or the user names the family, with settings or without:
+`step-token` or `step-token:tag=ки,good=+`.
 """
 
 from __future__ import annotations
@@ -63,8 +63,9 @@ def choose(model: str, config: Mapping[str, Any], family: str | None = None) -> 
         if own is not None:
             if not isinstance(own, Mapping):
                 raise TypeError(f"must be an object, not {own!r}")
-            chosen = chosen or find_family(own["family"])
-            known = {"aggregate", *chosen.option_names}
+            stated = own["family"]
+            chosen = chosen or find_family(stated)
+            known = {"aggregate", *chosen.option_names} if chosen.name == stated else set()
             said = {k: v for k, v in own.items() if k in known} | said
         if chosen is None:
             chosen = _recognised(model, config)

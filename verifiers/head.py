@@ -19,7 +19,7 @@ from sal.runtime.tensor_bytes import Array
 from sal.verifiers.contract import Family, Prm, Serving
 from sal.verifiers.interface import Scored, Usage, Verifier
 from sal.verifiers.overlay import Checkpoint, make_overlay
-from sal.verifiers.rendering import Format, check_window
+from sal.verifiers.rendering import Format, Windowed
 
 Read = Callable[[Sequence[float]], float]
 """From a head's numbers to a score in [0, 1]."""
@@ -35,7 +35,7 @@ class HeadEndpoint(Protocol):
         ...
 
 
-class HeadVerifier:
+class HeadVerifier(Windowed):
     """A `Verifier` on a PRM with a head of `labels` numbers. Stateless, as `CausalVerifier` is."""
 
     def __init__(
@@ -48,17 +48,16 @@ class HeadVerifier:
         aggregate: str,
         window: int | None = None,
     ) -> None:
-        self.format = format
+        super().__init__(engine, format, window)
         self.aggregate = aggregate
-        self.window = window
-        self._engine, self._read, self._labels = engine, read, labels
+        self._read, self._labels = read, labels
 
     def score(self, question: str, prefix: Sequence[str], steps: Sequence[str]) -> Scored:
         """One request per new step, each when the one before it is in the cache; see `Verifier`."""
         if not steps:
             return Scored(())
         rendered = self.format.render(question, [*prefix, *steps])
-        check_window(len(rendered.ids) + len(rendered.tail), self.window, self._engine)
+        self._check("this solution with its question", rendered)
         scores, used = [], Usage()
         for k in range(len(prefix), len(prefix) + len(steps)):
             reply = self._engine.classify({"input_ids": rendered.upto(k)})

@@ -97,7 +97,7 @@ class ImplicitVerifier:
             return Scored(())
         path = (question, *prefix, *steps)
         ids, ends = self.render(question, path[1:])
-        check_window(len(ids), self._window, self._engines[0])
+        check_window("this solution with its question", len(ids), self._window, self._engines[0])
         known = len(prefix)
         total = 0.0
         if self._options.reward == "cumulative":

@@ -72,7 +72,7 @@ def make_overlay(
     """
     digest = _digest(checkpoint, config, head)
     place = state_folder() / "overlays" / f"{checkpoint.folder.name}-{digest[:16]}"
-    if (place / "config.json").is_file() and all(p.exists() for p in place.iterdir()):
+    if _whole(place):
         return place
     shutil.rmtree(place, ignore_errors=True)
     making = place.with_name(f".{place.name}.{os.getpid()}")
@@ -81,9 +81,16 @@ def make_overlay(
     try:
         _fill(making, checkpoint, config, head)
         making.replace(place)
+    except OSError:
+        if not _whole(place):  # another process may have made it meanwhile
+            raise
     finally:
         shutil.rmtree(making, ignore_errors=True)
     return place
+
+
+def _whole(place: Path) -> bool:
+    return (place / "config.json").is_file() and all(p.exists() for p in place.iterdir())
 
 
 def _fill(

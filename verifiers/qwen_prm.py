@@ -33,7 +33,7 @@ class QwenPrmFamily(HeadFamily):
 
     name = "qwen-prm"
     authors = "Qwen"
-    aggregate = "prod"  # arXiv 2501.07301, section 2.1: the product of the step scores
+    aggregate = "prod"  # their Best-of-N, arXiv 2501.07301
     pattern = r"Qwen2\.5-Math-PRM-\d+B|Qwen2\.5-Math-7B-PRM800K"
     architectures: tuple[str, ...] = ("Qwen2ForProcessRewardModel",)
     Options = QwenPrmOptions

@@ -71,11 +71,29 @@ def check_verdicts(good: object, bad: object) -> None:
         raise ValueError("good and bad must differ")
 
 
-def check_window(length: int, window: int | None, engine: Any) -> None:
-    """Raise `Rejected`, before anything is sent, for an input that the PRM cannot read."""
+class Windowed:
+    """A verifier that refuses, before anything is sent, what its PRM cannot read; it cuts nothing.
+
+    `window` is how many tokens the PRM reads; None where that is not known.
+    """
+
+    def __init__(self, engine: Any, format: Format, window: int | None) -> None:
+        self.format = format
+        self.window = window
+        self._engine = engine
+
+    def check_question(self, question: str) -> None:
+        """Raise `Rejected` for a question that leaves no room for a step."""
+        self._check("this question with an empty step", self.format.render(question, [""]))
+
+    def _check(self, what: str, rendered: Rendered) -> None:
+        check_window(what, len(rendered.ids) + len(rendered.tail), self.window, self._engine)
+
+
+def check_window(what: str, length: int, window: int | None, engine: Any) -> None:
+    """Raise `Rejected` where `what`, of so many tokens, is more than a PRM reads."""
     if window is not None and length > window:
         raise Rejected(
-            f"the PRM reads at most {window:,} tokens, and this solution has {length:,} with its "
-            "question",
+            f"the PRM reads at most {window:,} tokens, and {what} has {length:,}",
             url=getattr(engine, "url", ""),
         )

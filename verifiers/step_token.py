@@ -115,9 +115,15 @@ class StepTokenFamily(CausalFamily):
     Options = StepTokenOptions
 
     def __init__(
-        self, name: str, authors: str, aggregate: str, pattern: str, options: StepTokenOptions
+        self,
+        name: str,
+        authors: str,
+        pattern: str,
+        options: StepTokenOptions,
+        aggregate_by: str = "",
     ) -> None:
-        self.name, self.authors, self.aggregate, self.pattern = name, authors, aggregate, pattern
+        self.name, self.authors, self.pattern = name, authors, pattern
+        self.aggregate, self.aggregate_by = "min", aggregate_by
         self._defaults = options
 
     def options(self, said: Mapping[str, Any]) -> StepTokenOptions:
@@ -129,31 +135,29 @@ class StepTokenFamily(CausalFamily):
 
 MATH_SHEPHERD = StepTokenFamily(
     "step-token",
-    "Math-Shepherd",
-    "min",  # arXiv 2312.08935, section 4.1
+    "Math-Shepherd",  # min: arXiv 2312.08935, section 4.1
     r"math-shepherd-mistral-7b-prm",
     StepTokenOptions(),
 )
 ER_PRM = StepTokenFamily(
     "er-prm",
     "ER-PRM",  # arXiv 2412.11006; what follows a tag, and min: their evaluation's code
-    "min",
-    r"\bER-PRM\b|math-llama3\.1-8b-prm",
+    r"\bER-PRM\b",
     StepTokenOptions(good=" +", bad=" -", after=""),
 )
 VERSA_PRM = StepTokenFamily(
     "versa-prm",
-    "VersaPRM",  # arXiv 2502.06737, as its Llama-PRM800K and Qwen-PRM800K; min: its section 5
-    "min",
+    "VersaPRM",  # arXiv 2502.06737, as its Llama-PRM800K and Qwen-PRM800K
     r"VersaPRM|(Llama|Qwen)-PRM800K",
     StepTokenOptions(tag="\n\n\n\n", after="", question_end=" \n\n"),
+    aggregate_by="sal",
 )
 MATH_PSA = StepTokenFamily(
     "math-psa",
     "OpenR",  # arXiv 2410.09671
-    "min",
     r"Math-psa",
     StepTokenOptions(
         tag="\n\n\n\n\n", good=" +", bad=" -", after=" ", step_prefix="Step {k}: ", one_line=True
     ),
+    aggregate_by="sal",
 )

@@ -98,7 +98,7 @@ class PureFamily(TokenClassifierFamily):
 
     name = "pure"
     authors = "PURE"
-    aggregate = "min"  # its min-form credit assignment
+    aggregate, aggregate_by = "min", ""  # its min-form credit assignment
     pattern = r"PURE-PRM-7B"
 
     def recognises(self, model: str, config: Mapping[str, Any]) -> bool:
