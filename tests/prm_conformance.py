@@ -83,7 +83,7 @@ def check_case(case: str, verifier: Positional, reference: Reference, engine: En
     middle = verifier.score(question, steps[:1], steps[1:]).scores
     for scores in (cold, warm, alone, [cold[0], *middle]):
         assert list(scores) == pytest.approx(told, abs=1e-3)
-    return max(abs(a - b) for a, b in zip(cold, told, strict=True))
+    return max(float(abs(a - b)) for a, b in zip(cold, told, strict=True))
 
 
 def check_concurrent(verifier: Positional, reference: Reference, engine: Engine) -> None:

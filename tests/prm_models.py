@@ -146,7 +146,7 @@ def save_checkpoint(
         return folder
     names = sorted(tensors)
     halves = names[: len(names) // 2], names[len(names) // 2 :]
-    where = {}
+    where: dict[str, str] = {}
     for i, half in enumerate(halves, 1):
         file = f"model-{i:05d}-of-00002.safetensors"
         save_file({n: tensors[n] for n in half}, folder / file, metadata={"format": "pt"})
