@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -12,15 +13,16 @@ import yaml
 
 from sal.cli.display.words import count, duration
 from sal.runs.admission import Admission
-from sal.runs.endpoints import model_location
+from sal.runs.endpoints import model_location, prm_spec
 from sal.runs.estimate import RECORDED, TINY_SOLUTION, Estimate, Need, assumed, from_probe
 from sal.runs.probe import probe, running
 from sal.runs.problems import TINY
+from sal.runs.recipe import Recipe
 from sal.runs.settings import Prepared
 from sal.runtime.access import Access
-from sal.runtime.model_files import is_url
 from sal.runtime.model_size import in_words, model_size
 from sal.runtime.plan import Plan, Role
+from sal.verifiers.contract import Family
 
 
 def show_plan(
@@ -65,11 +67,24 @@ def estimate_of(prepared: Prepared, plan: Plan, access: Mapping[Role, Access]) -
     prompt = "" if recipe.policy == TINY else recipe.system_prompt or ""
     letters = len(prompt) + sum(len(q.text) for q in questions) / len(questions)
     asked = letters / solution.letters
-    urls = running(plan, recipe.prm)
+    family = _prm_family(recipe, plan, access)
+    ours = family is None or family.endpoint == Family.endpoint  # others may cost money
+    urls = running(plan, recipe.prm) if ours else None
     seen = probe(prepared, urls, access, ours=plan.servers) if urls is not None else None
     found = from_probe(seen, prepared.budget, len(questions), asked) if seen else None
-    judged = prepared.strategy.program.prm != "never asked" and recipe.prm is not None
-    return found or assumed(prepared.params, len(questions), asked, solution, prm=judged)
+    judged = prepared.strategy.program.prm != "never asked" and "prm" in (*plan.servers, *plan.urls)
+    told = judged and (family is None or not family.writes)
+    return found or assumed(prepared.params, len(questions), asked, solution, prm=told)
+
+
+def _prm_family(recipe: Recipe, plan: Plan, access: Mapping[Role, Access]) -> Family | None:
+    """That of the run's PRM; None without a server of one, and where it cannot be told."""
+    if "prm" not in (*plan.servers, *plan.urls):
+        return None
+    with suppress(ValueError, OSError):  # the run itself will say what is wrong
+        if (spec := prm_spec(recipe.prm, recipe.prm_family, access)) is not None:
+            return spec.family
+    return None
 
 
 def _memory(estimate: Estimate, prepared: Prepared, plan: Plan) -> dict[str, Any]:
@@ -83,7 +98,8 @@ def _memory(estimate: Estimate, prepared: Prepared, plan: Plan) -> dict[str, Any
     sizes: dict[str, float] = {}
     for role, name in models.items():
         model = model_location(name, role)
-        if model is None or is_url(model) or (role == "prm" and estimate.prm is None):
+        served = role in plan.servers
+        if model is None or not served or (role == "prm" and estimate.prm is None):
             continue
         spec = plan.servers.get(role)
         doubled = 2 if spec and "float32" in spec.argv else 1

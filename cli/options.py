@@ -204,7 +204,7 @@ Policy = Annotated[
 Prm = Annotated[
     str | None,
     typer.Option(
-        help="The process reward model: as --policy.",
+        help="The process reward model: as --policy, or module:function, your own.",
         envvar="SAL_PRM",
         rich_help_panel=MODELS,
     ),

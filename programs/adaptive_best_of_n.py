@@ -48,7 +48,7 @@ class AdaptiveBestOfNParams(BestOfNParams):
         checks.stopping(self.stop, self.agree, self.confidence, self.batch)
 
 
-@strategy(AdaptiveBestOfNParams)
+@strategy(AdaptiveBestOfNParams, prm="needed at the end")
 def adaptive_best_of_n(search: Search, params: AdaptiveBestOfNParams) -> Vote:
     """Batches of solutions, until the answer is settled or N are sampled."""
     samples: list[Candidate] = []

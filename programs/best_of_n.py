@@ -28,7 +28,7 @@ class BestOfNParams(SamplingParams):
         checks.reduction(self.aggregate)
 
 
-@strategy(BestOfNParams, independent=True)
+@strategy(BestOfNParams, prm="needed at the end", independent=True)
 def best_of_n(search: Search, params: BestOfNParams) -> Vote:
     """N solutions that know nothing of each other; each is scored when it ends, in one request."""
     search.trace.phase = "sampling"

@@ -63,7 +63,7 @@ class ReviseParams(BestOfNParams):
         checks.whole_number("context", self.context)
 
 
-@strategy(ReviseParams)
+@strategy(ReviseParams, prm="needed at the end")
 def revise(search: Search, params: ReviseParams) -> Vote:
     """The completions are in the order of their chains, and within one in that of its attempts.
 

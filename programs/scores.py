@@ -12,25 +12,28 @@ from sal.verifiers.interface import Scored, Verifier
 class Scores:
     """A `Verifier` over another, for one problem: a step behind the same steps is asked for once.
 
-    Equal candidates are common where a policy is sure of itself. Who comes second waits for the
-    answer to the first, also to its error; what was reused costs nothing.
+    Of one that scores whole solutions, so is a solution. Equal candidates are common where a policy
+    is sure of itself. Who comes second waits for the answer to the first, also to its error; what
+    was reused costs nothing.
     """
 
     def __init__(self, verifier: Verifier) -> None:
         self._verifier = verifier
+        self._outcome = bool(getattr(verifier, "outcome", False))
         self._scores: dict[tuple[str, ...], Future[float]] = {}
         self._lock = threading.Lock()
 
     def know(self, prefix: Sequence[str], steps: Sequence[str], scores: Sequence[float]) -> None:
         """Take what the PRM said before of `steps` behind `prefix`, one score for each."""
         with self._lock:
-            for i, score in enumerate(scores, 1):
-                said = self._scores[(*prefix, *steps[:i])] = Future()
-                said.set_result(score)
+            for end in self._ends(len(scores)):
+                said = self._scores[(*prefix, *steps[:end])] = Future()
+                said.set_result(scores[end - 1])
 
     def score(self, question: str, prefix: Sequence[str], steps: Sequence[str]) -> Scored:
         """See `Verifier`; one request for the steps behind the longest path that is known."""
-        paths = [(*prefix, *steps[: i + 1]) for i in range(len(steps))]
+        ends = self._ends(len(steps))
+        paths = [(*prefix, *steps[:end]) for end in ends]
         with self._lock:
             known = next((i for i, p in enumerate(paths) if p not in self._scores), len(paths))
             for path in paths[known:]:
@@ -38,10 +41,11 @@ class Scores:
             scores = [self._scores[path] for path in paths]
         asked = Scored(())
         if known < len(paths):
+            begun = ends[known - 1] if known else 0
             try:
-                asked = self._verifier.score(question, (*prefix, *steps[:known]), steps[known:])
-                if len(asked.scores) != len(paths) - known:
-                    raise ValueError(f"{len(asked.scores)} scores for {len(paths) - known} steps")
+                asked = self._verifier.score(question, (*prefix, *steps[:begun]), steps[begun:])
+                if len(asked.scores) != len(steps) - begun:
+                    raise ValueError(f"{len(asked.scores)} scores for {len(steps) - begun} steps")
             except BaseException as wrong:
                 with self._lock:
                     for path in paths[known:]:
@@ -49,6 +53,11 @@ class Scores:
                 for future in scores[known:]:
                     future.set_exception(wrong)
                 raise
-            for future, score in zip(scores[known:], asked.scores, strict=True):
-                future.set_result(score)
-        return Scored(tuple(future.result() for future in scores), asked.usage)
+            for future, end in zip(scores[known:], ends[known:], strict=True):
+                future.set_result(asked.scores[end - 1 - begun])
+        told = tuple(future.result() for future in scores)
+        return Scored(told * len(steps) if self._outcome else told, asked.usage)
+
+    def _ends(self, steps: int) -> range:
+        """Behind how many of them there is a score: each, or the last, if it is of the whole."""
+        return range(max(steps, 1) if self._outcome else 1, steps + 1)

@@ -25,8 +25,9 @@ from sal.verifiers.interface import Verifier
 
 P = TypeVar("P", bound=Sampling)
 
-Prm = Literal["needed", "for the record", "never asked"]
-"""What a strategy asks a verifier: what it decides by, scores that decide nothing, or nothing."""
+Prm = Literal["needed", "needed at the end", "for the record", "never asked"]
+"""What a strategy asks a verifier: scores of steps that it decides by, or of whole solutions alone,
+scores that decide nothing, or nothing."""
 
 
 class Program(Generic[P]):
@@ -54,7 +55,12 @@ class Program(Generic[P]):
 
     @property
     def needs_prm(self) -> bool:
-        return self.prm == "needed"
+        return self.prm in ("needed", "needed at the end")
+
+    def fits(self, verifier: Any) -> bool:
+        """Whether it can go by `verifier`, or by one of a family: not step by step by one that
+        scores whole solutions alone, as its attribute `outcome` tells."""
+        return self.prm != "needed" or not getattr(verifier, "outcome", False)
 
     def run(
         self,
@@ -77,8 +83,9 @@ class Program(Generic[P]):
         answers are equal. `trace` grows while the search runs; `caps` are ends beside the budget.
         `recall` keeps every finished node, and hands back those of a search that was killed.
 
-        Raises TypeError without a verifier that the strategy needs, and PolicyFault when the
-        backend itself is at fault. What goes wrong with single candidates is in the result.
+        Raises TypeError without a verifier that the strategy needs, or for one of whole solutions
+        where it goes by steps, and PolicyFault when the backend itself is at fault. What goes wrong
+        with single candidates is in the result.
         """
         # No thread of its own: what is appended to the state is executed where it is appended.
         return self.function.run(
@@ -119,6 +126,10 @@ class Program(Generic[P]):
         """
         if self.needs_prm and verifier is None:
             raise TypeError(f"{self.name} needs a verifier")
+        if not self.fits(verifier):
+            raise TypeError(
+                f"{self.name} goes by the scores of steps, which an outcome reward model has not"
+            )
         if (failed := s.error()) is not None:
             raise failed
         if params is None:

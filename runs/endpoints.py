@@ -12,6 +12,7 @@ from sal.runs.errors import RunError, ServersLost
 from sal.runs.problems import TINY, Question
 from sal.runs.prompts import Prompts
 from sal.runs.recipe import Recipe
+from sal.runs.registry import find_strategy
 from sal.runtime.access import OPEN, Access
 from sal.runtime.backend import PooledBackend
 from sal.runtime.client import Engine, Retrying
@@ -67,16 +68,21 @@ def check_urls(
 
     Each is asked all that a run asks: with `write`, also for a few tokens, or for what the PRM's
     family reads. What may pass, such as a full queue, is left to the run, which waits for it and
-    says so. Raises `RunError` for an endpoint that is not there, or is no SGLang server.
+    says so. Raises `RunError` for an endpoint that is not there, or is no SGLang server (or what
+    else the PRM's family wants).
     """
     infos: dict[Role, dict[str, Any]] = {}
     for role, url in urls.items():
         if not reachable(url):
             raise RunError(f"--{role} {url}: nothing takes connections there")
         with Engine(url, (access or {}).get(role, OPEN), deadline_s=_FIRST_LIMIT_S) as engine:
+            wanted = Family.endpoint
             try:
+                if role == "prm" and prm_family is not None:
+                    wanted = named_family(prm_family)[0].endpoint
                 infos[role] = engine.info() if role == "policy" else describe(engine, prm_family)
-                engine.server_info()
+                if wanted == Family.endpoint:
+                    engine.server_info()
                 if write:
                     with suppress(Unreachable, Overloaded):
                         if role == "policy":
@@ -87,7 +93,7 @@ def check_urls(
                 raise RunError(" ".join(str(error).split())) from error
             except EndpointError as error:
                 other = isinstance(error, Missing | Misread)
-                kind = "not an SGLang server" if other else "cannot be used"
+                kind = f"not {wanted}" if other else "cannot be used"
                 said = " ".join(str(error).split())
                 raise RunError(f"--{role} {url}: {kind}: {said}") from error
     return infos
@@ -138,11 +144,23 @@ def check_family(recipe: Recipe) -> None:
     """
     try:
         if recipe.prm_family is not None:
-            named_family(recipe.prm_family)
-        if recipe.prm is not None and not is_url(recipe.prm):
-            prm_spec(recipe.prm, recipe.prm_family)
+            check_fit(recipe, named_family(recipe.prm_family)[0])
+        here = None if recipe.prm is None or is_url(recipe.prm) else recipe.prm
+        if (spec := prm_spec(here, recipe.prm_family)) is not None:
+            check_fit(recipe, spec.family)
     except (ValueError, OSError) as error:
         raise RunError(" ".join(str(error).split())) from error
+
+
+def check_fit(recipe: Recipe, verifier: Any) -> None:
+    """Raise `RunError` where a strategy cannot go by a verifier, or by one of a family."""
+    if not find_strategy(recipe.strategy).program.fits(verifier):
+        raise RunError(
+            f"the PRM scores whole solutions (an outcome reward model), and {recipe.strategy} goes "
+            "by the scores of steps: best-of-n does not"
+        )
+    if getattr(verifier, "outcome", False) and recipe.params.get("aggregate") == "prod":
+        raise RunError("--aggregate prod: an outcome reward model has one score, and no product")
 
 
 def prm_serving(prm: str | None, family: str | None = None, *, make: bool = True) -> Serving:
@@ -201,6 +219,7 @@ class RunEndpoints:
                     self.models["prm"] = _cost(str(info.get("model_path", "")))
                 named = recipe.prm if servers.prm is None else None
                 self.verifier = load_verifier(servers.prm, named, recipe.prm_family)
+                check_fit(recipe, self.verifier)
             except (ValueError, OSError) as error:
                 raise RunError(" ".join(str(error).split())) from error
             self._note_window(recipe.params.get("max_tokens"))
@@ -240,6 +259,12 @@ class RunEndpoints:
     def abort(self) -> None:
         for engine in self._engines.values():
             engine.close()
+        self.close()
+
+    def close(self) -> None:
+        """End what the verifier holds on to beside the two servers."""
+        if (close := getattr(self.verifier, "close", None)) is not None:
+            close()
 
 
 def _cost(model: str) -> ModelCost | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import AbstractContextManager, ExitStack, closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
@@ -154,7 +154,7 @@ class Experiment:
             live.update(moment)
 
         pulse = Pulse(servers.policy.generated)
-        with self._interruption.deferred(), beside(servers.policy), pulse:
+        with closing(endpoints), self._interruption.deferred(), beside(servers.policy), pulse:
             outcome = execute(
                 run.prepared,
                 folder,

@@ -31,7 +31,7 @@ from sal.runtime.endpoint_errors import (
 )
 from sal.runtime.model_size import model_context
 from sal.runtime.replicas import Replicas
-from sal.runtime.usage import Usage, openai_usage
+from sal.runtime.usage import Usage, generate_usage, openai_usage
 
 Payload = dict[str, Any]
 Reply = dict[str, Any]
@@ -162,6 +162,10 @@ class Engine:
     def complete(self, payload: Payload) -> Reply:
         """Send `payload` to the OpenAI-compatible /v1/completions; raises an `EndpointError`."""
         return self._ask(self._v1("completions"), payload, self.deadline_s, replies.completed)
+
+    def chat(self, payload: Payload) -> Reply:
+        """Send `payload` to the OpenAI-compatible /v1/chat/completions; raises `EndpointError`."""
+        return self._ask(self._v1("chat/completions"), payload, self.deadline_s, replies.chatted)
 
     def models(self) -> list[str]:
         """The names of the models that an OpenAI-compatible server lists."""
@@ -399,8 +403,8 @@ class Engine:
             if "choices" in reply:
                 self._count(openai_usage(reply.get("usage") or {}))
             return reply
-        written = 0 if check is replies.classified else meta.get("completion_tokens")
-        self._count(Usage(meta.get("prompt_tokens"), meta.get("cached_tokens"), written, 1))
+        nothing = {"completion_tokens": 0} if check is replies.classified else {}
+        self._count(generate_usage({**meta, **nothing}))
         finish = meta["finish_reason"]
         if finish["type"] == "abort":
             raise Aborted(f"{self.url}: {finish.get('message') or 'aborted'}", url=self.url)

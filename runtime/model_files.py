@@ -62,7 +62,7 @@ def local_file(model: str, name: str) -> Path | None:
 
 def on_the_hub(model: str) -> bool:
     """Whether `model` can be a Hub name; a folder of another machine is none."""
-    return model.count("/") <= 1 and not model.startswith((".", "/", "~"))
+    return model.count("/") <= 1 and ":" not in model and not model.startswith((".", "/", "~"))
 
 
 @cache

@@ -48,10 +48,21 @@ def an_object(_: dict[str, Any]) -> str:
 
 def completed(reply: dict[str, Any]) -> str:
     """A reply of /v1/completions."""
-    choices = reply.get("choices")
-    if not isinstance(choices, list) or not choices or not isinstance(choices[0], dict):
+    choice = _first_choice(reply)
+    if choice is None:
         return "no choices"
-    return "" if isinstance(choices[0].get("text"), str) else "no text in its choice"
+    return "" if isinstance(choice.get("text"), str) else "no text in its choice"
+
+
+def chatted(reply: dict[str, Any]) -> str:
+    """A reply of /v1/chat/completions; one that was cut off while it thought has no content."""
+    choice = _first_choice(reply)
+    if choice is None:
+        return "no choices"
+    message = choice.get("message")
+    if not isinstance(message, dict):
+        return "no message in its choice"
+    return "" if isinstance(message.get("content"), str | None) else "no text in its message"
 
 
 def listed(reply: dict[str, Any]) -> str:
@@ -78,6 +89,12 @@ def message(body: bytes) -> str:
         return str(error)[:500]
     except orjson.JSONDecodeError:
         return excerpt(body)
+
+
+def _first_choice(reply: dict[str, Any]) -> dict[str, Any] | None:
+    choices = reply.get("choices")
+    first = choices[0] if isinstance(choices, list) and choices else None
+    return first if isinstance(first, dict) else None
 
 
 def _shown(value: Any) -> str:

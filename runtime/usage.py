@@ -64,6 +64,13 @@ def _sum(one: int | None, other: int | None) -> int | None:
     return None if one is None or other is None else one + other
 
 
+def generate_usage(meta: Mapping[str, Any]) -> Usage:
+    """The `meta_info` of a reply of SGLang's `/generate`."""
+    return Usage(
+        meta.get("prompt_tokens"), meta.get("cached_tokens"), meta.get("completion_tokens"), 1
+    )
+
+
 def openai_usage(told: Mapping[str, Any]) -> Usage:
     """The `usage` of an OpenAI-compatible reply."""
     details = told.get("prompt_tokens_details") or {}

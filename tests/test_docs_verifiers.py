@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import TypeGuard
 
 import pytest
 from prm_conformance import distinct, judged
 from prm_models import llama_tokenizer, qwen_tokenizer
 
 from sal.verifiers.causal import CausalFamily
-from sal.verifiers.contract import Prm
+from sal.verifiers.contract import Family, Prm
 from sal.verifiers.head import HeadFamily
 from sal.verifiers.registry import OWN, find_family
 
@@ -21,9 +22,14 @@ ROWS = [
 LLAMA = ("step-token", "er-prm", "versa-prm", "chat-turn", "reasoneval")
 
 
+def reads_steps(family: Family) -> TypeGuard[CausalFamily | HeadFamily]:
+    """Whether it is read behind every step (the others: docs/generative-verifiers.md)."""
+    return isinstance(family, CausalFamily | HeadFamily) and not family.outcome
+
+
 def test_the_table_is_the_registry() -> None:
     said = {row[0].strip("`"): row for row in ROWS}
-    positional = [n for n in OWN if isinstance(find_family(n), CausalFamily | HeadFamily)]
+    positional = [n for n in OWN if reads_steps(find_family(n))]
     assert [name for name in said if name in positional] == sorted(positional, key=list(said).index)
     for name in positional:
         family, row = find_family(name), said[name]
@@ -41,7 +47,7 @@ def test_without_a_cache_everything_is_read_several_times(tmp_path: Path) -> Non
     found = []
     for name in OWN:
         family = find_family(name)
-        if isinstance(family, CausalFamily | HeadFamily):
+        if reads_steps(family):
             folder = tmp_path / ("llama" if name in LLAMA else "qwen")
             format = family.format(Prm(str(folder), {}, family.options({})))
             inputs = judged(format)

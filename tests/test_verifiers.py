@@ -272,18 +272,10 @@ class TestFamily:
     @pytest.mark.parametrize(
         ("model", "what"),
         [
-            ("RLHFlow/Llama3.1-8B-ORM-Mistral-Data", "outcome"),
-            ("RLHFlow/Llama3.1-8B-ORM-Deepseek-Data", "outcome"),
             ("RLHFlow/pair-preference-model-LLaMA3-8B", "compares two answers"),
             ("RLHFlow/ArmoRM-Llama3-8B-v0.1", "outcome"),
-            ("weqweasdas/RM-Mistral-7B", "outcome"),
-            ("sfairXC/FsfairX-LLaMA3-RM-v0.1", "outcome"),
-            ("Skywork/Skywork-Reward-Llama-3.1-8B", "outcome"),
-            ("Qwen/Qwen2.5-Math-RM-72B", "outcome"),
+            ("Skywork/Skywork-Reward-V2-Qwen3-8B", "outcome"),
             ("Gen-Verse/ReasonFlux-PRM-1.5B", "outcome"),
-            ("GenPRM/GenPRM-7B", "critique"),
-            ("launch/ThinkPRM-1.5B", "critique"),
-            ("PRIME-RL/EurusPRM-Stage2", "implicit"),
         ],
     )
     def test_what_is_not_served_is_refused_by_its_name(self, model: str, what: str) -> None:

@@ -13,10 +13,11 @@ from sal.runtime.endpoint_errors import Misread, Rejected
 from sal.runtime.replies import classified
 from sal.runtime.tokenizer import Tokenizer
 from sal.verifiers.causal import CausalVerifier
-from sal.verifiers.head import HeadVerifier, sigmoid, softmax
+from sal.verifiers.head import HeadVerifier, softmax
 from sal.verifiers.pieces import Pieces
 from sal.verifiers.rendering import Rendered
 from sal.verifiers.step_token import StepToken
+from sal.verifiers.verdicts import sigmoid
 
 TOKENIZER = Tokenizer(bytes_core("#"))
 

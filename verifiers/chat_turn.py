@@ -8,13 +8,13 @@ trained. The score of a step is the softmax over the two verdicts at the token b
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sal.runtime.tokenizer import Tokenizer
 from sal.verifiers.causal import CausalFamily
 from sal.verifiers.contract import Prm
+from sal.verifiers.dialogue import template_parts
 from sal.verifiers.plain_text import neutraliser
 from sal.verifiers.rendering import Rendered, check_verdicts, verdict_id
 
@@ -27,7 +27,7 @@ class ChatTurn:
         self.good = verdict_id(tokenizer, good)
         self.bad = verdict_id(tokenizer, bad)
         self._plain = neutraliser(tokenizer.added)
-        self._head, self._reply, self._turn = _template_parts(tokenizer)
+        self._head, self._reply, self._turn = template_parts(tokenizer)
 
     def render(self, question: str, steps: Sequence[str]) -> Rendered:
         first, *others = steps
@@ -42,22 +42,6 @@ class ChatTurn:
         """From where a turn begins to where its reply is due. Templates trim what users say."""
         text = before + self._plain(content).strip() + self._reply
         return self._tokenizer.encode(text)
-
-
-def _template_parts(tokenizer: Tokenizer) -> tuple[str, str, str]:
-    """The template's text before the first user's words, before a reply, and between turns."""
-    names = [f"@{i}@" for i in range(6)]
-    roles = ("user", "assistant") * 3
-    text = tokenizer.render(
-        [{"role": role, "content": name} for role, name in zip(roles, names, strict=True)],
-        reply=False,
-    )
-    if text is None:
-        raise ValueError("the PRM has no chat template, which the chat-turn format needs")
-    parts = re.split("|".join(names), text)
-    if len(parts) != 7 or len(set(parts[1:6:2])) > 1 or len(set(parts[2:6:2])) > 1:
-        raise ValueError("the PRM's chat template does not render every turn alike")
-    return parts[0], parts[1], parts[2]
 
 
 @dataclass(frozen=True, slots=True)

@@ -101,6 +101,12 @@ class Family(ABC):
     """Who says so, if not the authors."""
     pattern: str = ""
     """Of names of models that are of this family, and of no others; "" for none."""
+    outcome: bool = False
+    """Whether it scores whole solutions alone, so that no search can go by it step by step."""
+    writes: bool = False
+    """Whether it writes, so that nobody can tell beforehand how many tokens it takes."""
+    endpoint: str = "an SGLang server"
+    """What answers behind its URL, in messages."""
     Options: ClassVar[type[Any] | None] = None
     """A frozen dataclass of the family's own settings, all with defaults."""
 
@@ -129,10 +135,13 @@ class Family(ABC):
         """How to serve it here. Raises ValueError, before anything starts, if it cannot be."""
         return Serving(prm.model)
 
-    def describe(self, engine: Any) -> dict[str, Any]:
-        """What an endpoint says of its model (`model_path`, ...); raises EndpointError."""
-        said: dict[str, Any] = engine.info()
-        return said
+    def describe(self, engine: Any, said: Mapping[str, Any]) -> dict[str, Any]:  # noqa: ARG002
+        """What an endpoint says of its model (`model_path`, ...); raises EndpointError.
+
+        `said` are the settings that the user named with the family, not checked yet.
+        """
+        info: dict[str, Any] = engine.info()
+        return info
 
     def probe(self, engine: Any) -> None:
         """Ask an endpoint once, cheaply, the kind of thing that a run asks; EndpointError."""

@@ -119,7 +119,8 @@ def describe(engine: Any, family: str | None = None) -> dict[str, Any]:
     Raises EndpointError, or ValueError for a family that is none.
     """
     if family is not None:
-        return named_family(family)[0].describe(engine)
+        chosen, settings = named_family(family)
+        return chosen.describe(engine, settings)
     said: dict[str, Any] = engine.info()
     return said
 

@@ -17,7 +17,7 @@ from sal.runtime.endpoint_errors import Misread, Rejected
 from sal.runtime.model_files import local_file
 from sal.runtime.tensor_bytes import Array
 from sal.verifiers.contract import Family, Prm, Serving
-from sal.verifiers.interface import Scored, Usage
+from sal.verifiers.interface import Scored, Usage, Verifier
 from sal.verifiers.overlay import Checkpoint, make_overlay
 from sal.verifiers.rendering import Format, Windowed
 
@@ -85,11 +85,6 @@ def check_labels(numbers: Sequence[float], labels: int, engine: Any) -> None:
             url=where,
             at_fault=True,
         )
-
-
-def sigmoid(x: float) -> float:
-    """1 / (1 + exp(-x)), for every float."""
-    return 0.5 * (1.0 + math.tanh(x / 2))
 
 
 def softmax(logits: Sequence[float]) -> list[float]:
@@ -173,7 +168,7 @@ class HeadFamily(Family):
     def probe(self, engine: Any) -> None:
         check_labels(engine.classify({"input_ids": [1, 2, 3]})["embedding"], self.labels, engine)
 
-    def build(self, prm: Prm) -> HeadVerifier:
+    def build(self, prm: Prm) -> Verifier:
         bias = self._bias(prm)
 
         def read(numbers: Sequence[float]) -> float:

@@ -23,7 +23,9 @@ class Verifier(Protocol):
     """A step-wise reward model behind an endpoint.
 
     One that also has an attribute `aggregate` ("last", "min", "prod", "mean") says how its authors
-    reduce step scores: the default of a strategy whose own authors do not say.
+    reduce step scores: the default of a strategy whose own authors do not say. One whose attribute
+    `outcome` is true scores whole solutions: a step's score is that of the solution that ends with
+    the last of `steps`. One that holds on to something has `close`, which breaks off what is asked.
     """
 
     def score(self, question: str, prefix: Sequence[str], steps: Sequence[str]) -> Scored:

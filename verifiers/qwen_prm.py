@@ -14,9 +14,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from sal.verifiers.contract import Prm
-from sal.verifiers.head import Head, HeadFamily, shape_of, sigmoid
+from sal.verifiers.head import Head, HeadFamily, shape_of
 from sal.verifiers.overlay import Checkpoint
 from sal.verifiers.pieces import Pieces, reply_begins, special_token
+from sal.verifiers.verdicts import sigmoid
 
 
 @dataclass(frozen=True, slots=True)

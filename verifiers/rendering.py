@@ -87,9 +87,13 @@ class Windowed:
         self._check("this question with an empty step", self.format.render(question, [""]))
 
     def _check(self, what: str, rendered: Rendered) -> None:
-        length = len(rendered.ids) + len(rendered.tail)
-        if self.window is not None and length > self.window:
-            raise Rejected(
-                f"the PRM reads at most {self.window:,} tokens, and {what} has {length:,}",
-                url=getattr(self._engine, "url", ""),
-            )
+        check_window(what, len(rendered.ids) + len(rendered.tail), self.window, self._engine)
+
+
+def check_window(what: str, length: int, window: int | None, engine: Any) -> None:
+    """Raise `Rejected` where `what`, of so many tokens, is more than a PRM reads."""
+    if window is not None and length > window:
+        raise Rejected(
+            f"the PRM reads at most {window:,} tokens, and {what} has {length:,}",
+            url=getattr(engine, "url", ""),
+        )

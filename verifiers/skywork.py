@@ -12,10 +12,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sal.verifiers.contract import Prm
-from sal.verifiers.head import Head, HeadFamily, shape_of, sigmoid
+from sal.verifiers.head import Head, HeadFamily, shape_of
 from sal.verifiers.overlay import Checkpoint
 from sal.verifiers.pieces import Pieces
 from sal.verifiers.rendering import verdict_id
+from sal.verifiers.verdicts import sigmoid
 
 
 class SkyworkFamily(HeadFamily):

@@ -9,13 +9,9 @@ from typing import Any
 _OUTCOME = "an outcome reward model, with one score for a whole solution and none for its steps"
 
 BY_NAME: tuple[tuple[str, str], ...] = (
-    (r"Llama-?3\.1-8B-ORM", _OUTCOME),
     (r"pair-preference-model", "a preference model, which compares two answers"),
-    (r"ArmoRM|RM-Mistral-7B|FsfairX|RRM|InternLM2?-\d+b-reward|Skywork-Reward", _OUTCOME),
-    (r"Qwen2(\.5)?-Math-RM", _OUTCOME),
+    (r"ArmoRM|RRM|InternLM2?-\d+b-reward|Skywork-Reward", _OUTCOME),
     (r"ReasonFlux-PRM-1\.5B", _OUTCOME),
-    (r"GenPRM|ThinkPRM", "a PRM that writes a critique before its verdict"),
-    (r"EurusPRM", "an implicit PRM, read from the logprobs of two models"),
 )
 """Patterns of model names, and what these models are."""
 
