@@ -42,6 +42,8 @@ _FLAGS_OF_SETTINGS = (
     "limit",
     "question_field",
     "answer_field",
+    "choices_field",
+    "grader",
     "extract",
     "answers",
     "shard",
