@@ -6,15 +6,13 @@ the whole.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Sequence
 
 from sal.grading.boxes import boxed
 from sal.grading.choices import ChoiceGrader
 from sal.grading.extract import extract
+from sal.grading.spelling import spelled
 from sal.grading.verdict import Verdict
-
-_TEXT = re.compile(r"\\(?:text|textbf|textit|mathrm|mbox)\s*\{([^{}]*)\}")
 
 
 class ExactGrader:
@@ -43,12 +41,12 @@ class ExactGrader:
 
     def equal(self, gold: str, pred: str) -> Verdict:
         """Whether the bare answer `pred` is the bare answer `gold`."""
-        same = exact_key(gold) == exact_key(pred)
+        same = spelled(gold) == spelled(pred)
         return Verdict(same, "match" if same else "mismatch", pred, gold)
 
     def cluster(self, answers: Sequence[str]) -> list[str]:
         """One key per answer; equal answers share it, and "" (no answer) stays ""."""
-        return [exact_key(answer) for answer in answers]
+        return [spelled(answer) for answer in answers]
 
     def keys(self, texts: Sequence[str]) -> list[str]:
         """The key of each completion's answer."""
@@ -65,14 +63,7 @@ class ExactGrader:
             reference = box.answer if box is not None and box.answer else gold
             if not pred:
                 yield Verdict(False, "no_answer", None)
-            elif not exact_key(reference):
+            elif not spelled(reference):
                 yield Verdict(False, "error", pred)
             else:
                 yield self.equal(reference, pred)
-
-
-def exact_key(answer: str) -> str:
-    """What is compared of `answer`."""
-    text = answer.strip()
-    whole = _TEXT.fullmatch(text)
-    return " ".join((whole[1] if whole else text).split()).casefold()

@@ -57,7 +57,7 @@ def choices_of(row: Mapping[str, Any], names: Sequence[str], answer: str) -> Cho
         raise BadRow(f"{len(texts)} choices: there must be from 2 to {len(LETTERS)}")
     if len(names) > 1 and answer in names:
         return Choices(texts, list(names).index(answer))
-    return Choices(texts, _right(texts, unwrapped(_value(row, answer)), answer))
+    return Choices(texts, _right(texts, values, unwrapped(_value(row, answer)), answer))
 
 
 def _value(row: Mapping[str, Any], name: str) -> Any:
@@ -67,10 +67,14 @@ def _value(row: Mapping[str, Any], name: str) -> Any:
         raise BadRow(f"no field {name!r}") from error
 
 
-def _right(texts: Sequence[str], value: Any, name: str) -> int:
+def _right(texts: Sequence[str], values: Sequence[Any], value: Any, name: str) -> int:
+    """A number among texts is a place."""
     said = text_of(value, name).strip()
     letter = said.strip("().") if len(said) <= 4 else ""
-    meant = {place for place, text in enumerate(texts) if text == said}
+    if isinstance(value, str):
+        meant = {place for place, text in enumerate(texts) if text == said}
+    else:
+        meant = {place for place, other in enumerate(values) if other == value}
     if letter and letter in LETTERS:
         meant.add(LETTERS.index(letter))
     if isinstance(value, int) or (said.isdecimal() and not meant):

@@ -38,12 +38,23 @@ NAMED = {
         "Answer: $B$",
         "**Answer: B**",
         "The correct option is **B**.",
+        "Therefore, option B is correct.",
+        "A is too small.\nSo **(B)** is the correct answer.",
+        "A and C are wrong, so I choose (B).\n",
+        r"\boxed{[B]}",
         r"Therefore, the final answer is: $\boxed{B}$. I hope it is correct.",
     ],
     "C": [r"\boxed{C}", r"\boxed{1+x}", r"The answer is $x + 1$."],
     "D": [r"\boxed{\text{A red fox}}", "The answer is a red fox.", r"\boxed{D. a red fox}"],
 }
-OF_NONE = [r"\boxed{E}", r"\boxed{A and B}", r"\boxed{6}", r"\boxed{5 \text{ or } 7}"]
+OF_NONE = [
+    r"\boxed{E}",
+    r"\boxed{A and B}",
+    r"\boxed{A) or B)}",
+    r"\boxed{(A), (B)}",
+    r"\boxed{6}",
+    r"\boxed{5 \text{ or } 7}",
+]
 
 
 @pytest.mark.parametrize(
@@ -67,17 +78,30 @@ def test_an_answer_that_names_none_is_wrong_and_has_its_own_key(grader: Grader, 
     assert key not in ("", *"ABCD")
 
 
+@pytest.mark.parametrize(
+    "text",
+    ["Option B is not correct.", "We choose B cells here.", "A or B is right.", "Is it option B?"],
+)
+def test_what_only_speaks_of_a_choice_states_none(grader: Grader, text: str) -> None:
+    (verdict,) = grader.among(TEXTS).grade_many([(text, "B")])
+    assert verdict.reason == "no_answer"
+
+
 def test_no_answer_is_none_and_a_text_of_two_choices_names_neither(grader: Grader) -> None:
     among = grader.among(["0.5", "1/2", "2"])
     texts = ["We try \\boxed{", r"\boxed{\frac24}", r"\boxed{0.5}"]
     verdicts = among.grade_many((text, "A") for text in texts)
-    assert [v.reason for v in verdicts] == ["no_answer", "mismatch", "mismatch"]
+    assert [v.reason for v in verdicts] == ["no_answer", "mismatch", "match"]  # spelled alike
 
 
 def test_a_choice_that_begins_like_a_letter_is_read_whole(grader: Grader) -> None:
     among = grader.among(["A. thaliana", "B. subtilis", "E. coli"])
     texts = [r"\boxed{\text{E. coli}}", "The answer is B. subtilis", r"\boxed{C}"]
     assert among.keys(texts) == ["C", "B", "C"]
+    among = grader.among(["P", "I, II and III", "-19", "more than doubles"])
+    texts = [r"\boxed{\text{P}}", r"\boxed{\text{I, II and III}}", "Answer: C) -19"]
+    texts += ["Answer: D) more than doubles", "The answer is I, II and III."]
+    assert among.keys(texts) == ["A", "B", "C", "D", "B"]
     among = grader.among(["B", "A"])
     assert among.keys([r"\boxed{B}"]) == ["B"]  # a letter is a letter
 
@@ -130,7 +154,7 @@ def test_a_list_of_choices_stays_in_order(tmp_path: Path, answer: int | str) -> 
         ({"answer": 7}, "field 'answer': '7' is none of the choices"),
         ({"answer": -1}, "is none of the choices"),
         ({"answer": "B", "choices": ["B", "A"]}, "'B' may be more than one of the choices"),
-        ({"answer": 1, "choices": ["1", "2"]}, "'1' may be more than one of the choices"),
+        ({"answer": 1, "choices": [1, 2]}, "'1' may be more than one of the choices"),
         ({"answer": None}, "field 'answer' is empty"),
         ({"answer": "A", "choices": "5, 7"}, "field 'choices' is no list of choices"),
         ({"answer": "A", "choices": ["5"]}, "1 choices: there must be from 2 to 10"),
@@ -150,6 +174,15 @@ def test_a_field_of_choices_that_is_not_there(tmp_path: Path) -> None:
     path = jsonl(tmp_path / "p.jsonl", LIST | {"answer": "A"})
     with pytest.raises(DatasetError, match=r"no field 'choises'; .* is 'choices' meant"):
         load_problems(path, choices_field="choises")
+
+
+def test_a_number_among_texts_is_a_place(tmp_path: Path) -> None:
+    path = jsonl(
+        tmp_path / "p.jsonl", {"question": "1+1?", "choices": ["3", "2", "1"], "answer": 1}
+    )
+    assert load_problems(path, choices_field="choices").questions[0].answer == "B"
+    path = jsonl(tmp_path / "q.jsonl", {"question": "1+1?", "choices": [4, 3, 2], "answer": 3})
+    assert load_problems(path, choices_field="choices").questions[0].answer == "B"
 
 
 def test_choices_in_fields_are_shuffled_only_where_one_is_the_answers(tmp_path: Path) -> None:
