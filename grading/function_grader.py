@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from itertools import islice
@@ -37,6 +38,7 @@ class FunctionGrader:
         folder = self._function.folder
         self._verdicts = partial(verdicts, name=name, folder=folder)
         self._keys = partial(keys, name=name, folder=folder)
+        self._lock = threading.Lock()
         self._calls = 0
         self._faults: list[str] = []
 
@@ -86,9 +88,10 @@ class FunctionGrader:
                 yield Verdict(called.value is True, _reason(called), answer, gold, called.fault)
 
     def _seen(self, called: Called) -> Called:
-        self._calls += 1
-        if called.fault:
-            self._faults.append(called.fault)
+        with self._lock:
+            self._calls += 1
+            if called.fault:
+                self._faults.append(called.fault)
         return called
 
 

@@ -30,7 +30,7 @@ def filled_in(settings: Settings, dataset: str) -> tuple[Settings, Found | None]
     The other is the preset, None where the data set was not named by one.
     """
     named = settings.dataset or dataset
-    found = find_preset(named)
+    found = find_preset(named, settings.split)
     if found is None:
         return replace(settings, dataset=named), None
     told: dict[str, Any] = {
@@ -38,8 +38,7 @@ def filled_in(settings: Settings, dataset: str) -> tuple[Settings, Found | None]
         for name in TOLD_BY_PRESETS
         if getattr(settings, name) is None
     }
-    if "split" in told:
-        told["split"] = found.split
+    told["split"] = found.split
     return replace(settings, dataset=found.dataset, **told), found
 
 

@@ -93,26 +93,29 @@ class Found:
     split: str | None
 
 
-def find_preset(dataset: str) -> Found | None:
+def find_preset(dataset: str, split: str | None = None) -> Found | None:
     """The preset that `dataset` names: `gsm8k`, or `gsm8k:socratic` with another configuration.
 
-    None for any other name, and where a file or folder is called so.
+    `split` is another one than its own. None for any other name, and where a file or folder is
+    called so.
     """
     name, colon, said = dataset.partition(":")
     preset = PRESETS.get(name)
     if preset is None or (colon and not said):
         return None
-    copy = _local_copy(name, preset.split)
+    wanted = split or preset.split
+    copy = _local_copy(name, wanted)
     for path in map(Path, (dataset, name)):
         if path.exists() and not (copy and copy.exists() and path.samefile(copy)):
             return None
     config = said or preset.config
     behind = f":{config}" if config else ""
     if copy is None:
-        return Found(name, preset, f"{preset.repository}{behind}", preset.split)
+        return Found(name, preset, f"{preset.repository}{behind}", wanted)
     if (copy / "README.md").is_file():  # the whole repository, with its configurations
-        return Found(name, preset, f"{copy}{behind}", preset.split)
-    return Found(name, preset, str(copy), None)
+        return Found(name, preset, f"{copy}{behind}", wanted)
+    by_split = copy.name.startswith(f"{name}_{wanted}.")
+    return Found(name, preset, str(copy), None if by_split else split)
 
 
 def _local_copy(name: str, split: str) -> Path | None:

@@ -137,7 +137,10 @@ def test_a_file_is_a_copy_with_or_without_its_split(
     monkeypatch.setenv("SAL_DATA", str(tmp_path))
     content = "".join(json.dumps(row) + "\n" for row in GSM8K)
     (tmp_path / "gsm8k_test.jsonl").write_text(content)
+    (tmp_path / "gsm8k_train.jsonl").write_text(content * 2)
     assert told(read("gsm8k").questions) == PROBLEMS["gsm8k"]
+    assert told(read("gsm8k", split="test").questions) == PROBLEMS["gsm8k"]
+    assert len(read("gsm8k", split="train").questions) == 2
     (tmp_path / "gpqa.csv").write_bytes(repositories()["Idavidrein/gpqa"]["gpqa_diamond.csv"])
     check_gpqa(told(read("gpqa").questions))
 
