@@ -23,12 +23,6 @@ class ExactGrader:
     def __init__(self, *, flexible: bool = False) -> None:
         self._flexible = flexible
 
-    def __enter__(self) -> ExactGrader:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
     def close(self) -> None:
         """Nothing is to be closed."""
 

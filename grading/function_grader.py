@@ -21,7 +21,7 @@ _SHOWN = 80
 
 
 class FunctionGrader:
-    """Verdicts of the function `name`, `module:function`. Close it, or use it as a context manager.
+    """Verdicts of the function `name`, `module:function`; to be closed.
 
     `function(completion, gold)` says True or False; where it has an attribute `key`, a function of
     a completion, equal texts of that are equal answers in votes. Else those are the `maths`
@@ -41,12 +41,6 @@ class FunctionGrader:
         self._lock = threading.Lock()
         self._calls = 0
         self._faults: list[str] = []
-
-    def __enter__(self) -> FunctionGrader:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
     def close(self) -> None:
         """Stop the workers."""

@@ -100,14 +100,23 @@ def verdicts(
     pairs: Sequence[tuple[str, str]], soft_seconds: float, *, name: str, folder: str
 ) -> list[Called]:
     """In a worker: whether each completion is right, by (completion, gold)."""
-    function = _load(name, folder)
-    return [_call(function, pair, bool, "True or False", soft_seconds) for pair in pairs]
+
+    def verdict(completion: str, gold: str) -> bool:
+        right: bool = _load(name, folder)(completion, gold)
+        return bool(right) if type(right).__name__ in ("bool", "bool_") else right  # NumPy's, too
+
+    return [_call(verdict, pair, bool, "True or False", soft_seconds) for pair in pairs]
 
 
 def keys(texts: Sequence[str], soft_seconds: float, *, name: str, folder: str) -> list[Called]:
     """In a worker: the key of each completion."""
-    function: Any = _load(name, folder)
-    return [_call(function.key, (text,), str, "a text", soft_seconds) for text in texts]
+
+    def key(completion: str) -> str:
+        function: Any = _load(name, folder)
+        found: str = function.key(completion)
+        return found
+
+    return [_call(key, (text,), str, "a text", soft_seconds) for text in texts]
 
 
 def _call(
@@ -120,8 +129,6 @@ def _call(
     try:
         with alarm(soft_seconds), redirect_stdout(sys.stderr):
             value: bool | str = function(*arguments)
-            if kind is bool and type(value).__name__ in ("bool", "bool_"):  # NumPy's, too
-                value = bool(value)
         if not isinstance(value, kind):
             return Called(None, f"returned a {type(value).__name__}, not {wanted}")
         return Called(value)

@@ -77,7 +77,7 @@ def _right(texts: Sequence[str], values: Sequence[Any], value: Any, name: str) -
         meant = {place for place, other in enumerate(values) if other == value}
     if letter and letter in LETTERS:
         meant.add(LETTERS.index(letter))
-    if isinstance(value, int) or (said.isdecimal() and not meant):
+    if type(value) is int or (said.isdecimal() and not meant):
         meant.add(int(said[:3]))
     there = [place for place in meant if 0 <= place < len(texts)]
     if len(there) != 1:

@@ -145,6 +145,21 @@ def test_a_function_may_bring_the_key_of_votes(own: str) -> None:
         grader.close()
 
 
+def test_a_module_that_fails_in_the_worker_alone_is_a_fault_of_each_call(
+    own: str, tmp_path: Path
+) -> None:
+    with (tmp_path / f"{own}.py").open("a") as file:
+        file.write("import multiprocessing\nif multiprocessing.parent_process():\n    1 / 0\n")
+    grader = make_grader(f"{own}:grade")
+    try:
+        verdicts = list(grader.grade_many([("4", "4"), ("4", "4")]))
+        assert {(v.reason, v.fault) for v in verdicts} == {
+            ("error", "ZeroDivisionError: division by zero")
+        }
+    finally:
+        grader.close()
+
+
 def test_a_function_in_a_class_and_numpys_truth(own: str) -> None:
     grader = make_grader(f"{own}:Nested.grade")
     try:
@@ -217,9 +232,8 @@ def test_the_digest_is_of_the_functions_file(own: str, tmp_path: Path) -> None:
     ],
 )
 def test_exact_match(text: str, gold: str, reason: str) -> None:
-    with ExactGrader() as grader:
-        (verdict,) = grader.grade_many([(text, gold)])
-        assert (verdict.reason, verdict.correct) == (reason, reason == "match")
+    (verdict,) = ExactGrader().grade_many([(text, gold)])
+    assert (verdict.reason, verdict.correct) == (reason, reason == "match")
 
 
 def test_exact_keys_are_equal_where_answers_match() -> None:
