@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 from typing import Annotated
 
@@ -9,9 +10,11 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from sal.cli import options
 from sal.grading.extract import Extraction
-from sal.grading.grader import Grader
+from sal.grading.graders import AnyGrader, make_grader
 from sal.grading.jsonl import GradeFileError, GradeSummary, grade_file
+from sal.grading.names import MATH, GraderError
 
 
 def grade(
@@ -30,6 +33,9 @@ def grade(
     explain: Annotated[
         bool, typer.Option("--explain", help="Add `explanation`: what was compared with what.")
     ] = False,
+    grader: options.Grader = None,
+    answers: options.Answers = None,
+    skip_bad_rows: options.SkipBadRows = False,
 ) -> None:
     """Grade the answers in a file of completions.
 
@@ -39,7 +45,7 @@ def grade(
     console = Console(stderr=True)
     try:
         with (
-            Grader(workers, flexible=extract == "flexible") as grader,
+            closing(_grader(grader, workers, extract)) as judge,
             _progress(console) as progress,
         ):
             size = _lines(file)
@@ -49,7 +55,15 @@ def grade(
                 progress.update(task, completed=summary.total, accuracy=summary.accuracy)
 
             summary = grade_file(
-                file, out, prediction_field, answer_field, grader, show, explain=explain
+                file,
+                out,
+                prediction_field,
+                answer_field,
+                judge,
+                show,
+                explain=explain,
+                any_answer=answers == "any",
+                skip_bad_rows=skip_bad_rows,
             )
     except GradeFileError as error:
         console.print(f"error: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
@@ -60,7 +74,20 @@ def grade(
         highlight=False,
         soft_wrap=True,
     )
+    if summary.skipped:
+        rows = summary.skipped + summary.total
+        said = f"skipped {summary.skipped} of {rows} rows ({summary.fault})"
+        console.print(said, markup=False, highlight=False, soft_wrap=True)
+    if judge.note:
+        console.print(judge.note, markup=False, highlight=False, soft_wrap=True)
     console.print(f"wrote {out}", markup=False, highlight=False, soft_wrap=True)
+
+
+def _grader(name: str | None, workers: int, extract: Extraction) -> AnyGrader:
+    try:
+        return make_grader(name or MATH, workers=workers, flexible=extract == "flexible")
+    except GraderError as error:
+        raise GradeFileError(f"--grader {error}") from error
 
 
 def _lines(file: Path) -> int | None:

@@ -317,8 +317,8 @@ Deterministic = Annotated[
 Dataset = Annotated[
     str | None,
     typer.Option(
-        help="Hub name (NAME or NAME:CONFIG), a JSON, CSV or parquet file, packed or not, "
-        "a folder, or tiny (docs/data.md).",
+        help="Hub name (NAME or NAME:CONFIG), a preset (gsm8k, math500, aime24, ...), a JSON, CSV "
+        "or parquet file, packed or not, a folder, or tiny (docs/data.md).",
         envvar="SAL_DATASET",
         rich_help_panel=PROBLEMS,
     ),
@@ -363,6 +363,24 @@ AnswerField = Annotated[
     typer.Option(
         help="Field of the right answer, or its path (a.b); found by its name by default.",
         envvar="SAL_ANSWER_FIELD",
+        rich_help_panel=PROBLEMS,
+    ),
+]
+ChoicesField = Annotated[
+    str | None,
+    typer.Option(
+        help="Field with the choices of a multiple choice: a list, or fields joined with +.",
+        envvar="SAL_CHOICES_FIELD",
+        rich_help_panel=PROBLEMS,
+    ),
+]
+Grader = Annotated[
+    str | None,
+    typer.Option(
+        metavar="math|exact|MODULE:FUNCTION",
+        help="Who says what is right: mathematics (by default), exact match, or a function of "
+        "yours of a completion and the right answer.",
+        envvar="SAL_GRADER",
         rich_help_panel=PROBLEMS,
     ),
 ]

@@ -39,6 +39,8 @@ sal run dvts --budget 64 --shard 2/8 --out runs-out/dvts/2-of-8
 sal run dvts --policy meta-llama/Llama-3.2-1B-Instruct --dataset openai/gsm8k:main --dry-run
 
 sal run greedy --policy http://127.0.0.1:30000 --dataset problems.jsonl --json
+
+sal run best-of-n --budget 16 --dataset gpqa --grader mine:grade
 """
 
 _STRATEGIES = summaries()
@@ -108,6 +110,8 @@ def run(
     shard: options.Shard = None,
     question_field: options.QuestionField = None,
     answer_field: options.AnswerField = None,
+    choices_field: options.ChoicesField = None,
+    grader: options.Grader = None,
     extract: options.Extract = None,
     ns: options.Ns = None,
     answers: options.Answers = None,

@@ -45,6 +45,8 @@ _FLAGS_OF_SETTINGS = (
     "limit",
     "question_field",
     "answer_field",
+    "choices_field",
+    "grader",
     "extract",
     "answers",
     "shard",

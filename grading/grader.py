@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 
 from sal.grading.canonical import key
+from sal.grading.choices import ChoiceGrader
 from sal.grading.extract import extract, extract_gold
 from sal.grading.guards import guard
 from sal.grading.normalize import normalize
@@ -24,16 +25,20 @@ _LEADERS = 16
 
 class Grader:
     """Verdicts on completions. Safe to share by threads; close it, or use it as a context manager.
+    A `pool` that is given stays open.
 
     In order: extraction, equal string keys, guards, plain numbers, and for all else the rules and
     the algebra in a worker process (started when first needed). `flexible` extraction takes the
     last number of a completion that states no answer.
     """
 
+    note = ""
+
     def __init__(
         self, workers: int = 1, *, pool: GradingPool | None = None, flexible: bool = False
     ) -> None:
         self._flexible = flexible
+        self._owns_pool = pool is None
         self._pool = pool if pool is not None else GradingPool(workers)
 
     def __enter__(self) -> Grader:
@@ -44,11 +49,21 @@ class Grader:
 
     def close(self) -> None:
         """Stop the workers."""
-        self._pool.close()
+        if self._owns_pool:
+            self._pool.close()
 
     def answer(self, text: str) -> str:
         """What is graded of the completion `text`: its final answer, "" where it states none."""
         return extract(text, flexible=self._flexible) or ""
+
+    def keys(self, texts: Sequence[str]) -> list[str]:
+        """One key per completion, as `cluster` has it for their answers."""
+        answers = {text: self.answer(text) for text in dict.fromkeys(texts)}
+        return self.cluster([answers[text] for text in texts])
+
+    def among(self, choices: Sequence[str]) -> ChoiceGrader:
+        """The judge of one problem with these choices."""
+        return ChoiceGrader(self, choices)
 
     def grade(self, text: str, gold: str) -> Verdict:
         """The verdict on the completion `text`; `gold` is the answer or a full solution."""

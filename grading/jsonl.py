@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import json
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from sal.grading.grader import Grader
-from sal.grading.verdict import Verdict
+from sal.grading.graders import Judge
+from sal.grading.verdict import Verdict, first_correct
 from sal.records.fields import NoField, listed
 from sal.records.fields import field as field_of
 from sal.records.read import read_rows
 from sal.records.row import RecordsError
+from sal.records.several import several
 
 
 class GradeFileError(Exception):
@@ -24,11 +26,16 @@ class GradeFileError(Exception):
 
 @dataclass(slots=True)
 class GradeSummary:
-    """Counts over a graded file; `reasons` maps each reason to its number of rows."""
+    """Counts over a graded file; `reasons` maps each reason to its number of rows.
+
+    `skipped` rows were passed over, and are in no other count; `fault` is of the first.
+    """
 
     total: int = 0
     correct: int = 0
     reasons: Counter[str] = field(default_factory=Counter)
+    skipped: int = 0
+    fault: str = ""
 
     @property
     def accuracy(self) -> float:
@@ -46,18 +53,21 @@ def grade_file(
     out: Path,
     prediction_field: str,
     answer_field: str,
-    grader: Grader,
+    grader: Judge,
     on_progress: Callable[[GradeSummary], None] | None = None,
     *,
     explain: bool = False,
+    any_answer: bool = False,
+    skip_bad_rows: bool = False,
 ) -> GradeSummary:
     """Grade every row of `path` into `out`: the row as it was, with `correct` and `reason`.
 
     The first field holds a completion (its final answer is extracted), the second a bare answer or
     a full solution; a number is taken as its digits, a boolean as its word, a list as several
-    values. Fields inside objects are named with dots. `explain` adds `explanation` to each row.
-    Rows stream where the notation allows; `out` appears only when all rows are graded. Raises
-    `GradeFileError`, which names the line.
+    values that must all be given, or with `any_answer` one of them. Fields inside objects are named
+    with dots. `explain` adds `explanation` to each row, `skip_bad_rows` passes over those that
+    cannot be graded. Rows stream where the notation allows; `out` appears only when all rows are
+    graded. Raises `GradeFileError`, which names the line.
     """
     if path.resolve() == out.resolve():
         raise GradeFileError(f"{out}: the output would overwrite the input")
@@ -65,20 +75,35 @@ def grade_file(
         raise GradeFileError(f"{out}: is a folder")
     partial = out.with_name(out.name + ".partial")
     summary = GradeSummary()
-    rows: deque[dict[str, Any]] = deque()  # read ahead of the verdicts, in order
+    rows: deque[tuple[dict[str, Any], int]] = deque()  # read ahead of the verdicts, in order
 
     def pairs() -> Iterator[tuple[str, str]]:
-        for place, row in _rows(path, (prediction_field, answer_field)):
-            pair = (_field(row, prediction_field, place), _field(row, answer_field, place))
-            rows.append(row)
-            yield pair
+        for row in read_rows(path, (prediction_field, answer_field)):
+            try:
+                content = row.content
+                if content is None:
+                    raise _BadRow(row.fault)
+                text = _text(content, prediction_field)
+                golds = _golds(content, answer_field, any_answer)
+            except _BadRow as error:
+                if not skip_bad_rows:
+                    raise GradeFileError(f"{row.place(path)}: {error}") from error
+                summary.skipped += 1
+                summary.fault = summary.fault or f"{row.where}: {error}"
+                continue
+            rows.append((content, len(golds)))
+            for gold in golds:
+                yield text, gold
 
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         # A lone surrogate (half an emoji, cut off) is written as the escape that JSON has for it.
         with partial.open("w", encoding="utf-8", errors="backslashreplace") as sink:
-            for verdict in grader.grade_many(pairs()):
-                row = rows.popleft() | {"correct": verdict.correct, "reason": verdict.reason}
+            verdicts = grader.grade_many(pairs())
+            for first in verdicts:
+                content, count = rows.popleft()
+                verdict = first_correct(chain([first], verdicts), count)
+                row = content | {"correct": verdict.correct, "reason": verdict.reason}
                 if explain:
                     row["explanation"] = verdict.explain()
                 # Tables hold dates and decimals, for which JSON has no form but text.
@@ -97,23 +122,29 @@ def grade_file(
     return summary
 
 
-def _rows(path: Path, names: Sequence[str]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Rows with their places, as a message names them."""
-    for row in read_rows(path, names):
-        if row.content is None:
-            raise GradeFileError(f"{row.place(path)}: {row.fault}")
-        yield row.place(path), row.content
+class _BadRow(Exception):
+    """A row that cannot be graded."""
 
 
-def _field(row: dict[str, Any], name: str, place: str) -> str:
+def _golds(row: dict[str, Any], name: str, any_answer: bool) -> list[str]:
+    """The references, of which one is enough."""
+    items = several(_value(row, name), written=True) if any_answer else None
+    texts = [answer_text(item) for item in items or ()]
+    return list(dict.fromkeys(filter(None, texts))) or [_text(row, name)]
+
+
+def _value(row: dict[str, Any], name: str) -> Any:
     try:
-        value = field_of(row, name)
+        return field_of(row, name)
     except NoField as error:
-        raise GradeFileError(f"{place}: no field {name!r} (it has {listed(list(row))})") from error
+        raise _BadRow(f"no field {name!r} (it has {listed(list(row))})") from error
+
+
+def _text(row: dict[str, Any], name: str) -> str:
+    value = _value(row, name)
     text = answer_text(value)
     if text is None:
-        kind = type(value).__name__
-        raise GradeFileError(f"{place}: field {name!r} is a {kind}, not a string")
+        raise _BadRow(f"field {name!r} is a {type(value).__name__}, not a string")
     return text
 
 

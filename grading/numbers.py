@@ -9,10 +9,13 @@ here they are fractions and compare exactly.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 
 _MAX_DIGITS = 400
+_LONGEST_CYCLE = 64
+"""Decimals of a number in which its cycle is looked for."""
 _D = r"(?:\d+\.?\d*|\.\d+)"
 _NUMBER = re.compile(
     r"(?P<sign>[+-]?)\s*(?:"
@@ -20,7 +23,9 @@ _NUMBER = re.compile(
     rf"|(?:(?P<whole2>\d+) (?:and )?)?(?P<sn>{_D})\s*/\s*(?P<sd>{_D})"
     rf"|(?P<dec>{_D})(?:[eE](?P<exp>[+-]?\d+)"
     r"|\s*(?:\\times|\\cdot|\*|x)\s*10\s*\^\s*(?:\{\s*(?P<pexp>[+-]?\s?\d+)\s*\}|(?P<pexp1>[+-]?\d+)))?"
-    r"|(?P<head>\d*)\.(?P<fixed>\d*)\\(?:overline|bar)\s*\{\s*(?P<cycle>\d+)\s*\}"
+    r"|(?P<head>\d*)\.(?P<fixed>\d*)(?:\\(?:overline|bar)\s*\{\s*(?P<cycle>\d+)\s*\}"
+    r"|\((?P<cycle1>\d+)\)|\\dot\s*\{?(?P<cycle2>\d(?:\}?\d*\\dot\s*\{?\d)?)\}?"
+    r"|(?P<seen>\d{3,})\s*(?:\\ldots|\.{2,3}))"
     r"|10\s*\^\s*(?:\{\s*(?P<only>[+-]?\s?\d+)\s*\}|(?P<only1>[+-]?\d+))"
     r")\s*(?P<percent>%)?"
 )
@@ -28,11 +33,15 @@ _NUMBER = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Number:
-    """An exact rational. `places` is the number of decimals written, None where exact."""
+    """An exact rational. `places` is the number of decimals written, None where exact.
+
+    `cut` is what stands before the dots of a decimal that goes on.
+    """
 
     value: Fraction
     places: int | None = None
     percent: bool = False
+    cut: Fraction | None = None
 
     @property
     def inexact(self) -> bool:
@@ -62,10 +71,12 @@ def read_number(text: str) -> Number | None:
                 return None  # `3\frac{-1}{2}` is a product, not a mixed number
             value += int(whole)
         return Number(sign * value, None, percent)
-    if part["cycle"]:
-        cycle = Fraction(int(part["cycle"]), 10 ** len(part["cycle"]) - 1)
-        fixed = Fraction(f"{part['head'] or 0}.{part['fixed'] or 0}")
-        return Number(sign * (fixed + cycle / 10 ** len(part["fixed"])), None, percent)
+    if part["fixed"] is not None:
+        repeating = _repeating(part)
+        if repeating is None:
+            return None
+        seen = part["seen"] and Fraction(f"{part['head'] or 0}.{part['fixed']}{part['seen']}")
+        return Number(sign * repeating, None, percent, sign * seen if seen else None)
     power = part["exp"] or part["pexp"] or part["pexp1"] or part["only"] or part["only1"] or "0"
     exponent = int(power.replace(" ", "")) if len(power) < 6 else 10**6
     if abs(exponent) > _MAX_DIGITS:
@@ -74,6 +85,31 @@ def read_number(text: str) -> Number | None:
     places = len(digits.partition(".")[2])
     scale = Fraction(10) ** exponent
     return Number(sign * Fraction(digits) * scale, max(0, places - exponent), percent)
+
+
+def _repeating(part: Mapping[str, str]) -> Fraction | None:
+    r"""The value of `0.1\overline{6}`, `0.1(6)`, `0.1\dot6` or `0.1666\ldots`."""
+    fixed, cycle = part["fixed"], part["cycle"] or part["cycle1"] or part["cycle2"]
+    if cycle is None:
+        found = _cycle(fixed + part["seen"])
+        if found is None:
+            return None
+        fixed, cycle = found
+    cycle = "".join(filter(str.isdigit, cycle))
+    begin = Fraction(f"{part['head'] or 0}.{fixed or 0}")
+    return begin + Fraction(int(cycle), (10 ** len(cycle) - 1) * 10 ** len(fixed))
+
+
+def _cycle(digits: str) -> tuple[str, str] | None:
+    """`1666` as `1` and `6`: what goes on for at least three digits and twice; None for none."""
+    if len(digits) > _LONGEST_CYCLE:
+        return None
+    for begin in range(len(digits) - 2):
+        tail = digits[begin:]
+        for size in range(1, len(tail) // 2 + 1):
+            if tail.startswith(tail[size:]):
+                return digits[:begin], tail[:size]
+    return None
 
 
 def canonical_number(number: Number) -> str:
@@ -96,7 +132,7 @@ def _hundredth(number: Number) -> Number:
 
 
 def _close(gold: Number, pred: Number) -> bool:
-    if gold.value == pred.value:
+    if gold.value in (pred.value, pred.cut) or pred.value == gold.cut:
         return True
     if gold.inexact and not pred.inexact:
         return stands_for(gold, pred.value, 3)

@@ -13,7 +13,8 @@ import types
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 from pebble import ProcessExpired, ProcessPool
 
@@ -26,6 +27,9 @@ if sys.platform == "linux":
 else:
     from multiprocessing.context import SpawnContext as _BaseContext
     from multiprocessing.context import SpawnProcess as _BaseProcess
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 _MAIN_LOCK = threading.Lock()
 
@@ -60,8 +64,9 @@ class GradingPool:
     """`workers` processes that compare answers; started on first use, safe to share by threads.
 
     `soft_seconds` of CPU time bound one comparison, `hard_seconds` by the clock are what a worker
-    may take before it is killed, `memory_bytes` is its address space. Close it, or use it as a
-    context manager; the workers also end with the interpreter, however it ends.
+    may take before it is killed, `memory_bytes` is its address space (None: unlimited). `algebra`
+    loads it when a worker starts. Close the pool, or use it as a context manager; the workers also
+    end with the interpreter, however it ends.
     """
 
     def __init__(
@@ -70,7 +75,8 @@ class GradingPool:
         *,
         soft_seconds: float = 2.0,
         hard_seconds: float = 10.0,
-        memory_bytes: int = 4 << 30,
+        memory_bytes: int | None = 4 << 30,
+        algebra: bool = True,
     ) -> None:
         if workers < 1:
             raise ValueError(f"workers must be at least 1, not {workers}")
@@ -78,9 +84,10 @@ class GradingPool:
         self._soft_seconds = soft_seconds
         self._hard_seconds = hard_seconds
         self._memory_bytes = memory_bytes
+        self._algebra = algebra
         self._lock = threading.Lock()
         self._pool: ProcessPool | None = None
-        self._running: set[Future[list[Outcome]]] = set()
+        self._running: set[Future[Any]] = set()
         self._closed = False
 
     def __enter__(self) -> GradingPool:
@@ -108,25 +115,39 @@ class GradingPool:
         self, pairs: Sequence[tuple[str, str]], *, both_ways: bool = False
     ) -> Callable[[], list[Outcome]]:
         """Start comparing; call what is returned for the outcomes."""
-        pairs = list(pairs)
-        pool, future = self._schedule(pairs, both_ways)
+        task = partial(worker.compare, both_ways=both_ways)
+        return self.submit_task(task, pairs, failed=lambda outcome: outcome)
 
-        def outcomes() -> list[Outcome]:
+    def submit_task(
+        self,
+        task: Callable[[Sequence[Item], float], list[Result]],
+        items: Sequence[Item],
+        *,
+        failed: Callable[[Outcome], Result],
+    ) -> Callable[[], list[Result]]:
+        """Start `task(items, soft_seconds)` in a worker; call what is returned for its results.
+
+        There is one for each item: of one that took its worker down, what `failed` makes of it.
+        """
+        items = list(items)
+        pool, future = self._schedule(task, items)
+
+        def results() -> list[Result]:
             try:
                 return list(future.result())
             except Exception as error:
                 outcome = self._failed(pool, error)
-            if len(pairs) == 1 or self._closed:
-                return [outcome] * len(pairs)
-            # One pair took the others down with it: each gets its own chance.
-            return [self.compare([pair], both_ways=both_ways)[0] for pair in pairs]
+            if len(items) == 1 or self._closed:
+                return [failed(outcome)] * len(items)
+            # One item took the others down with it: each gets its own chance.
+            return [self.submit_task(task, [item], failed=failed)()[0] for item in items]
 
-        return outcomes
+        return results
 
     def _schedule(
-        self, pairs: list[tuple[str, str]], both_ways: bool
-    ) -> tuple[ProcessPool, Future[list[Outcome]]]:
-        limit = self._hard_seconds + self._soft_seconds * (len(pairs) - 1)
+        self, task: Callable[[Sequence[Item], float], list[Result]], items: list[Item]
+    ) -> tuple[ProcessPool, Future[list[Result]]]:
+        limit = self._hard_seconds + self._soft_seconds * (len(items) - 1)
         known = self._pool
         if known is not None and not known.active:
             self._drop(known)  # an idle worker was killed from outside, and pebble gave up
@@ -134,8 +155,8 @@ class GradingPool:
             if self._closed:
                 raise RuntimeError("the grader is closed")
             pool = self._pool = self._pool or self._start()
-            future: Future[list[Outcome]] = pool.schedule(
-                worker.compare, args=(pairs, self._soft_seconds, both_ways), timeout=limit
+            future: Future[list[Result]] = pool.schedule(
+                task, args=(items, self._soft_seconds), timeout=limit
             )
             self._running.add(future)
         future.add_done_callback(self._running.discard)
@@ -150,7 +171,7 @@ class GradingPool:
         return ProcessPool(
             max_workers=self.workers,
             initializer=worker.start,
-            initargs=(self._memory_bytes,),
+            initargs=(self._memory_bytes, self._algebra),
             context=context,
         )
 

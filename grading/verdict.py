@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import Literal
 
 Outcome = Literal["match", "mismatch", "guarded", "timeout", "error"]
@@ -26,13 +28,15 @@ class Verdict:
     mismatch: compared and different. no_answer: the text has no final answer. guarded: refused
     before parsing. timeout: the comparison was stopped. error: the worker failed or died, or the
     reference holds no answer. `answer` is what was extracted, `reference` what it was compared with
-    (None where it came to no comparison).
+    (None where it came to no comparison). `fault` says what went wrong inside a grader of the
+    user's own.
     """
 
     correct: bool
     reason: Reason
     answer: str | None
     reference: str | None = None
+    fault: str = ""
 
     def explain(self) -> str:
         """What was compared with what, and how it ended, in one sentence."""
@@ -40,4 +44,15 @@ class Verdict:
             return "the completion states no final answer"
         if self.reference is None:
             return f"the completion answers {self.answer!r}, and the reference holds no answer"
-        return f"{self.answer!r} against the reference {self.reference!r}: {_ENDINGS[self.reason]}"
+        fault = f" ({self.fault})" if self.fault else ""
+        ending = f"{_ENDINGS[self.reason]}{fault}"
+        return f"{self.answer!r} against the reference {self.reference!r}: {ending}"
+
+
+def first_correct(verdicts: Iterator[Verdict], count: int) -> Verdict:
+    """The next `count` verdicts, on one text, as one: the first that is correct, else the first.
+
+    One for each right answer, of which one is enough.
+    """
+    seen = list(islice(verdicts, count))
+    return next((verdict for verdict in seen if verdict.correct), seen[0])

@@ -15,29 +15,32 @@ from multiprocessing import connection, parent_process
 from sal.grading.verdict import Outcome
 
 
-class _SoftTimeout(BaseException):
+class SoftTimeout(BaseException):
     """Raised by the alarm; a BaseException so that no `except Exception` on the way eats it."""
 
 
-def start(memory_bytes: int) -> None:
+def start(memory_bytes: int | None, algebra: bool) -> None:
     """Prepare this process: cap its address space, follow the parent's death, load the algebra."""
     try:
         import resource
     except ImportError:  # Windows has no such limit
         pass
     else:
-        resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
+        if memory_bytes is not None:
+            resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
     parent = parent_process()
     if parent is not None:
         # A parent that was killed closes nothing politely; do not outlive it.
         threading.Thread(target=_follow, args=(parent.sentinel,), daemon=True).start()
+    if not algebra:
+        return
     from sal.grading.compare import same
 
     same(r"\frac{\sqrt{3}}{3}", r"\frac{1}{\sqrt{3}}")  # the first comparison is slow
 
 
 def compare(
-    pairs: Sequence[tuple[str, str]], soft_seconds: float, both_ways: bool
+    pairs: Sequence[tuple[str, str]], soft_seconds: float, *, both_ways: bool
 ) -> list[Outcome]:
     """One outcome per (gold, pred). `both_ways` also asks with the roles exchanged, for voting."""
     return [_compare(gold, pred, soft_seconds, both_ways) for gold, pred in pairs]
@@ -47,10 +50,10 @@ def _compare(gold: str, pred: str, soft_seconds: float, both_ways: bool) -> Outc
     from sal.grading.compare import same
 
     try:
-        with _alarm(soft_seconds):
+        with alarm(soft_seconds):
             equal = same(gold, pred) and (not both_ways or same(pred, gold))
         return "match" if equal else "mismatch"
-    except _SoftTimeout:
+    except SoftTimeout:
         return "timeout"
     except Exception:
         # The exception may hold a parsed expression whose text never ends: nothing is logged.
@@ -58,14 +61,14 @@ def _compare(gold: str, pred: str, soft_seconds: float, both_ways: bool) -> Outc
 
 
 @contextmanager
-def _alarm(seconds: float) -> Iterator[None]:
+def alarm(seconds: float) -> Iterator[None]:
     """Rings after `seconds` of CPU time, so that verdicts do not depend on the machine's load."""
     if not hasattr(signal, "setitimer"):  # Windows: the hard kill alone guards
         yield
         return
 
     def ring(*_: object) -> None:
-        raise _SoftTimeout
+        raise SoftTimeout
 
     previous = signal.signal(signal.SIGPROF, ring)
     signal.setitimer(signal.ITIMER_PROF, seconds)

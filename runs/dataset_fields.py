@@ -36,7 +36,7 @@ ANSWER_FIELDS = (
     "gt_answer",
     "gold",
 )
-ID_FIELDS = ("id", "unique_id", "problem_id", "idx")
+ID_FIELDS = ("id", "unique_id", "problem_id", "idx", "Record ID")
 
 Rows = Mapping[int, dict[str, Any]]
 """The contents of rows by their numbers."""
@@ -85,6 +85,22 @@ def choose_fields(
     return question, _field("answer", answer, ANSWER_FIELDS, there, dataset)
 
 
+def parts(name: str, there: Sequence[str]) -> list[str]:
+    """The fields that `name` joins with `+`: `Body+Question`; itself where a field is called so."""
+    if name in there or "+" not in name:
+        return [name]
+    return [part.strip() for part in name.split("+")]
+
+
+def check_fields(names: Sequence[str], there: Sequence[str], dataset: str) -> None:
+    """Raise `DatasetError` where one of `names` is no field."""
+    for name in names:
+        if name not in there:
+            close = nearest(name, there)
+            meant = f"; is {close!r} meant?" if close is not None else ""
+            raise DatasetError(f"{dataset}: no field {name!r}; there are {listed(there)}{meant}")
+
+
 def _field(
     what: str, wanted: str | None, known: Sequence[str], there: Sequence[str], dataset: str
 ) -> str:
@@ -95,11 +111,8 @@ def _field(
         raise DatasetError(
             f"{dataset}: which field is the {what}? Say so with --{what}-field: {listed(there)}"
         )
-    if wanted in there:
-        return wanted
-    close = nearest(wanted, there)
-    meant = f"; is {close!r} meant?" if close is not None else ""
-    raise DatasetError(f"{dataset}: no field {wanted!r}; there are {listed(there)}{meant}")
+    check_fields(parts(wanted, there) if what == "question" else [wanted], there, dataset)
+    return wanted
 
 
 def ids(rows: Rows, numbers: Sequence[int], *, any_case: bool) -> list[str]:

@@ -14,7 +14,8 @@ from typing import Any
 
 from sal.records.read import CSV, JSON, PACKED, TABLES, read_rows, suffix
 from sal.records.row import RecordsError, Row
-from sal.runs.errors import DatasetError
+from sal.runs.errors import DatasetError, NotHad
+from sal.runs.presets import PRESETS
 
 TINY = "tiny"
 """Names the embedded suite, as `--dataset`, `--policy` and `--prm`."""
@@ -48,7 +49,10 @@ def read_dataset(
     except OSError as error:
         raise DatasetError(f"{dataset}: {error.strerror}") from error
     if path.is_dir():
-        return _folder(dataset, path, split, limit)
+        return _folder(dataset, path, None, split, limit)
+    folder, colon, config = str(path).rpartition(":")
+    if colon and config and not exists and Path(folder).is_dir():
+        return _folder(dataset, Path(folder), config, split, limit)
     if exists or suffix(path) or dataset.startswith((".", "/", "~")):
         return _file(dataset, path, split, names)
     if dataset == "-":
@@ -107,7 +111,9 @@ def _file(dataset: str, path: Path, split: str | None, names: Collection[str]) -
     return read
 
 
-def _folder(dataset: str, path: Path, split: str | None, limit: int | None) -> DatasetRows:
+def _folder(
+    dataset: str, path: Path, config: str | None, split: str | None, limit: int | None
+) -> DatasetRows:
     import datasets
 
     with tempfile.TemporaryDirectory(prefix="sal-dataset-") as scratch:
@@ -121,11 +127,11 @@ def _folder(dataset: str, path: Path, split: str | None, limit: int | None) -> D
                 found = datasets.load_from_disk(str(link))
                 return found if isinstance(found, dict) else {ONLY_SPLIT: found}
             # The rows are read at once, so that a folder leaves no copy behind in a cache.
-            return datasets.load_dataset(str(link), cache_dir=f"{scratch}/cache")
+            return datasets.load_dataset(str(link), config, cache_dir=f"{scratch}/cache")
 
-        def reason(error: Exception) -> str:
+        def reason(error: Exception) -> DatasetError:
             said = f"{_root(error)}".replace(str(link), str(path))
-            return f"{dataset}: cannot be read: {said}"
+            return DatasetError(f"{dataset}: cannot be read: {said}")
 
         return _loaded(dataset, split, limit, load, reason)
 
@@ -149,11 +155,15 @@ def _hub(dataset: str, split: str | None, limit: int | None) -> DatasetRows:
         with _offline() if unreachable else nullcontext():  # what was downloaded before is here
             return datasets.load_dataset(name, config or None)
 
-    def reason(error: Exception) -> str:
+    def reason(error: Exception) -> DatasetError:
         detail = unreachable or " ".join(str(error).split()) or type(error).__name__
-        if not unreachable and type(error).__name__ in _NOT_FOUND:
-            return f"{dataset}: not a local path, and not found on the Hub: {detail}"
-        return f"{dataset}: not a local path, and the Hub cannot be reached: {detail}"
+        preset = "" if "/" in name else f", nor a preset ({', '.join(PRESETS)})"
+        if unreachable:
+            why = "the Hub cannot be reached"
+        else:
+            known = type(error).__name__ in _NOT_FOUND
+            why = "not found on the Hub" if known else "what the Hub has cannot be read"
+        return NotHad(f"{dataset}: not a local path{preset}, and {why}: {detail}")
 
     return _loaded(dataset, split, limit, load, reason)
 
@@ -190,7 +200,7 @@ def _loaded(
     split: str | None,
     limit: int | None,
     load: Callable[[], Any],
-    reason: Callable[[Exception], str],
+    reason: Callable[[Exception], DatasetError],
 ) -> DatasetRows:
     import datasets
 
@@ -206,7 +216,7 @@ def _loaded(
     except DatasetError:
         raise
     except Exception as error:  # `datasets` and the Hub raise anything: the user sees one line
-        raise DatasetError(reason(error)) from error
+        raise reason(error) from error
 
 
 def _root(error: Exception) -> str:

@@ -1,7 +1,8 @@
 """What can go wrong with a run through its user's input; each message is one line.
 
 RunError
-├── DatasetError   no such file, split or field; the Hub cannot be reached
+├── DatasetError   no such file, split or field
+│   └── NotHad     not on the Hub, or the Hub cannot be reached
 ├── FolderError    the run's folder is taken, locked, or holds another recipe
 ├── PushError      the Hub cannot be reached, or did not take the results
 └── ServersLost    a server died and did not come back; the run can be resumed
@@ -19,6 +20,10 @@ class DatasetError(RunError):
 
     def __init__(self, message: str) -> None:
         super().__init__(" ".join(message.splitlines()))
+
+
+class NotHad(DatasetError):
+    """A data set of the Hub is not there, is not given to this user, or cannot be reached."""
 
 
 class BadRow(Exception):

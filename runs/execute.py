@@ -9,14 +9,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
-from sal.grading.grader import Grader
+from sal.grading.graders import AnyGrader
 from sal.programs.problem import Problem
 from sal.programs.trace import SearchResult, Trace
 from sal.runs.admission import Admission
 from sal.runs.at_n import numbers_at, sizes_up_to
 from sal.runs.encoding import json_bytes
 from sal.runs.folder import RunFolder, write_atomically
-from sal.runs.judging import answer_keys, judge
+from sal.runs.judging import judge, judge_of
 from sal.runs.node_records import node_json
 from sal.runs.nodes import RunNodes
 from sal.runs.problems import Question, Skipped
@@ -71,7 +71,7 @@ def execute(
     prepared: Prepared,
     folder: RunFolder,
     endpoints: SearchEndpoints,
-    grader: Grader,
+    grader: AnyGrader,
     *,
     requests: Callable[[], int],
     tick: Callable[[Snapshot], object],
@@ -106,7 +106,6 @@ def execute(
         written=written,
     )
     models = dict(endpoints.models)
-    keys = answer_keys(grader)
     folder.journal.append(
         {
             "type": "session",
@@ -123,7 +122,7 @@ def execute(
                 problem=endpoints.problem(question),
                 params=prepared.params,
                 verifier=endpoints.verifier,
-                answer_keys=keys,
+                answer_keys=judge_of(question, grader).keys,
                 seed=prepared.recipe.seed,
                 trace=trace,
                 caps=prepared.caps,

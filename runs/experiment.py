@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
-from sal.grading.grader import Grader
+from sal.grading.graders import make_grader
 from sal.grading.pool import GradingPool
 from sal.runs.collector import collect_rarely
 from sal.runs.display import Begun, RunDisplay
@@ -135,7 +135,7 @@ class Experiment:
         pool: GradingPool,
     ) -> None:
         recipe = run.prepared.recipe
-        grader = Grader(pool=pool, flexible=recipe.extract == "flexible")
+        grader = make_grader(recipe.grader, pool=pool, flexible=recipe.extract == "flexible")
         needed: list[Role] = ["policy"]
         if recipe.prm is not None and "prm" in {*self._plan.servers, *self._plan.urls}:
             needed.append("prm")
@@ -154,7 +154,13 @@ class Experiment:
             live.update(moment)
 
         pulse = Pulse(servers.policy.generated)
-        with closing(endpoints), self._interruption.deferred(), beside(servers.policy), pulse:
+        with (
+            closing(grader),
+            closing(endpoints),
+            self._interruption.deferred(),
+            beside(servers.policy),
+            pulse,
+        ):
             outcome = execute(
                 run.prepared,
                 folder,
@@ -168,6 +174,8 @@ class Experiment:
                 written=lambda: pulse.written,
             )
         self.outcomes[run.path] = outcome
+        if grader.note:
+            self._display.note(grader.note)
         if outcome.interrupted:
             raise KeyboardInterrupt
         if outcome.timed_out:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping
 from typing import Any, Literal
 
 from sal.grading.boxes import has_box
+from sal.records.several import several
 from sal.runs.errors import BadRow
 from sal.runs.turns import is_turns, replied
 
@@ -66,31 +66,15 @@ def golds(
         value = replied(value, name)
         if value is None:
             raise BadRow(f"field {name!r} ends with the user's turn: no answer stands behind it")
-    several = _several(value, answers)
-    if several is None:
+    items = several(value, written=answers == "any")
+    if items is None:
         return (final_answer(text_of(value, name)),)
     if answers is None and row.get("is_multiple_answer") is True:
         answers = "all"
     if answers is None:
         raise BadRow(
-            f"field {name!r} holds {len(several)} answers: say --answers any where one of them "
+            f"field {name!r} holds {len(items)} answers: say --answers any where one of them "
             "is enough, --answers all where each must be given"
         )
-    texts = [final_answer(text_of(unwrapped(item), name)) for item in several]
+    texts = [final_answer(text_of(unwrapped(item), name)) for item in items]
     return tuple(dict.fromkeys(texts)) if answers == "any" else (", ".join(texts),)
-
-
-def _several(value: Any, answers: Answers | None) -> list[Any] | None:
-    """The items of a list of several answers; with "any", of one that is written as JSON too.
-
-    Only texts are taken for answers there: `[1, 2]` is an interval.
-    """
-    if isinstance(value, list):
-        return value if all(not isinstance(item, list | dict) for item in value) else None
-    if answers != "any" or not isinstance(value, str) or not value.lstrip().startswith('["'):
-        return None
-    try:
-        items = json.loads(value)
-    except (ValueError, RecursionError):
-        return None
-    return items if len(items) > 1 and all(isinstance(item, str) for item in items) else None

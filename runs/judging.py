@@ -2,35 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from itertools import islice
-
-from sal.grading.grader import Grader
-from sal.grading.verdict import Verdict
+from sal.grading.graders import AnyGrader, Judge
+from sal.grading.verdict import first_correct
 from sal.programs.kv_held import kv_peak
 from sal.programs.trace import SearchResult
-from sal.programs.vote import AnswerKeys
 from sal.runs.problems import Question
 from sal.runs.results import CompletionRow, ResultRow
 from sal.runtime.usage import Usage
 
 
-def answer_keys(grader: Grader) -> AnswerKeys:
-    """The grader's canonical answers, for the votes and the stopping rules of a search."""
-
-    def keys(texts: Sequence[str]) -> list[str]:
-        answers = {text: grader.answer(text) for text in dict.fromkeys(texts)}
-        return grader.cluster([answers[text] for text in texts])
-
-    return keys
-
-
-def _verdicts(texts: Sequence[str], answers: Sequence[str], grader: Grader) -> Iterator[Verdict]:
-    """The verdict on each text against the answer that it matches, else against the first."""
-    graded = grader.grade_many((text, answer) for text in texts for answer in answers)
-    for _ in texts:
-        verdicts = list(islice(graded, len(answers)))
-        yield next((verdict for verdict in verdicts if verdict.correct), verdicts[0])
+def judge_of(question: Question, grader: AnyGrader) -> Judge:
+    """Who says which answers to `question` are equal, for votes and stopping rules, and right."""
+    return grader.among(question.choices) if question.choices else grader
 
 
 def judge(
@@ -39,7 +22,7 @@ def judge(
     cost: tuple[Usage, Usage],
     seconds: float,
     *,
-    grader: Grader,
+    grader: AnyGrader,
 ) -> ResultRow:
     """Grade every completion. What the search chose, by its own rule and by others, it chose.
 
@@ -47,14 +30,17 @@ def judge(
     """
     found = result.completions
     texts = list(dict.fromkeys(c.text for c in found))
-    verdicts = dict(zip(texts, _verdicts(texts, question.answers, grader), strict=True))
+    answers = question.answers
+    pairs = ((text, answer) for text in texts for answer in answers)
+    graded = judge_of(question, grader).grade_many(pairs)
+    verdicts = {text: first_correct(graded, len(answers)) for text in texts}
     right = [verdicts[c.text].correct for c in found]
     correct = {rule: i is not None and right[i] for rule, i in result.chosen.items()}
     correct["pass"] = any(r and c.finish == "eot" for r, c in zip(right, found, strict=True))
     return ResultRow(
         id=question.id,
         question=question.text,
-        answer=" or ".join(question.answers),
+        answer=" or ".join(answers),
         completions=tuple(
             CompletionRow(
                 c.text,

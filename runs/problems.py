@@ -10,7 +10,15 @@ from typing import Any
 
 from sal.records.fields import paths
 from sal.records.row import Row
-from sal.runs.dataset_fields import QUESTION_FIELDS, choose_fields, column, ids
+from sal.runs.choices import Choices, choices_of
+from sal.runs.dataset_fields import (
+    QUESTION_FIELDS,
+    check_fields,
+    choose_fields,
+    column,
+    ids,
+    parts,
+)
 from sal.runs.dataset_rows import ONLY_SPLIT, read_dataset
 from sal.runs.dataset_rows import TINY as TINY
 from sal.runs.errors import BadRow, DatasetError
@@ -28,7 +36,8 @@ class Question:
     """A question with its gold answer; `id` is unique in its dataset.
 
     `turns` is the conversation that it stands in, where it is more than the one turn `text`.
-    `others` are answers that are as right as `answer`.
+    `others` are answers that are as right as `answer`. Of a multiple choice, `choices` are the
+    texts, which `text` lists, and `answer` is a letter.
     """
 
     id: str
@@ -36,6 +45,7 @@ class Question:
     answer: str
     turns: tuple[Turn, ...] = ()
     others: tuple[str, ...] = ()
+    choices: tuple[str, ...] = ()
 
     @property
     def answers(self) -> tuple[str, ...]:
@@ -68,6 +78,7 @@ class ProblemSet:
     split: str
     question_field: str
     answer_field: str
+    choices_field: str | None = None
     skipped: Skipped = Skipped()
     numbers: Sequence[int] = ()
     whole: str = ""
@@ -102,6 +113,8 @@ class ProblemSet:
             content.append([q.id, q.text, q.answer])
             if q.turns or q.others:
                 content[-1] += [[[turn.role, turn.content] for turn in q.turns], list(q.others)]
+            if q.choices:
+                content[-1].append(list(q.choices))
         return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16]
 
 
@@ -112,16 +125,19 @@ def load_problems(
     limit: int | None = None,
     question_field: str | None = None,
     answer_field: str | None = None,
+    choices_field: str | None = None,
     answers: Answers | None = None,
     skip_bad_rows: bool = False,
 ) -> ProblemSet:
     """Read `dataset`: "tiny", a file (docs/data.md), a folder, or a Hub name.
 
     A Hub name may carry a configuration (`openai/gsm8k:main`). Without `split`, "test" is taken
-    where there is one. A row that cannot be used refuses the data set, or with `skip_bad_rows` is
-    passed over and counted. Raises `DatasetError` with what there is to choose from.
+    where there is one. `question_field` and `choices_field` may join fields (`Body+Question`);
+    choices of which one field is the answer's are shown in an order of their own for each problem.
+    A row that cannot be used refuses the data set, or with `skip_bad_rows` is passed over and
+    counted. Raises `DatasetError` with what there is to choose from.
     """
-    said = [name for name in (question_field, answer_field) if name is not None]
+    said = [name for name in (question_field, answer_field, choices_field) if name is not None]
     read = read_dataset(dataset, split, None if skip_bad_rows else limit, (*QUESTION_FIELDS, *said))
     usable = {row.number: row.content for row in read.rows if row.content is not None}
     if len(usable) < len(read.rows) and not (skip_bad_rows and usable):
@@ -132,9 +148,12 @@ def load_problems(
         raise DatasetError(f"{dataset}: no rows in {where}: was it written to its end?")
     there = paths(usable.values())
     question, answer = choose_fields(question_field, answer_field, usable, there, dataset)
-    asked, right = column(usable, question), column(usable, answer)
+    named = parts(question, there)
+    asked, right = [column(usable, part) for part in named], column(usable, answer)
+    listed = [] if choices_field is None else parts(choices_field, there)
+    check_fields(listed, there, dataset)
     fallback = "solution" if answer_field is None else None
-    found: dict[int, tuple[str, tuple[Turn, ...], tuple[str, ...]]] = {}
+    found: dict[int, _Read] = {}
     faults: list[str] = []
     for row in read.rows:
         if len(found) == limit:
@@ -142,9 +161,16 @@ def load_problems(
         try:
             if row.content is None:
                 raise BadRow(row.fault)
+            text, turns = _asked([unwrapped(values[row.number]) for values in asked], named)
+            if listed and turns:
+                raise BadRow(f"field {question!r} is a conversation, with which no choices go")
+            if listed:
+                choices = choices_of(row.content, listed, answer)
+                found[row.number] = _Read(text, turns, (), choices)
+                continue
             value = unwrapped(right[row.number])
             gold = golds(value, answer, row.content, answers=answers, fallback=fallback)
-            found[row.number] = (*_asked(unwrapped(asked[row.number]), question), gold)
+            found[row.number] = _Read(text, turns, gold)
         except BadRow as error:
             if not skip_bad_rows:
                 raise _refusal(dataset, row, str(error)) from error
@@ -154,15 +180,35 @@ def load_problems(
     any_case = question_field is None and question not in QUESTION_FIELDS
     names = ids(usable, list(found), any_case=any_case)
     questions = tuple(
-        Question(id, text, gold[0], turns, gold[1:])
-        for id, (text, turns, gold) in zip(names, found.values(), strict=True)
+        read_row.question(id, shuffle=len(listed) > 1 and answer in listed)
+        for id, read_row in zip(names, found.values(), strict=True)
     )
     skipped = Skipped(len(faults), len(found) + len(faults), tuple(faults[:_REASONS]))
-    return ProblemSet(questions, dataset, read.split, question, answer, skipped)
+    return ProblemSet(questions, dataset, read.split, question, answer, choices_field, skipped)
 
 
-def _asked(value: Any, name: str) -> tuple[str, tuple[Turn, ...]]:
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """What a row holds of a question."""
+
+    text: str
+    turns: tuple[Turn, ...]
+    golds: tuple[str, ...]
+    choices: Choices | None = None
+
+    def question(self, id: str, *, shuffle: bool) -> Question:
+        if self.choices is None:
+            return Question(id, self.text, self.golds[0], self.turns, self.golds[1:])
+        choices = self.choices.shuffled(id) if shuffle else self.choices
+        text = f"{self.text.rstrip()}\n\n{choices.listed()}"
+        return Question(id, text, choices.letter, choices=choices.texts)
+
+
+def _asked(values: Sequence[Any], names: Sequence[str]) -> tuple[str, tuple[Turn, ...]]:
     """The text of a question, and its turns where they are more than that one text."""
+    if len(values) > 1:
+        return " ".join(text_of(v, n).strip() for v, n in zip(values, names, strict=True)), ()
+    value, name = values[0], names[0]
     if not is_turns(value):
         return text_of(value, name), ()
     turns = prompt_turns(value, name)

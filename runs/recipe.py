@@ -14,11 +14,21 @@ from typing import Any
 import yaml
 
 from sal import __version__
+from sal.grading.names import MATH
 from sal.runs.errors import FolderError
 
-NOT_RESULTS = frozenset({"versions", "sampling", "aggregate", "cache"})
+NOT_RESULTS = frozenset({"versions", "sampling", "aggregate", "cache", "preset"})
 """Recorded, but not compared: a run may be resumed after an upgrade."""
 
+UNKNOWN_BEFORE = {
+    "shard": None,
+    "choices_field": None,
+    "grader": MATH,
+    "grader_digest": "",
+    "prompt_template": None,
+    "thinking": None,
+}
+"""Keys that recipes did not always have, and what they did without them."""
 
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 """libyaml's is several times as fast, which is felt where hundreds of runs are listed."""
@@ -43,6 +53,10 @@ Readable.add_representer(
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
     """A fully resolved run. `params` are the strategy's own, defaults included.
+
+    `preset` is the name under which the data set was asked for, where it was one; what it came to
+    stands in `dataset`, `split`, the fields, `system_prompt` and `grader`. `grader` is "math",
+    "exact" or a function of the user's, and `grader_digest` then of the file that it stands in.
 
     `problems_digest` is of the questions themselves, so that a changed file is another recipe.
     `aggregate` says which one `params` has, and why. `extract` is how answers are found: strict or
@@ -81,6 +95,10 @@ class Recipe:
     answers: str | None = None
     skip_bad_rows: bool = False
     shard: str | None = None
+    choices_field: str | None = None
+    preset: str | None = None
+    grader: str = MATH
+    grader_digest: str = ""
     aggregate: str = ""
     sampling: str = ""
     cache: str = ""
@@ -90,9 +108,8 @@ class Recipe:
     def flat(self) -> dict[str, Any]:
         """The keys that determine the results; those of `params` are named `params.width`.
 
-        A parameter that is not set is left out, and so are the settings that came later: recipes
-        that were written before they were known say the same. What a URL serves stands for it, as
-        `policy.model_path`.
+        A parameter that is not set is left out, and so is what older recipes do not know, where it
+        has the value that it had then. What a URL serves stands for it, as `policy.model_path`.
         """
         keys: dict[str, Any] = {}
         for name, value in asdict(self).items():
@@ -108,7 +125,7 @@ class Recipe:
                 keys.update(
                     {f"{role}.{key}": v for role, of in value.items() for key, v in of.items()}
                 )
-            elif name in ("shard", "prompt_template", "thinking") and value is None:
+            elif name in UNKNOWN_BEFORE and value == UNKNOWN_BEFORE[name]:
                 continue
             elif name not in NOT_RESULTS and name not in self.served:
                 keys[name] = listed(value)

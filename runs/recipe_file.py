@@ -14,6 +14,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from sal.grading.names import GraderError, check_name
 from sal.runs.errors import RunError
 from sal.runs.recipe import Recipe
 from sal.runs.recipe_schema import checked, choice, hints, nearest
@@ -152,8 +153,10 @@ def _setting(name: str, entry: Entry) -> Any:
             return choice(value, summaries())
         if value is not None and name == "prm_family":
             return _family(value)
+        if value is not None and name == "grader":
+            check_name(str(value))
         value = checked(name, value, hints(Settings).get(name, Any) if value is not None else Any)
-    except ValueError as error:
+    except (ValueError, GraderError) as error:
         raise RecipeError(entry.source, f"{name}: {error}") from error
     if name == "ns" and value is not None:
         return tuple(sorted(set(value)))

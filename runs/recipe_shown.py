@@ -12,6 +12,7 @@ from typing import Any
 import yaml
 
 from sal.runs.aggregate import settle_aggregate
+from sal.runs.preset_data import TOLD_BY_PRESETS, filled_in
 from sal.runs.recipe import Readable, listed
 from sal.runs.recipe_file import SETTINGS, Loaded
 from sal.runs.registry import find_strategy
@@ -42,17 +43,23 @@ def resolved(loaded: Loaded, *, gpu: bool) -> list[Line]:
 
     None is also the value of what only the data set or the PRM's server tells.
     """
-    lines = [_setting(loaded, name, gpu=gpu) for name in SETTINGS]
+    filled, preset = filled_in(loaded.settings, default_names(gpu=gpu)["dataset"])
+    told = {} if preset is None else {name: getattr(filled, name) for name in TOLD_BY_PRESETS}
+    source = f"the preset {preset.name}" if preset else ""
+    lines = [_setting(loaded, name, told.get(name), source, gpu=gpu) for name in SETTINGS]
     prm = next(line.value for line in lines if line.key == "prm")
     return lines + list(_params(loaded, prm))
 
 
-def _setting(loaded: Loaded, name: str, *, gpu: bool) -> Line:
+def _setting(loaded: Loaded, name: str, preset: str | None, whose: str, *, gpu: bool) -> Line:
+    """`preset` is what a preset says, and `whose` which one."""
     settings, defaults = loaded.settings, default_names(gpu=gpu)
-    value = getattr(settings, name)
-    value = UNSAID.get(name) if value is None else value
+    said = getattr(settings, name)
+    value = UNSAID.get(name) if said is None else said
     if name in loaded.sources and value is not None:
         return Line(name, value, loaded.sources[name])
+    if said is None and preset is not None:
+        return Line(name, preset, whose)
     if name == "prm" and not find_strategy(settings.strategy).program.needs_prm:
         return Line(name, None, f"{settings.strategy} needs none")
     if name in defaults:

@@ -7,11 +7,14 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from sal.grading.extract import Extraction
+from sal.grading.graders import grader_digest
+from sal.grading.names import MATH, GraderError
 from sal.programs.caps import Caps
 from sal.runs.aggregate import settle_aggregate
 from sal.runs.errors import RunError
 from sal.runs.golds import Answers
-from sal.runs.problems import TINY, ProblemSet, load_problems
+from sal.runs.preset_data import filled_in, read_problems
+from sal.runs.problems import TINY, ProblemSet
 from sal.runs.recipe import Recipe, installed_versions
 from sal.runs.registry import Strategy, find_strategy
 from sal.runs.rule_choice import check_rule
@@ -24,7 +27,7 @@ HUB_POLICY = "meta-llama/Llama-3.2-1B-Instruct"
 HUB_PRM = "RLHFlow/Llama3.1-8B-PRM-Deepseek-Data"
 HUB_DATASET = "HuggingFaceH4/MATH-500"
 
-UNSAID: dict[str, Any] = {"seed": 0, "extract": "strict"}
+UNSAID: dict[str, Any] = {"seed": 0, "extract": "strict", "grader": MATH}
 """What a run has where its settings do not say."""
 
 # The prompt of Llama's own MATH evaluation, as in huggingface/search-and-learn (config.py).
@@ -82,6 +85,8 @@ class Settings:
     limit: int | None = None
     question_field: str | None = None
     answer_field: str | None = None
+    choices_field: str | None = None
+    grader: str | None = None
     extract: Extraction | None = None
     ns: tuple[int, ...] = ()
     answers: Answers | None = None
@@ -158,7 +163,7 @@ def prepare(
     `problems` are those of the settings, where they were read before.
     Raises `RunError` for a strategy that is not there, parameters that it refuses, caps that are
     not positive, an n beyond the budget, a PRM of a family that is not served, problems that cannot
-    be read, and a shard that is none.
+    be read, a grader that is not there, and a shard that is none.
     """
     # As late as this: they import the frontend.
     from sal.runs.endpoints import prm_spec
@@ -169,15 +174,13 @@ def prepare(
     named = [getattr(settings, name) or default for name, default in defaults.items()]
     check_rule(settings.strategy, settings.params, named)
     params = strategy.params(settings.params)
-    problems = problems or load_problems(
-        settings.dataset or defaults["dataset"],
-        split=settings.split,
-        limit=settings.limit,
-        question_field=settings.question_field,
-        answer_field=settings.answer_field,
-        answers=settings.answers,
-        skip_bad_rows=settings.skip_bad_rows,
-    )
+    settings, preset = filled_in(settings, defaults["dataset"])
+    grader = settings.grader or UNSAID["grader"]
+    try:
+        digest = grader_digest(grader)
+    except GraderError as error:
+        raise RunError(f"--grader {error}") from error
+    problems = problems or read_problems(settings, preset)
     shard = None if settings.shard is None else _shard(settings.shard)
     if shard is not None:
         problems = problems.shard(shard)
@@ -201,6 +204,10 @@ def prepare(
         limit=settings.limit,
         question_field=problems.question_field,
         answer_field=problems.answer_field,
+        choices_field=problems.choices_field,
+        preset=preset.name if preset else None,
+        grader=grader,
+        grader_digest=digest,
         answers=settings.answers,
         skip_bad_rows=settings.skip_bad_rows,
         shard=str(shard) if shard else None,

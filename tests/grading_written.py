@@ -123,6 +123,13 @@ ANSWERS: dict[str, list[Kind]] = {
         ("-7", ["minus seven", "negative seven", r"\minus 7", "−7", "﹣7", r"\text{-}7"], ["7", "seven"]),
         ("0", ["zero", "-0", "0.0"], ["o", "nil pois", r"\emptyset"]),
     ],
+    "decimals that go on": [
+        (r"\frac{1}{3}", [r"0.333\ldots", "0.333...", "0.3333…", "0.(3)", r"0.\dot{3}", r"0.\dot3", r"0.\overline{3}", r"33.333\ldots\%"], ["0.33...", "0.333", r"0.332\ldots", "0.(33)4", r"3.\dot{3}", r"0.1(3)"]),
+        (r"\frac{1}{6}", [r"0.1666\ldots", "0.1(6)", r"0.1\dot{6}", r".1666\dots"], [r"0.16\ldots", "0.16(6)1", r"0.(16)", r"0.\dot{1}\dot{6}", "0.6"]),
+        (r"-\frac{1}{7}", [r"-0.\dot{1}4285\dot{7}", "-0.(142857)", "-0.142857142857..."], [r"-0.\dot{1}\dot{4}", "0.(142857)", "-0.142..."]),
+        ("1", [r"0.999\ldots", "0.(9)"], ["0.999", "0.99...", "0.998..."]),
+        ("0.333", [r"0.333\ldots"], [r"0.334\ldots", "0.(34)"]),
+    ],
     "markup in words": [
         ("Tuesday", [r"\underline{\text{Tuesday}}", r"\texttt{Tuesday}", r"\textsc{Tuesday}", r"\textcolor{red}{\text{Tuesday}}", "**Tuesday**", r"\text{Tuesday.}"], [r"\text{not Tuesday}", r"\text{Tuesday or Friday}", "Thursday"]),
         ("Maria", [r"\text{Maria had the most}", "Maria won the race", r"\text{Maria is the tallest}"], [r"\text{Maria or Tom}", "Maria did not win", "Maria was faster than Tom", r"\text{Tom had the most}", "Maria and Tom won"]),

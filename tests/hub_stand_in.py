@@ -231,9 +231,10 @@ class _Handler(BaseHTTPRequestHandler):
         if verb == "commit":
             return self._commit(name, branch, body)
         if verb == "tree":
-            return 200, [self._entry(p, c) for p, c in branch.files.items() if "/" not in p], {}
+            return 200, self._listed(branch, f"{file}/" if file else ""), {}
         if verb == "paths-info":
-            paths = json.loads(body)["paths"]
+            form = body.startswith(b"paths=")
+            paths = parse_qs(body.decode())["paths"] if form else json.loads(body)["paths"]
             return 200, [self._entry(p, branch.files[p]) for p in paths if p in branch.files], {}
         if verb == "resolve" and file in branch.files:
             etag = self._oid(file, branch.files[file])
@@ -246,6 +247,13 @@ class _Handler(BaseHTTPRequestHandler):
         if path.endswith(".parquet"):
             return hashlib.sha256(content).hexdigest()
         return hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest()  # noqa: S324
+
+    def _listed(self, branch: Branch, folder: str) -> list[dict[str, Any]]:
+        """What stands in a folder, "" or one that ends in a slash: files and folders."""
+        inside = {p: c for p, c in branch.files.items() if p.startswith(folder)}
+        files = [self._entry(p, c) for p, c in inside.items() if "/" not in p[len(folder) :]]
+        names = {folder + p[len(folder) :].split("/")[0] for p in inside if "/" in p[len(folder) :]}
+        return files + [{"type": "directory", "path": p, "oid": "0" * 40} for p in sorted(names)]
 
     def _entry(self, path: str, content: bytes) -> dict[str, Any]:
         return {

@@ -108,6 +108,49 @@ def test_references_that_are_no_strings(tmp_path: Path) -> None:
     assert [row["correct"] for row in read(tmp_path / "out.jsonl")] == [True, True, False, True]
 
 
+def test_of_several_references_one_is_enough_or_all_are_wanted(tmp_path: Path) -> None:
+    rows: list[dict[str, object]] = [
+        {"output": r"\boxed{3}", "gold": ["2", "3"]},
+        {"output": r"\boxed{2, 3}", "gold": ["2", "3"]},
+        {"output": r"\boxed{two}", "gold": '["2", "5"]'},
+        {"output": r"\boxed{4}", "gold": ["2", "3"]},
+        {"output": r"\boxed{x+1}", "gold": [5, "1+x", None]},
+        {"output": r"\boxed{[1, 2]}", "gold": "[1, 2]"},
+        {"output": r"\boxed{7}", "gold": 7},
+    ]
+    file = write(tmp_path / "in.jsonl", rows)
+    out = tmp_path / "out.jsonl"
+    assert grade(file, out, "--answers", "any", "--explain") == 0
+    graded = read(out)
+    assert [row["correct"] for row in graded] == [True, False, True, False, True, True, True]
+    assert [row["output"] for row in graded] == [row["output"] for row in rows]
+    assert "against the reference '3': the same answer" in str(graded[0]["explanation"])
+    rows[4]["gold"] = [5]
+    file = write(tmp_path / "in.jsonl", rows)
+    for words in ([], ["--answers", "all"]):
+        assert grade(file, out, *words) == 0
+        right = [index for index, row in enumerate(read(out)) if row["correct"]]
+        assert right == [1, 5, 6]
+
+
+def test_bad_rows_are_passed_over_and_counted(
+    file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = file.read_text().splitlines()
+    torn = [rows[0], '{"output": "A: 5"}', rows[1], '{"output": null, "gold": 1}', "torn", rows[2]]
+    file.write_text("\n".join(torn))
+    out = tmp_path / "out.jsonl"
+    assert grade(file, out) == 2
+    assert ":2: no field 'gold'" in capsys.readouterr().err
+    assert grade(file, out, "--skip-bad-rows") == 0
+    assert [row["id"] for row in read(out)] == ["a", "b", "c"]
+    said = capsys.readouterr().err
+    assert "accuracy 33.33% (1 of 3)" in said
+    assert "skipped 3 of 6 rows (line 2: no field 'gold' (it has output))" in said
+    assert grade(file, out, "--skip-bad-rows", answer="nowhere") == 0
+    assert "skipped 6 of 6 rows" in capsys.readouterr().err
+
+
 def test_a_thousand_rows_keep_their_order(tmp_path: Path) -> None:
     rows = [{"n": n, "output": rf"\boxed{{x+{n}}}", "gold": f"{n % 10}+x"} for n in range(1000)]
     out = tmp_path / "out.jsonl"

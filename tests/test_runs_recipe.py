@@ -36,6 +36,17 @@ def test_a_recipe_from_before_bad_rows_could_be_skipped_skips_none(tmp_path: Pat
     assert differences(read_recipe(path), recipe(answers="any")) == ["answers"]
 
 
+def test_a_recipe_from_before_graders_has_the_digest_of_before(tmp_path: Path) -> None:
+    path = tmp_path / "recipe.yaml"
+    lines = recipe().dump().splitlines(keepends=True)
+    new = ("grader:", "grader_digest:", "choices_field:", "preset:")
+    path.write_text("".join(line for line in lines if not line.startswith(new)))
+    assert differences(read_recipe(path), recipe()) == []
+    assert differences(read_recipe(path), recipe(preset="gsm8k")) == []
+    assert differences(read_recipe(path), recipe(grader="exact")) == ["grader"]
+    assert recipe().digest == "708ebd250bf0ab095bb9e2f9966923230e423fe55f33c5245e834e5b8da66172"
+
+
 def test_the_digest_is_of_what_determines_results_alone() -> None:
     assert recipe().digest == recipe(versions={"sal": "9"}).digest
     assert recipe().digest != recipe(seed=1).digest

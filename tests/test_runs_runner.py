@@ -14,7 +14,7 @@ from sal.programs.best_of_n import BestOfNParams, best_of_n
 from sal.programs.trace import SearchResult, Trace
 from sal.runs.admission import Admission
 from sal.runs.errors import ServersLost
-from sal.runs.judging import answer_keys, judge
+from sal.runs.judging import judge
 from sal.runs.problems import ProblemSet, Question
 from sal.runs.progress import Progress
 from sal.runs.results import ResultRow, summarise
@@ -373,9 +373,7 @@ def test_votes_are_of_the_graders_answers() -> None:
     texts = [f"\\boxed{{{answer}}}" for answer in ("8", "\\frac{1}{2}", "0.5")] + ["no idea"]
     policy = ScriptedPolicy({(i,): end(text) for i, text in enumerate(texts)})
     prm = ScriptedPrm({texts[0]: 0.6, texts[1]: 0.5, texts[2]: 0.4})
-    result = search(
-        best_of_n, policy, prm, BestOfNParams(budget=4), answer_keys=answer_keys(Grader())
-    )
+    result = search(best_of_n, policy, prm, BestOfNParams(budget=4), answer_keys=Grader().keys)
     keys = [c.key for c in result.completions]
     assert (keys[0] != keys[1], keys[1] == keys[2], keys[3]) == (True, True, "")
     assert (result.rule, result.chosen["weighted"], result.chosen["naive"]) == ("weighted", 1, 0)
