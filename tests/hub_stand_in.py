@@ -231,7 +231,7 @@ class _Handler(BaseHTTPRequestHandler):
         if verb == "commit":
             return self._commit(name, branch, body)
         if verb == "tree":
-            return 200, self._listed(branch, f"{file}/" if file else ""), {}
+            return 200, self._in_folder(branch, f"{file}/" if file else ""), {}
         if verb == "paths-info":
             form = body.startswith(b"paths=")
             paths = parse_qs(body.decode())["paths"] if form else json.loads(body)["paths"]
@@ -248,7 +248,7 @@ class _Handler(BaseHTTPRequestHandler):
             return hashlib.sha256(content).hexdigest()
         return hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest()  # noqa: S324
 
-    def _listed(self, branch: Branch, folder: str) -> list[dict[str, Any]]:
+    def _in_folder(self, branch: Branch, folder: str) -> list[dict[str, Any]]:
         """What stands in a folder, "" or one that ends in a slash: files and folders."""
         inside = {p: c for p, c in branch.files.items() if p.startswith(folder)}
         files = [self._entry(p, c) for p, c in inside.items() if "/" not in p[len(folder) :]]
