@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import tokenizers
-from tokenizers import Regex, decoders, models, pre_tokenizers, processors
+from tokenizers import Regex, decoders, models, normalizers, pre_tokenizers, processors
 
 WORDS = (
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*"
@@ -90,6 +90,7 @@ def llama_tokenizer(folder: Path) -> tokenizers.Tokenizer:
 def qwen_tokenizer(folder: Path, *, bos: str | None = None) -> tokenizers.Tokenizer:
     """Qwen 2.5's kind: no bos before a prompt, though a config may name one."""
     core = bpe(["<|endoftext|>", "<|im_start|>", "<|im_end|>", "<extra_0>"])
+    core.normalizer = normalizers.NFC()
     return _save(folder, core, {"bos_token": bos, "chat_template": CHATML})
 
 
