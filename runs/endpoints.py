@@ -144,12 +144,19 @@ def check_family(recipe: Recipe) -> None:
     """
     try:
         if recipe.prm_family is not None:
-            check_fit(recipe, named_family(recipe.prm_family)[0])
+            check_fit(recipe, _said_family(recipe.prm_family))
         here = None if recipe.prm is None or is_url(recipe.prm) else recipe.prm
         if (spec := prm_spec(here, recipe.prm_family)) is not None:
             check_fit(recipe, spec.family)
     except (ValueError, OSError) as error:
         raise RunError(" ".join(str(error).split())) from error
+
+
+def _said_family(said: str) -> Family:
+    try:
+        return named_family(said)[0]
+    except ValueError as error:
+        raise RunError(f"--prm-family {said}: {error}") from error
 
 
 def check_fit(recipe: Recipe, verifier: Any) -> None:

@@ -25,7 +25,7 @@ SAID = Settings(
     seed=3,
     max_problem_tokens=500,
     system_prompt="",
-    policy_args=("--tp=2",),
+    policy_args=("--chunked-prefill-size=512",),
     deterministic=True,
     limit=2,
 )
@@ -68,7 +68,15 @@ def test_what_is_said_beside_a_folder_must_agree(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     begun(tmp_path / "run")
-    agreeing = ["--budget", "8", "--seed", "3", "--system-prompt", "", "--policy-arg=--tp=2"]
+    agreeing = [
+        "--budget",
+        "8",
+        "--seed",
+        "3",
+        "--system-prompt",
+        "",
+        "--policy-arg=--chunked-prefill-size=512",
+    ]
     dry(sal, "beam", "--resume", "run", *agreeing)
     code, _, err = sal("run", "--resume", "run", "--seed", "0", "--width", "4", "--policy", "a/b")
     assert code == 2

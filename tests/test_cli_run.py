@@ -163,7 +163,10 @@ BAD: dict[str, tuple[str, str]] = {
     "two folders": ("dvts --out a --resume b", r"not both"),
     "a policy that is not there": ("dvts --policy ./nothing", r"no model folder ./nothing"),
     "a policy without a config": ("dvts --policy full", r"full is no model folder"),
-    "an unknown family": ("dvts --prm-family magic", r"--prm-family magic: not one of"),
+    "an unknown family": (
+        "dvts --prm-family magic",
+        r"--prm-family magic: 'magic' is not one of the PRM families step-token",
+    ),
     "a PRM of no known family": ("dvts --prm bare", r"cannot tell what format.*--prm-family"),
     "a policy URL that nobody serves": (
         "dvts --policy http://127.0.0.1:PORT",

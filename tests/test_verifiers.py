@@ -357,7 +357,7 @@ class TestFamily:
             choose("m", {"sal_prm": entry})
 
     def test_an_unknown_family_is_told(self) -> None:
-        with pytest.raises(ValueError, match="family must be one of step-token, er-prm"):
+        with pytest.raises(ValueError, match="is not one of the PRM families step-token, er-prm"):
             choose("m", {}, "oracle")
         with pytest.raises(ValueError, match="'bias=1' is no setting of the PRM family step-token"):
             named_family("step-token:bias=1")

@@ -55,7 +55,7 @@ def find_family(name: str) -> Family:
         return _own(name)
     points = _plugins().get(name, [])
     if not points:
-        raise ValueError(f"family must be one of {', '.join(family_names())}, not {name!r}")
+        raise ValueError(f"{name!r} is not one of the PRM families {', '.join(family_names())}")
     if len(points) > 1:
         packages = " and ".join(sorted(map(_package, points)))
         raise ValueError(f"PRM family {name!r} is in more than one package: {packages}")
