@@ -144,14 +144,21 @@ def distinct(inputs: Iterable[tuple[int, ...]]) -> int:
     return len({ids[:n] for ids in inputs for n in range(1, len(ids) + 1)})
 
 
+_STILL = 8
+"""Equal readings in a row."""
+
+
 def growth(verifier: Positional, engine: Engine, *, depth: int = 6) -> float:
     """Tokens prefilled over distinct ones of that search.
 
-    What is judged together is asked together, as a search does.
+    What is judged together is asked together, as a search does, but for the very first step: what
+    is asked at one instant reads a question that is not in the cache yet once each.
     """
     assert engine.flush_cache()
     with prefilled(engine) as spent, ThreadPoolExecutor(4) as pool:
         for grown in levels(depth):
+            if len(grown[0]) == 1:
+                verifier.score(QUESTION, [], grown[0])
             list(pool.map(lambda beam: verifier.score(QUESTION, beam[:-1], beam[-1:]), grown))
     return spent[0] / distinct(judged(verifier.format, depth))
 
@@ -171,11 +178,11 @@ def _prefilled(engine: Engine) -> int:
         loads = engine._once("/v1/loads?include=core", None, 30.0, lambda _: "")["loads"]
         return sum(int(load["total_prefill_uncached_tokens"]) for load in loads)
 
-    last = -1
-    while (now := count()) != last:
-        last = now
+    seen = [count()]
+    while len(seen) < _STILL or len(set(seen[-_STILL:])) > 1:  # it is told late on a busy machine
         time.sleep(0.1)
-    return now
+        seen.append(count())
+    return seen[-1]
 
 
 def fill(engine: Engine, ids: Sequence[int], tokens: int) -> None:

@@ -23,6 +23,7 @@ from prm_heads import FAMILIES, KINDS, reference
 from sal.runs.endpoints import check_urls, prm_serving
 from sal.runs.errors import RunError
 from sal.runtime.client import Engine
+from sal.runtime.endpoint_errors import EndpointError
 from sal.runtime.launch import Server, start_all, stop_all
 from sal.runtime.needed_flags import with_needed_flags
 from sal.runtime.plan import ServerSpec, make_plan
@@ -151,8 +152,8 @@ def test_a_server_is_asked_what_its_head_gives(served: Served) -> None:
 
 
 def test_a_causal_server_has_no_head(prm_server: str) -> None:
-    with pytest.raises(RunError, match=r"--prm .*cannot be used"):
-        check_urls({"prm": prm_server}, prm_family="skywork")
+    with Engine(prm_server) as engine, pytest.raises(EndpointError):
+        find_family("skywork").probe(engine)
 
 
 def test_what_an_overlay_says_of_itself(pool: Pool) -> None:
