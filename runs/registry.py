@@ -11,10 +11,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from functools import cached_property, reduce
 from importlib import import_module
-from importlib.metadata import EntryPoint, entry_points
 from typing import TYPE_CHECKING, Any
 
 from sal.runs.errors import RunError
+from sal.runtime.plugins import PluginError, Plugins, package
 
 if TYPE_CHECKING:
     from sal.programs.strategy import Program
@@ -87,12 +87,15 @@ STRATEGIES: dict[str, Strategy] = {
 """Those of this package."""
 
 
+_PLUGINS = Plugins(GROUP, "strategy", STRATEGIES)
+
+
 def summaries() -> dict[str, str]:
     """A line on every strategy by its name; nothing of another package is imported for it."""
     own = {name: strategy.summary for name, strategy in STRATEGIES.items()}
     others = {
-        name: "from " + ", ".join(sorted({_package(point) for point in points}))
-        for name, points in sorted(_plugins().items())
+        name: "from " + ", ".join(dict.fromkeys(packages))
+        for name, packages in sorted(_PLUGINS.packages().items())
     }
     return own | others
 
@@ -104,38 +107,17 @@ def find_strategy(name: str) -> Strategy:
     """
     if name in STRATEGIES:
         return STRATEGIES[name]
-    points = _plugins().get(name, [])
-    if not points:
-        raise RunError(f"{name!r} is not one of {', '.join(summaries())}")
-    if len(points) > 1:
-        packages = " and ".join(sorted(map(_package, points)))
-        raise RunError(f"strategy {name!r} is in more than one package: {packages}")
-    return _load(points[0])
-
-
-def _plugins() -> dict[str, list[EntryPoint]]:
-    found: dict[str, list[EntryPoint]] = {}
-    for point in entry_points(group=GROUP):
-        same = found.setdefault(point.name, [])
-        if all((p.value, _package(p)) != (point.value, _package(point)) for p in same):
-            same.append(point)  # a distribution on the path twice is one
-    return {name: points for name, points in found.items() if name not in STRATEGIES}
-
-
-def _load(point: EntryPoint) -> Strategy:
     from sal.programs.strategy import Program
 
-    where = f"strategy {point.name!r} of {_package(point)}"
     try:
-        program = point.load()
-    except Exception as error:  # whatever another package does when it is imported
-        reason = " ".join(str(error).split())
-        raise RunError(f"{where} cannot be loaded: {type(error).__name__}: {reason}") from error
+        loaded = _PLUGINS.load(name)
+    except PluginError as error:
+        raise RunError(str(error)) from error
+    if loaded is None:
+        raise RunError(f"{name!r} is not one of {', '.join(summaries())}")
+    point, program = loaded
     if not isinstance(program, Program):
         kind = type(program).__name__
+        where = _PLUGINS.where(point)
         raise RunError(f"{where}: {point.value} is a {kind}, not a program made by @strategy")
-    return Strategy(point.value, f"from {_package(point)}")
-
-
-def _package(point: EntryPoint) -> str:
-    return point.dist.name if point.dist is not None else point.module
+    return Strategy(point.value, f"from {package(point)}")

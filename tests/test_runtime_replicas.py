@@ -116,7 +116,9 @@ class TestClient:
         with Recorder(1) as engine:
             engine.adapter = "adapter"
             engine.generate({"text": "a"})
-            assert engine.sent == [{"lora_path": "adapter", "text": "a"}]
+            engine.classify({"input_ids": [1]})
+            named = {"lora_path": "adapter"}
+            assert engine.sent == [{**named, "text": "a"}, {**named, "input_ids": [1]}]
 
 
 class _Flat:

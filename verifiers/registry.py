@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from functools import cache
 from importlib import import_module
-from importlib.metadata import EntryPoint, entry_points
 
+from sal.runtime.plugins import Plugins
 from sal.verifiers.contract import Family
 
 GROUP = "sal.prm_families"
@@ -41,9 +41,12 @@ OWN: dict[str, str] = {
 """Those of this package, in the order in which they look at a model: the first that knows it."""
 
 
+_PLUGINS = Plugins(GROUP, "PRM family", OWN)
+
+
 def family_names() -> tuple[str, ...]:
     """What `--prm-family` can say; nothing of another package is imported for it."""
-    return (*OWN, *sorted(_plugins()))
+    return (*OWN, *sorted(_PLUGINS.packages()))
 
 
 def find_family(name: str) -> Family:
@@ -53,19 +56,27 @@ def find_family(name: str) -> Family:
     """
     if name in OWN:
         return _own(name)
-    points = _plugins().get(name, [])
-    if not points:
+    loaded = _PLUGINS.load(name)
+    if loaded is None:
         raise ValueError(f"{name!r} is not one of the PRM families {', '.join(family_names())}")
-    if len(points) > 1:
-        packages = " and ".join(sorted(map(_package, points)))
-        raise ValueError(f"PRM family {name!r} is in more than one package: {packages}")
-    return _load(points[0])
+    point, found = loaded
+    where = _PLUGINS.where(point)
+    if isinstance(found, type):
+        try:
+            found = found()
+        except Exception as error:  # whatever another package does
+            reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
+            raise ValueError(f"{where} cannot be loaded: {reason}") from error
+    if not isinstance(found, Family):
+        kind = type(found).__name__
+        raise ValueError(f"{where}: {point.value} is a {kind}, not a sal.verifiers.contract.Family")
+    return found
 
 
 def families() -> tuple[tuple[Family, ...], tuple[str, ...]]:
     """All families that can be loaded, and what is wrong with the others."""
     found, wrong = [_own(name) for name in OWN], []
-    for name in sorted(_plugins()):
+    for name in sorted(_PLUGINS.packages()):
         try:
             found.append(find_family(name))
         except ValueError as error:
@@ -78,30 +89,3 @@ def _own(name: str) -> Family:
     module, _, attribute = OWN[name].partition(":")
     family: Family = getattr(import_module(module), attribute)
     return family
-
-
-def _plugins() -> dict[str, list[EntryPoint]]:
-    found: dict[str, list[EntryPoint]] = {}
-    for point in entry_points(group=GROUP):
-        same = found.setdefault(point.name, [])
-        if all((p.value, _package(p)) != (point.value, _package(point)) for p in same):
-            same.append(point)  # a distribution on the path twice is one
-    return {name: points for name, points in found.items() if name not in OWN}
-
-
-def _load(point: EntryPoint) -> Family:
-    where = f"PRM family {point.name!r} of {_package(point)}"
-    try:
-        found = point.load()
-        family = found() if isinstance(found, type) else found
-    except Exception as error:  # whatever another package does when it is imported
-        reason = " ".join(str(error).split())
-        raise ValueError(f"{where} cannot be loaded: {type(error).__name__}: {reason}") from error
-    if not isinstance(family, Family):
-        kind = type(family).__name__
-        raise ValueError(f"{where}: {point.value} is a {kind}, not a sal.verifiers.contract.Family")
-    return family
-
-
-def _package(point: EntryPoint) -> str:
-    return point.dist.name if point.dist is not None else point.module
