@@ -9,6 +9,7 @@ import pytest
 from test_verifiers import Reply, bytes_core
 
 from sal.runs.endpoints import RunEndpoints
+from sal.runs.problems import Question
 from sal.runtime.endpoint_errors import Misread, Rejected
 from sal.runtime.replies import classified
 from sal.runtime.tokenizer import Tokenizer
@@ -132,6 +133,13 @@ class TestWindow:
 def test_a_rendered_input_ends_at_its_step() -> None:
     rendered = Rendered((1, 2, 3, 4), (1, 3), (9,))
     assert [rendered.upto(k) for k in (0, 1)] == [[1, 2, 9], [1, 2, 3, 4, 9]]
+
+
+def test_a_run_asks_nothing_of_a_question_that_the_prm_cannot_read() -> None:
+    endpoints = object.__new__(RunEndpoints)
+    endpoints.verifier = verifier(Head(0.0), window=10)
+    with pytest.raises(Rejected, match="at most 10 tokens"):
+        endpoints.problem(Question("a", "q" * 40, "1"))
 
 
 def test_a_run_is_told_of_a_window_that_its_solutions_may_pass() -> None:
