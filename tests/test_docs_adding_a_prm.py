@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 import re
-import sys
-import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from page_package import DOCS, block, installed_package
 from prm_conformance import growth, verifier_of
 from prm_models import llama_tokenizer
 
@@ -20,29 +19,13 @@ from sal.verifiers.family import choose, named_family
 from sal.verifiers.registry import GROUP, families
 from sal.verifiers.step_token import StepTokenOptions
 
-PAGE = (Path(__file__).parent.parent / "docs" / "adding-a-prm.md").read_text()
-
-
-def block(language: str) -> str:
-    (only,) = re.findall(rf"^```{language}\n(.*?)^```", PAGE, flags=re.M | re.S)
-    return str(only)
+PAGE = "adding-a-prm.md"
 
 
 @pytest.fixture
 def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    project = tomllib.loads(block("toml"))["project"]
-    ((name, value),) = project["entry-points"][GROUP].items()
-    module = value.partition(":")[0]
-    (tmp_path / f"{module}.py").write_text(block("python"))
-    info = tmp_path / f"{module}-{project['version']}.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text(
-        f"Metadata-Version: 2.1\nName: {project['name']}\nVersion: 1.0\n"
-    )
-    (info / "entry_points.txt").write_text(f"[{GROUP}]\n{name} = {value}\n")
-    monkeypatch.syspath_prepend(tmp_path)
-    yield
-    sys.modules.pop(module, None)
+    with installed_package(PAGE, GROUP, tmp_path, monkeypatch):
+        yield
 
 
 @pytest.mark.usefixtures("installed")
@@ -53,11 +36,11 @@ def test_it_is_known_by_its_name_and_takes_its_settings() -> None:
 
 
 def test_the_rows_are_settings_of_step_token() -> None:
-    entry = json.loads("{" + block("json") + "}")
+    entry = json.loads("{" + block(PAGE, "json") + "}")
     said = StepTokenOptions(tag="<step>", good=" yes", bad=" no")
     spec = choose("m", entry)
     assert (spec.options, spec.aggregate) == (said, "min")
-    (flag,) = re.findall(r'--prm-family "(.*?)"', PAGE)
+    (flag,) = re.findall(r'--prm-family "(.*?)"', (DOCS / PAGE).read_text())
     family, settings = named_family(flag)
     assert family.options(settings) == said
 

@@ -2,42 +2,24 @@
 
 from __future__ import annotations
 
-import re
-import sys
-import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from page_package import block, installed_package
 from programs_scripted import ScriptedPolicy, ScriptedPrm, end, search
 from test_strategies_registry import TestEveryStrategy as Everywhere
 
 from sal.runs.errors import RunError
 from sal.runs.registry import GROUP, Strategy, find_strategy
 
-PAGE = (Path(__file__).parent.parent / "docs" / "adding-a-strategy.md").read_text()
-
-
-def block(language: str) -> str:
-    (only,) = re.findall(rf"^```{language}\n(.*?)^```", PAGE, flags=re.M | re.S)
-    return str(only)
+PAGE = "adding-a-strategy.md"
 
 
 @pytest.fixture
 def strategy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Strategy]:
-    project = tomllib.loads(block("toml"))["project"]
-    ((name, value),) = project["entry-points"][GROUP].items()
-    module = value.partition(":")[0]
-    (tmp_path / f"{module}.py").write_text(block("python"))
-    info = tmp_path / f"{module}-{project['version']}.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text(
-        f"Metadata-Version: 2.1\nName: {project['name']}\nVersion: 1.0\n"
-    )
-    (info / "entry_points.txt").write_text(f"[{GROUP}]\n{name} = {value}\n")
-    monkeypatch.syspath_prepend(tmp_path)
-    yield find_strategy(name)
-    sys.modules.pop(module, None)
+    with installed_package(PAGE, GROUP, tmp_path, monkeypatch) as name:
+        yield find_strategy(name)
 
 
 def test_it_stops_at_a_solution_that_the_prm_likes(strategy: Strategy) -> None:
@@ -67,4 +49,4 @@ def test_what_holds_for_every_strategy_holds_for_it(strategy: Strategy) -> None:
 
 
 def test_it_is_about_thirty_lines() -> None:
-    assert len([line for line in block("python").splitlines() if line.strip()]) <= 28
+    assert len([line for line in block(PAGE, "python").splitlines() if line.strip()]) <= 28
