@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sal.strategies.consensus import agree, first_below
+from sal.strategies.consensus import first_bad, first_below
 from sal.strategies.rollouts import first_error, is_instructive, next_prefix, rollouts_for
 
 
@@ -59,12 +60,23 @@ def test_the_first_error_is_behind_the_last_prefix_that_can_be_finished(
     assert first_error(right, rollouts) == error
 
 
-def test_a_judge_agrees_where_it_names_the_same_step() -> None:
+def test_a_judge_names_the_first_step_that_it_holds_to_be_wrong() -> None:
     assert first_below([0.9, 0.5, 0.2]) == 2
     assert first_below([0.9, 0.5]) == -1
-    counts = ((8, 0, 0), (8, 8, 1))
-    assert agree(*counts, [0.9, 0.1, 0.9])
-    assert not agree(*counts, [0.1, 0.1, 0.9])
-    assert not agree(*counts, [0.9, 0.9, 0.9])
-    assert agree((8, 1), (8, 1), [0.9, 0.6])
-    assert not agree((2, 0, 0), (8, 0, 1), [0.9, 0.1, 0.1])  # the counts do not tell
+
+
+@pytest.mark.parametrize(
+    ("labels", "error"),
+    [
+        ((True, False, True), 1),
+        ((True, True), -1),
+        ((1, 0, -1), 2),  # PRM800K's neutral step is no error
+        ((1, 0), -1),
+        ((0.9, 0.5, 0.4), 2),
+        ((1.0, 0.0), 1),
+        ((True, None, False), None),
+        ((True, False, None), 1),
+    ],
+)
+def test_labels_name_the_first_bad_step(labels: tuple[Any, ...], error: int | None) -> None:
+    assert first_bad(labels) == error
