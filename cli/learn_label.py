@@ -17,6 +17,7 @@ from sal.cli.said import access_said, check_folders, settings_said, with_flags_o
 
 if TYPE_CHECKING:
     from sal.learn.labelled import Labelled
+    from sal.runs.recipe import Recipe
     from sal.runtime.usage import Usage
 
 EPILOG = """[bold]Examples[/bold]
@@ -33,7 +34,7 @@ sal learn label runs-out/bon64 runs-out/dvts --out labels
 
 sal learn label math-shepherd.jsonl --limit 10000 --out shepherd
 
-sal learn label labels --judge http://127.0.0.1:8000 --consensus --out agreed
+sal learn label labels --judge http://127.0.0.1:8000/v1 --consensus --out agreed
 """  # noqa: E501
 
 LABELS = "Labels"
@@ -145,17 +146,17 @@ def label(
     from sal.runtime.frontend.light import use_light_frontend
 
     use_light_frontend()  # before a program is imported: the whole of sglang takes 10 s
+    from sal.learn.labelled import Labelled
     from sal.learn.sources import labels_from
     from sal.runs.found import read_run
     from sal.runtime.usage import Usage
 
     folder = resume or out or Path("runs-out") / f"labels-{datetime.now():%Y%m%d-%H%M%S}"
     code = 0
+    recipe: Recipe | None = None
     spent: dict[str, Usage] = {}
     if sources:
         _check_new(folder)
-        from sal.learn.labelled import Labelled
-
         labelled = Labelled()
         for source in sources:
             labelled.add(labels_from(source, flags["split"], flags["limit"]))
@@ -170,14 +171,16 @@ def label(
         if code > 1 or flags["dry_run"]:
             return code
         labelled = labels_from(str(folder))
-        spent["policy"] = sum((row.policy for row in read_run(folder).rows), Usage())
+        made = read_run(folder)
+        recipe = made.recipe
+        spent["policy"] = sum((row.policy for row in made.rows), Usage())
     if judge is not None:
         labelled, spent["judge"] = _judged(labelled, folder, judge, judge_family, judge_key)
     if consensus:
         from sal.learn.consensus import agreed
 
         labelled = agreed(labelled)
-    _write(labelled, sources or [str(folder)], spent, folder)
+    _write(labelled, sources or [], spent, folder, recipe)
     return code
 
 
@@ -271,17 +274,21 @@ def _judged(
 
 
 def _write(
-    labelled: Labelled, sources: list[str], spent: Mapping[str, Usage], folder: Path
+    labelled: Labelled,
+    sources: list[str],
+    spent: Mapping[str, Usage],
+    folder: Path,
+    recipe: Recipe | None,
 ) -> None:
+    """The files, and the figures on stdout. Raises `LabelError` where no row is left."""
     from sal.learn.card import figures, write_card
     from sal.learn.errors import LabelError
     from sal.learn.files import write_labels
     from sal.runs.export.markdown import table
 
-    shown = table(figures(labelled, spent) | {"folder": str(folder)}, "labels")
     if not labelled.rows:
         left_out = ", ".join(f"{n} {what}" for what, n in labelled.dropped.items())
         raise LabelError(f"no labels: left out are {left_out or 'none'}")
     write_labels(labelled.rows, folder)
-    write_card(labelled, sources, spent, folder)
-    print(f"\n{shown}")
+    write_card(labelled, sources, spent, folder, recipe)
+    print(f"\n{table(figures(labelled, spent) | {'folder': str(folder)}, 'labels')}")

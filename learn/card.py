@@ -7,9 +7,12 @@ from pathlib import Path
 
 from sal.learn.files import DATASETS, PARQUET
 from sal.learn.labelled import Labelled
+from sal.runs.export.card import recipe_text
 from sal.runs.export.markdown import block, count, page, plain, table
-from sal.runs.export.places import last_name
+from sal.runs.export.names import dataset_name
+from sal.runs.export.places import last_name, public_recipe
 from sal.runs.folder import write_atomically
+from sal.runs.recipe import Recipe
 from sal.runtime.usage import Usage
 
 TAGS = ["process-reward-model", "step-labels", "sal"]
@@ -42,9 +45,13 @@ def figures(labelled: Labelled, spent: Mapping[str, Usage]) -> dict[str, str]:
 
 
 def write_card(
-    labelled: Labelled, sources: Sequence[str], spent: Mapping[str, Usage], folder: Path
+    labelled: Labelled,
+    sources: Sequence[str],
+    spent: Mapping[str, Usage],
+    folder: Path,
+    recipe: Recipe | None = None,
 ) -> None:
-    """README.md in the folder of the labels. Raises OSError."""
+    """README.md in the folder of the labels; `recipe` is that of their rollouts. Raises OSError."""
     kinds = sorted({row.source for row in labelled.rows})
     front = {
         "tags": TAGS,
@@ -55,15 +62,18 @@ def write_card(
             }
         ],
     }
+    of = sources if recipe is None else [dataset_name(public_recipe(recipe))]
+    settings = [] if recipe is None else ["## Recipe", block(recipe_text(recipe), "yaml")]
     text = page(
         front,
         "# Step labels",
-        plain(f"Of {', '.join(map(last_name, sources))}: {', '.join(kinds)}."),
+        plain(f"Of {', '.join(map(last_name, of))}: {', '.join(kinds)}."),
         table(figures(labelled, spent), "labels"),
         _COLUMNS,
         "## Read it",
         block(
             f'from datasets import load_from_disk\n\nrows = load_from_disk("{DATASETS}")', "python"
         ),
+        *settings,
     )
     write_atomically(folder / "README.md", text.encode())

@@ -16,6 +16,7 @@ from sal.learn.labelled import Labelled
 from sal.learn.rows import StepLabels
 from sal.runs.encoding import json_bytes
 from sal.runs.journal import Journal, Record
+from sal.runtime.endpoint_errors import Unreachable
 from sal.runtime.policy import is_fault
 from sal.runtime.usage import Usage
 from sal.strategies.consensus import first_bad, first_below
@@ -51,8 +52,8 @@ def judged(
     """The rows with the judge's scores of their steps; those that it cannot judge are dropped.
 
     `name` is that of the judge, with its settings: another one is asked anew. `tick` is called at
-    first and as solutions are judged, `abort` when this ends early: it breaks off what is asked. Raises
-    `EndpointError` when the judge is at fault, `FolderError` and OSError.
+    first and as solutions are judged, `abort` when this ends early: it breaks off what is asked.
+    Raises `EndpointError` when the judge is at fault or gone, `FolderError` and OSError.
     """
     folder.mkdir(parents=True, exist_ok=True)
     keys = [_key(name, row) for row in labelled.rows]
@@ -67,7 +68,7 @@ def judged(
             try:
                 scored = judge.score(row.question, (), row.steps)
             except Exception as error:
-                if is_fault(error):
+                if is_fault(error) or isinstance(error, Unreachable):
                     raise
                 return None  # no verdicts in what it wrote: asked for again when this goes on
             said = {"key": key, "scores": scored.scores, "usage": asdict(scored.usage)}

@@ -12,8 +12,8 @@ from runs_examples import recipe, row, written_run
 from test_programs_step_rollouts import RIGHT, TWO, WRONG, Answers
 
 from sal.learn.errors import LabelError
-from sal.learn.run_labels import ALL_RIGHT, ALL_WRONG, CUT, EQUAL, FAILED, UNREAD, labels_of
 from sal.learn.rows import StepLabels
+from sal.learn.run_labels import ALL_RIGHT, ALL_WRONG, CUT, EQUAL, FAILED, UNREAD, labels_of
 from sal.learn.sources import labels_from
 from sal.programs.step_rollouts import StepRolloutsParams, step_rollouts
 from sal.programs.trace import SearchResult

@@ -15,8 +15,6 @@ from sal.learn.rows import StepLabels
 from sal.learn.sets import BAD_PROBLEM, NO_STEPS, labels_in
 from sal.learn.sources import labels_from
 
-RECORDED = Path(__file__).resolve().parents[2] / "shared" / "data"
-
 
 def read(tmp_path: Path, *rows: Any, name: str = "set.jsonl") -> Labelled:
     file = tmp_path / name
@@ -169,11 +167,8 @@ def test_a_limit_counts_the_sets_rows(tmp_path: Path) -> None:
 
 @pytest.mark.recorded
 @pytest.mark.parametrize(("name", "wrong", "right"), [("gsm8k", 207, 193), ("math", 594, 406)])
-def test_processbench_itself(name: str, wrong: int, right: int) -> None:
-    """The numbers of its Table 2."""
-    path = RECORDED / f"processbench_{name}.json"
-    if not path.is_file():
-        pytest.skip("the recorded data are not here")
-    rows = labels_in(str(path)).rows
+def test_processbench_itself(name: str, wrong: int, right: int, recorded_data: Path) -> None:
+    """The numbers of its paper (Zheng et al., arXiv 2412.06559)."""
+    rows = labels_in(str(recorded_data / f"processbench_{name}.json")).rows
     assert sum(r.first_error == -1 for r in rows) == right
     assert sum(r.first_error is not None and r.first_error >= 0 for r in rows) == wrong

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from functools import partial
+from pathlib import Path
+
 import pytest
 from programs_scripted import Say, ScriptedPolicy, ScriptedPrm, Tree, end, search
+from test_programs_recall import check_cut_anywhere, run
 
 from sal.programs.step_rollouts import StepRolloutsParams, step_rollouts
 from sal.programs.trace import SearchResult
+from sal.runs.registry import LABELLERS, STRATEGIES
 
 RIGHT, WRONG = "\\boxed{1}", "\\boxed{2}"
-Path = tuple[int, ...]
+Place = tuple[int, ...]
 
 
 class Answers(ScriptedPrm):
@@ -28,9 +33,9 @@ def label(tree: Tree, default: Say = end(WRONG), **params: object) -> SearchResu
     return search(step_rollouts, policy, Answers(), settings)
 
 
-def rollouts(result: SearchResult) -> dict[Path, list[bool]]:
+def rollouts(result: SearchResult) -> dict[Place, list[bool]]:
     """Of each prefix by its path: how its rollouts ended, in their order."""
-    found: dict[Path, list[bool]] = {}
+    found: dict[Place, list[bool]] = {}
     for node in sorted(result.trace.nodes, key=lambda n: n.id):
         if len(node.id) > 1 and node.id[-1] > 0:
             found.setdefault(node.parent, []).append(node.scores[-1] == 1)
@@ -159,3 +164,17 @@ def test_it_needs_a_verifier_that_knows() -> None:
 def test_a_wrong_parameter_is_named(name: str, wrong: object) -> None:
     with pytest.raises(ValueError, match=f"^{name} "):
         StepRolloutsParams(**{name: wrong})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("params", [{}, {"adaptive": True}, {"first_error": True}])
+def test_cut_after_any_node_it_ends_the_same(
+    params: dict[str, bool], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And asks for nothing twice: what was sampled is what the labels are made of."""
+    monkeypatch.setitem(STRATEGIES, "step-rollouts", LABELLERS["step-rollouts"])
+    settings = StepRolloutsParams(budget=8, rollouts=2, **params)  # type: ignore[arg-type]
+    made = run("step-rollouts", settings, tmp_path / "whole")
+    assert rollouts(made.result)
+    path = tmp_path / "nodes"
+    again = partial(run, "step-rollouts", settings, path, session=2)
+    check_cut_anywhere(made, again, path)
