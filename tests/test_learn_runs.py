@@ -13,7 +13,16 @@ from test_programs_step_rollouts import RIGHT, TWO, WRONG, Answers
 
 from sal.learn.errors import LabelError
 from sal.learn.rows import StepLabels
-from sal.learn.run_labels import ALL_RIGHT, ALL_WRONG, CUT, EQUAL, FAILED, UNREAD, labels_of
+from sal.learn.run_labels import (
+    ALL_RIGHT,
+    ALL_WRONG,
+    CUT,
+    EQUAL,
+    FAILED,
+    UNREAD,
+    UNTRIED,
+    labels_of,
+)
 from sal.learn.sources import labels_from
 from sal.programs.step_rollouts import StepRolloutsParams, step_rollouts
 from sal.programs.trace import SearchResult
@@ -157,6 +166,13 @@ def test_a_rollout_that_adds_no_step_is_as_right_as_its_prefix(tmp_path: Path) -
     }  # fmt: skip
     rows = rolled_out(tmp_path, tree, budget=2, rollouts=1)
     assert [(r.right, r.rollouts) for r in rows] == [((1, 1), (1, 1)), ((0, 0), (1, 1))]
+
+
+def test_a_problem_whose_trace_is_gone_is_counted(tmp_path: Path) -> None:
+    both = problem(completion("a", RIGHT), completion("b", WRONG, right=False))
+    found = labels(tmp_path, both, row("failed", error="lost"), strategy="step-rollouts")
+    assert found.rows == []
+    assert found.dropped == {UNTRIED: 1, FAILED: 1}
 
 
 def test_where_only_the_first_error_was_looked_for_other_steps_have_no_counts(
