@@ -81,8 +81,7 @@ def assumed(
         question_tokens + written,
         f"if a solution has {solution.tokens:.0f} tokens in {solution.steps:g} steps, and a "
         f"question with its prompt {question_tokens:.0f}"
-        + ", and no problem is left out"
-        * (rollouts > 0),
+        f"{', and no problem is left out' if rollouts else ''}",
     )
 
 
