@@ -124,13 +124,13 @@ class Recording(Engine):
     def __init__(self, url: str) -> None:
         super().__init__(url)
         self.sequences: list[tuple[int, ...]] = []
-        self.prefilled = 0
+        self.prefilled: list[int] = []
 
     def generate(self, payload: dict[str, Any]) -> dict[str, Any]:
         reply = super().generate(payload)
-        self.sequences.append((*payload["input_ids"], *reply["output_ids"]))
+        self.sequences.append((*payload["input_ids"], *reply.get("output_ids", ())))
         told = reply["meta_info"]
-        self.prefilled += told["prompt_tokens"] - told["cached_tokens"]
+        self.prefilled.append(told["prompt_tokens"] - told["cached_tokens"])
         return reply
 
 
@@ -149,4 +149,4 @@ def test_a_prefix_is_prefilled_once(
                 row["question"], params=params, verifier=judge, backend=PooledBackend(engine)
             )
         trie = {s[:n] for s in engine.sequences for n in range(1, len(s) + 1)}
-        assert engine.prefilled / len(trie) <= 1.10
+        assert sum(engine.prefilled) / len(trie) <= 1.10
