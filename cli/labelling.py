@@ -68,7 +68,7 @@ def roll_out(
         dry_run=flags["dry_run"],
         display=flags["display"],
         json=False,
-        said=said,
+        said=settings if resume is None else said,
         access=access_said(flags),
         secrets=secrets_of(context),
         command="learn label",
