@@ -28,6 +28,7 @@ COMMANDS = {
     "explore": "Show runs and their search trees in the browser, also while they are going on.",
     "grade": "Grade the answers in a file of completions.",
     "optimal": "Learn from a sweep which strategy and which N to use on which problems.",
+    "learn": "Label the steps of solutions, and learn from the labels.",
     "doctor": "Look at this machine: what was found, what would be chosen, what is missing.",
 }
 """Each is the function of its name in the module of its name, or the module's group `app`."""

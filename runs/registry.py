@@ -86,8 +86,15 @@ STRATEGIES: dict[str, Strategy] = {
 }
 """Those of this package."""
 
+LABELLERS: dict[str, Strategy] = {
+    "step-rollouts": Strategy(
+        "sal.programs.step_rollouts:step_rollouts", "rollouts from every step, for its label"
+    )
+}
+"""Programs that are told the right answers: a run of theirs makes labels, and is no search."""
 
-_PLUGINS = Plugins(GROUP, "strategy", STRATEGIES)
+
+_PLUGINS = Plugins(GROUP, "strategy", {*STRATEGIES, *LABELLERS})
 
 
 def summaries() -> dict[str, str]:
@@ -101,12 +108,12 @@ def summaries() -> dict[str, str]:
 
 
 def find_strategy(name: str) -> Strategy:
-    """The strategy of that name, this package's or another's.
+    """The strategy of that name, this package's or another's, or the labeller.
 
     Raises `RunError` when there is none, when two packages have one, or when it cannot be loaded.
     """
-    if name in STRATEGIES:
-        return STRATEGIES[name]
+    if own := STRATEGIES.get(name) or LABELLERS.get(name):
+        return own
     from sal.programs.strategy import Program
 
     try:

@@ -19,7 +19,18 @@ MAY_IMPORT: dict[str, set[str]] = {
     "programs": {"strategies", "verifiers", "runtime"},
     "runs": {"programs", "strategies", "grading", "verifiers", "runtime", "records", "tiny"},
     "reports": {"runs"},
-    "cli": {"programs", "strategies", "grading", "verifiers", "runtime", "runs", "reports", "tiny"},
+    "learn": {"programs", "strategies", "verifiers", "runtime", "runs"},
+    "cli": {
+        "programs",
+        "strategies",
+        "grading",
+        "verifiers",
+        "runtime",
+        "runs",
+        "reports",
+        "learn",
+        "tiny",
+    },
 }
 
 INTERFACES: dict[str, dict[str, set[str]]] = {

@@ -19,6 +19,7 @@ FOLDERS = (
     "records",
     "runs",
     "reports",
+    "learn",
     "tiny",
     "cli",
     "bench",

@@ -1,0 +1,12 @@
+"""What can go wrong with labels through their user's input."""
+
+from __future__ import annotations
+
+from sal.runs.errors import RunError
+
+
+class LabelError(RunError):
+    """Rows that are no step labels, or cannot be used; the message is one line."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(" ".join(message.split()))
