@@ -48,7 +48,7 @@ def resume_command(
     The folder says all the rest, but for secrets: a line below names those not repeated.
     """
     kept = secrets or Secrets()
-    line = shlex.join(["sal", command, "--resume", str(folder), *kept.flags, *flags])
+    line = shlex.join(["sal", *command.split(), "--resume", str(folder), *kept.flags, *flags])
     withheld = " and ".join(kept.withheld)
     return f"{line}\n  and {withheld} as before" if withheld else line
 

@@ -55,6 +55,8 @@ class Options:
     """By the user, beside what the recipe of a run that goes on says."""
     access: Mapping[Role, Access]
     secrets: Secrets
+    command: str = "run"
+    """Behind `sal`: what goes on with it."""
 
 
 def search(settings: Settings, options: Options, began: float) -> int:
@@ -135,7 +137,7 @@ def search(settings: Settings, options: Options, began: float) -> int:
 def _resume_command(path: Path, options: Options, *flags: str) -> str:
     """With what the recipe does not say."""
     push = [] if options.push_to_hub is None else ["--push-to-hub", options.push_to_hub]
-    return resume_command(path, *flags, *push, secrets=options.secrets)
+    return resume_command(path, *flags, *push, command=options.command, secrets=options.secrets)
 
 
 def _shown(settings: Settings, options: Options, prepared: Prepared, path: Path) -> dict[str, str]:

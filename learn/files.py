@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import pyarrow.parquet as pq
 from sal.learn.errors import LabelError
 from sal.learn.rows import Label, StepLabels
 from sal.runs.dataset_rows import read_dataset
-from sal.runs.errors import FolderError
+from sal.runs.folder import write_atomically
 
 PARQUET = "labels.parquet"
 DATASETS = "dataset"
@@ -39,31 +40,39 @@ def read_labels(path: str | Path, split: str | None = None) -> list[StepLabels]:
 
 
 def write_labels(rows: Sequence[StepLabels], folder: Path) -> None:
-    """Write the rows twice; equal rows make equal parquet files.
+    """Write the rows twice, in place of older ones; equal rows make equal parquet files.
 
-    Raises `LabelError` where labels of two kinds are in the rows, `FolderError` where something
-    lies there already, and OSError.
+    Whenever it is killed, each of the two is whole or not there. Raises `LabelError` where labels
+    of two kinds are in the rows, and OSError.
     """
     import datasets
 
     table = pa.Table.from_pylist([row.as_json() for row in rows], schema=_schema(rows))
-    target = folder / DATASETS
-    if target.exists() or (folder / PARQUET).exists():
-        raise FolderError(f"{folder}: labels are there already")
+    target, unfinished = folder / DATASETS, folder / f".{DATASETS}.tmp"
     folder.mkdir(parents=True, exist_ok=True)
-    pq.write_table(table, folder / PARQUET, compression="zstd")
+    written = pa.BufferOutputStream()
+    pq.write_table(table, written, compression="zstd")
+    write_atomically(folder / PARQUET, written.getvalue().to_pybytes())
     shown = datasets.are_progress_bars_disabled()
     datasets.disable_progress_bars()
     try:
-        datasets.Dataset(table).save_to_disk(str(target))
+        shutil.rmtree(unfinished, ignore_errors=True)
+        datasets.Dataset(table).save_to_disk(str(unfinished))
+        shutil.rmtree(target, ignore_errors=True)
+        unfinished.rename(target)
     finally:
         if not shown:
             datasets.enable_progress_bars()
 
 
 def _schema(rows: Iterable[StepLabels]) -> pa.Schema:
-    """With labels of the one type that the rows have: no bool becomes a number, no float an int."""
+    """With labels of the one type that the rows have: no bool becomes a number, no float an int.
+
+    Whole numbers among decimal ones are decimal.
+    """
     kinds = {type(label) for row in rows for label in row.labels if label is not None}
+    if kinds == {int, float}:  # 1 among decimal ones is 1.0
+        kinds = {float}
     if len(kinds) > 1:
         names = " and ".join(sorted(kind.__name__ for kind in kinds))
         raise LabelError(f"labels of two kinds, {names}: make them one before they are brought in")

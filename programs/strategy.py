@@ -25,9 +25,10 @@ from sal.verifiers.interface import Verifier
 
 P = TypeVar("P", bound=Sampling)
 
-Prm = Literal["needed", "needed at the end", "for the record", "never asked"]
+Prm = Literal["needed", "needed at the end", "for the record", "never asked", "the right answer"]
 """What a strategy asks a verifier: scores of steps that it decides by, or of whole solutions alone,
-scores that decide nothing, or nothing."""
+scores that decide nothing, nothing, or whether a solution is right, which no PRM but the grader
+says: it labels, and is no search."""
 
 
 class Program(Generic[P]):
@@ -56,6 +57,11 @@ class Program(Generic[P]):
     @property
     def needs_prm(self) -> bool:
         return self.prm in ("needed", "needed at the end")
+
+    @property
+    def labels(self) -> bool:
+        """Whether its verifier is one that knows the right answers."""
+        return self.prm == "the right answer"
 
     def fits(self, verifier: Any) -> bool:
         """Whether it can go by `verifier`, or by one of a family: not step by step by one that
@@ -124,7 +130,7 @@ class Program(Generic[P]):
         Every candidate shares what stands in `s`; the problem's prompt and the chosen solution
         are appended to it, and the result is left in it.
         """
-        if self.needs_prm and verifier is None:
+        if (self.needs_prm or self.labels) and verifier is None:
             raise TypeError(f"{self.name} needs a verifier")
         if not self.fits(verifier):
             raise TypeError(

@@ -16,6 +16,7 @@ from sal.runs.admission import Admission
 from sal.runs.at_n import numbers_at, sizes_up_to
 from sal.runs.encoding import json_bytes
 from sal.runs.folder import RunFolder, write_atomically
+from sal.runs.graded import Graded
 from sal.runs.judging import judge, judge_of
 from sal.runs.node_records import node_json
 from sal.runs.nodes import RunNodes
@@ -116,12 +117,14 @@ def execute(
         }
     )
 
+    labels = prepared.strategy.program.labels
+
     def search(question: Question, trace: Trace) -> SearchResult:
         with nodes.of(question.id, lambda: progress.seconds, runner.stop) as recall:
             state = prepared.strategy.program.run(
                 problem=endpoints.problem(question),
                 params=prepared.params,
-                verifier=endpoints.verifier,
+                verifier=Graded(question, grader) if labels else endpoints.verifier,
                 answer_keys=judge_of(question, grader).keys,
                 seed=prepared.recipe.seed,
                 trace=trace,

@@ -86,6 +86,13 @@ STRATEGIES: dict[str, Strategy] = {
 }
 """Those of this package."""
 
+LABELLERS: dict[str, Strategy] = {
+    "step-rollouts": Strategy(
+        "sal.programs.step_rollouts:step_rollouts", "rollouts from every step, for its label"
+    )
+}
+"""Programs that are told the right answers: a run of theirs makes labels, and is no search."""
+
 
 def summaries() -> dict[str, str]:
     """A line on every strategy by its name; nothing of another package is imported for it."""
@@ -98,12 +105,12 @@ def summaries() -> dict[str, str]:
 
 
 def find_strategy(name: str) -> Strategy:
-    """The strategy of that name, this package's or another's.
+    """The strategy of that name, this package's or another's, or the labeller.
 
     Raises `RunError` when there is none, when two packages have one, or when it cannot be loaded.
     """
-    if name in STRATEGIES:
-        return STRATEGIES[name]
+    if own := STRATEGIES.get(name) or LABELLERS.get(name):
+        return own
     points = _plugins().get(name, [])
     if not points:
         raise RunError(f"{name!r} is not one of {', '.join(summaries())}")
@@ -119,7 +126,7 @@ def _plugins() -> dict[str, list[EntryPoint]]:
         same = found.setdefault(point.name, [])
         if all((p.value, _package(p)) != (point.value, _package(point)) for p in same):
             same.append(point)  # a distribution on the path twice is one
-    return {name: points for name, points in found.items() if name not in STRATEGIES}
+    return {name: points for name, points in found.items() if name not in {*STRATEGIES, *LABELLERS}}
 
 
 def _load(point: EntryPoint) -> Strategy:

@@ -11,7 +11,6 @@ import pytest
 from sal.learn.errors import LabelError
 from sal.learn.files import DATASETS, PARQUET, read_labels, write_labels
 from sal.learn.rows import StepLabels
-from sal.runs.errors import FolderError
 
 
 def row(**told: Any) -> StepLabels:
@@ -58,10 +57,15 @@ def test_labels_of_two_kinds_are_refused_before_anything_is_written(tmp_path: Pa
     assert not (tmp_path / "out").exists()
 
 
-def test_labels_are_not_written_over_others(tmp_path: Path) -> None:
-    write_labels([row()], tmp_path)
-    with pytest.raises(FolderError, match="already"):
-        write_labels([row()], tmp_path)
+def test_labels_are_written_in_place_of_older_ones(tmp_path: Path) -> None:
+    write_labels([row(), row(id="b")], tmp_path)
+    write_labels([row(labels=(True, False))], tmp_path)
+    assert read_labels(tmp_path) == read_labels(tmp_path / DATASETS) == [row(labels=(True, False))]
+
+
+def test_whole_numbers_among_decimal_ones_are_decimal(tmp_path: Path) -> None:
+    write_labels([row(labels=(1, 0.5)), row(labels=(0, 1))], tmp_path)
+    assert [type(v) for r in read_labels(tmp_path) for v in r.labels] == [float] * 4
 
 
 def test_equal_rows_make_equal_files(tmp_path: Path) -> None:

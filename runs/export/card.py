@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 
-import yaml
-
+from sal.runs.export.markdown import block, count, page, plain, table
 from sal.runs.export.places import last_name, public_recipe
 from sal.runs.found import FoundRun
 from sal.runs.recipe import Recipe
@@ -36,37 +34,37 @@ def run_card(run: FoundRun, repo: str, revision: str) -> str:
     title = f"{recipe.strategy}, N = {run.budget}: {last_name(recipe.policy)}"
     seen = f"{last_name(recipe.dataset)}, {summary.problems} problems{failed}{owed}"
     download = f"hf download {repo} recipe.yaml --repo-type dataset --revision {revision}"
-    return _page(
+    return page(
         front,
-        f"# {_plain(title)}",
-        _plain(seen),
+        f"# {plain(title)}",
+        plain(seen),
         accuracy_table(summary),
         cost_table(summary),
         "`±` is one standard error over problems. `naive` is the completion with the best score, "
         "`weighted` sums scores over equal answers, `majority` counts them, `pass` is any.",
         "## Read it",
-        _block(
+        block(
             "from datasets import load_dataset\n\n"
             f'rows = load_dataset("{repo}", revision="{revision}")["{_split(recipe)}"]',
             "python",
         ),
         "`summary.json` has all sums.",
         "## Run it again",
-        _block(f"{download} --local-dir .\nsal run -c recipe.yaml", "sh"),
+        block(f"{download} --local-dir .\nsal run -c recipe.yaml", "sh"),
         "A folder or a server of the machine that made this is only named: give `--policy`, `--prm`"
         " or `--dataset` what it is on yours.",
         "## Recipe",
-        _block(recipe_text(run.recipe), "yaml"),
+        block(recipe_text(run.recipe), "yaml"),
     )
 
 
 def repository_card(repo: str) -> str:
     """Of the branch `main`, which holds no results."""
-    return _page(
+    return page(
         {"tags": TAGS},
         "# Test-time search results",
         "Every other revision holds one run: its results, its recipe and its table.",
-        _block(
+        block(
             "from datasets import load_dataset\nfrom huggingface_hub import HfApi\n\n"
             f'refs = HfApi().list_repo_refs("{repo}", repo_type="dataset")\n'
             'runs = [branch.name for branch in refs.branches if branch.name != "main"]\n'
@@ -84,7 +82,7 @@ def recipe_text(recipe: Recipe) -> str:
 
 def accuracy_table(summary: Summary) -> str:
     """A row per rule in percent; the rule by which the strategy chose is marked."""
-    return _table(
+    return table(
         {
             f"{rule} (chosen)" if rule == summary.rule else rule: _percent(estimate)
             for rule, estimate in summary.accuracy.items()
@@ -98,21 +96,11 @@ def cost_table(summary: Summary) -> str:
     rows = {}
     for name, usage in (("policy", summary.policy), ("PRM", summary.prm)):
         if usage.requests:
-            rows[f"{name} prompt tokens"] = _count(usage.prompt_tokens)
-            rows[f"{name} cached tokens"] = _count(usage.cached_tokens)
-            rows[f"{name} generated tokens"] = _count(usage.completion_tokens)
-            rows[f"{name} requests"] = _count(usage.requests)
-    return _table(rows | {"seconds": f"{summary.seconds:,.0f}"}, "cost")
-
-
-def _page(front: Mapping[str, object], *parts: str) -> str:
-    header = yaml.safe_dump(dict(front), sort_keys=False)
-    return f"---\n{header}---\n\n" + "\n\n".join(parts) + "\n"
-
-
-def _table(rows: Mapping[str, str], head: str) -> str:
-    lines = [f"| {head} | |", "|---|---:|"]
-    return "\n".join(lines + [f"| {_plain(name)} | {value} |" for name, value in rows.items()])
+            rows[f"{name} prompt tokens"] = count(usage.prompt_tokens)
+            rows[f"{name} cached tokens"] = count(usage.cached_tokens)
+            rows[f"{name} generated tokens"] = count(usage.completion_tokens)
+            rows[f"{name} requests"] = count(usage.requests)
+    return table(rows | {"seconds": f"{summary.seconds:,.0f}"}, "cost")
 
 
 def _percent(estimate: Estimate) -> str:
@@ -123,22 +111,6 @@ def _percent(estimate: Estimate) -> str:
     return f"{100 * mean:.1f}" + ("" if error is None else f" ± {100 * error:.1f}")
 
 
-def _count(tokens: int | None) -> str:
-    return "unknown" if tokens is None else f"{tokens:,}"
-
-
 def _split(recipe: Recipe) -> str:
     """Of the data set, where that is a name that a split may have."""
     return recipe.split if re.fullmatch(r"\w+", recipe.split) else "results"
-
-
-def _plain(text: str) -> str:
-    """On one line, with no character that Markdown or HTML would read."""
-    return re.sub(r"([\\`*_{}\[\]<>#|~&])", r"\\\1", " ".join(text.split()))
-
-
-def _block(text: str, language: str) -> str:
-    """Fenced by more backticks than it has in a row."""
-    longest = max((len(ticks) for ticks in re.findall(r"`+", text)), default=0)
-    fence = "`" * max(3, longest + 1)
-    return f"{fence}{language}\n{text.rstrip()}\n{fence}"

@@ -1,0 +1,195 @@
+"""Step labels that are there already, in the formats of their sets, which their columns tell.
+
+PRM800K (Lightman et al., arXiv 2305.20050), Math-Shepherd (arXiv 2312.08935), ProcessBench
+(arXiv 2412.06559), TRL's stepwise supervision, and our own. Labels stay what they are.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sal.learn.errors import LabelError
+from sal.learn.labelled import Labelled
+from sal.learn.rows import Label, StepLabels
+from sal.runs.dataset_rows import read_dataset
+
+BAD_PROBLEM, NO_STEPS = "problems that the labeller calls broken", "solutions without a step"
+STEP_TAG = "ки"
+"""Ends a step in Math-Shepherd's `input`; in its `label` one character, + or -, stands there."""
+
+Content = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """A set's format: its columns, and what a row, with its id, says of solutions; maybe none."""
+
+    name: str
+    columns: tuple[str, ...]
+    solutions: Callable[[str, Content], Iterable[dict[str, Any]]]
+
+    def fits(self, content: Content) -> bool:
+        return all(column in content for column in self.columns)
+
+
+def labels_in(dataset: str, split: str | None = None, limit: int | None = None) -> Labelled:
+    """The rows of a file, a folder or a set on the Hub; `limit` counts its own rows.
+
+    Raises `LabelError` for columns of no known format, and for a row that is not of it, and
+    `DatasetError` for what cannot be read.
+    """
+    names = tuple(dict.fromkeys(column for form in FORMATS for column in form.columns))
+    read = read_dataset(dataset, split, limit, names).rows[:limit]
+    labelled = Labelled()
+    form: Format | None = None
+    for row in read:
+        if row.content is None:
+            raise LabelError(f"{row.place(dataset)}: {row.fault}")
+        if form is None:
+            form = _format_of(dataset, row.content)
+        try:
+            told = list(form.solutions(str(row.content.get("id", row.number)), row.content))
+            for solution in told:
+                labelled.add(_solution(solution, form.name))
+            labelled.dropped[BAD_PROBLEM] += not told
+        except (LookupError, TypeError, ValueError, AttributeError) as error:
+            raise LabelError(f"{row.place(dataset)}: no row of {form.name}: {error!r}") from error
+        except LabelError as error:
+            raise LabelError(f"{row.place(dataset)}: {error}") from error
+    if not read:
+        raise LabelError(f"{dataset}: holds no rows")
+    labelled.dropped = +labelled.dropped
+    return labelled
+
+
+def _format_of(dataset: str, content: Content) -> Format:
+    for form in FORMATS:
+        if form.fits(content):
+            return form
+    known = "; ".join(f"{form.name}: {', '.join(form.columns)}" for form in FORMATS)
+    there = ", ".join(content)
+    raise LabelError(f"{dataset}: no labels in the columns {there} (known are {known})")
+
+
+def _solution(told: dict[str, Any], source: str) -> Labelled:
+    """Its steps stripped; empty ones are none, and their labels go with them."""
+    steps = told["steps"]
+    if not all(isinstance(step, str) for step in steps):
+        raise TypeError("a step is not a text")
+    kept = [i for i, step in enumerate(steps) if step.strip()]
+    if not kept:
+        return Labelled(dropped=Counter({NO_STEPS: 1}))
+    for name in ("labels", "right", "rollouts", "judged"):
+        items = told.get(name) or ()
+        if items and len(items) != len(steps):
+            raise LabelError(f"{len(items)} {name} for {len(steps)} steps")
+        told[name] = tuple(items[i] for i in kept) if items else ()
+    for label in told["labels"]:
+        _check_label(label)
+    if (error := told.get("first_error")) is not None and error >= 0:
+        told["first_error"] = kept.index(error)
+    told["steps"] = tuple(steps[i].strip() for i in kept)
+    return Labelled([StepLabels(**{"source": source} | told)])
+
+
+def _check_label(label: Label | None) -> None:
+    if label is not None and not isinstance(label, bool | int | float):
+        raise TypeError(f"the label {label!r} is neither true or false nor a number")
+
+
+def _prm800k(id: str, content: Content) -> Iterator[dict[str, Any]]:
+    """The labelled path, and at each of its steps a row for every alternative to it.
+
+    A step that the labeller wrote has no label.
+    """
+    question, label = content["question"], content["label"]
+    if label["finish_reason"] == "bad_problem":
+        return
+    common = {
+        "question": question["problem"],
+        "answer": str(question.get("ground_truth_answer") or ""),
+    }
+    texts: list[str] = []
+    labels: list[Label | None] = []
+    for number, step in enumerate(label["steps"]):
+        chosen = step["chosen_completion"]
+        for i, other in enumerate(step["completions"] or ()):
+            if i != chosen:
+                yield common | {
+                    "id": f"{id}/{number}.{i}",
+                    "steps": [*texts, other["text"]],
+                    "labels": [*labels, other["rating"]],
+                }
+        if chosen is not None:
+            texts.append(step["completions"][chosen]["text"])
+            labels.append(step["completions"][chosen]["rating"])
+        elif (written := step["human_completion"]) is not None:
+            texts.append(written if isinstance(written, str) else written["text"])
+            labels.append(None)
+        else:  # none of the alternatives was gone on with: they hold the path as it is
+            return
+    solved = True if label["finish_reason"] == "solution" else None
+    yield common | {"id": id, "steps": texts, "labels": labels, "correct": solved}
+
+
+def _math_shepherd(id: str, content: Content) -> Iterator[dict[str, Any]]:
+    """`label` is `input` with one character in place of each tag: + or -."""
+    *pieces, _ = content["input"].split(STEP_TAG)
+    labels = []
+    at = 0
+    for piece in pieces:
+        at += len(piece)
+        mark = content["label"][at : at + 1]
+        if mark not in ("+", "-"):
+            raise ValueError(f"its label has {mark!r} where + or - should stand")
+        labels.append(mark == "+")
+        at += 1
+    question, begins, first = pieces[0].rpartition("Step 1:")
+    if not begins:
+        raise ValueError("its input has no Step 1:")
+    yield {
+        "id": id,
+        "question": question.strip(),
+        "steps": [begins + first, *pieces[1:]],
+        "labels": labels,
+    }
+
+
+def _processbench(id: str, content: Content) -> Iterator[dict[str, Any]]:
+    yield {
+        "id": id,
+        "question": content["problem"],
+        "steps": content["steps"],
+        "first_error": content["label"],
+        "correct": content.get("final_answer_correct"),
+    }
+
+
+def _stepwise(id: str, content: Content) -> Iterator[dict[str, Any]]:
+    if not isinstance(content["prompt"], str):
+        raise TypeError("its prompt is not a text")
+    labels = content["labels"]
+    if len(labels) != len(content["completions"]):
+        raise LabelError(f"{len(labels)} labels for {len(content['completions'])} completions")
+    yield {
+        "id": id,
+        "question": content["prompt"].strip(),
+        "steps": content["completions"],
+        "labels": labels,
+    }
+
+
+def _own(id: str, content: Content) -> Iterator[dict[str, Any]]:
+    yield StepLabels.from_json({**content, "id": id}).as_json()
+
+
+FORMATS = (
+    Format("PRM800K", ("question", "label", "labeler"), _prm800k),
+    Format("Math-Shepherd", ("input", "label"), _math_shepherd),
+    Format("ProcessBench", ("problem", "steps", "label"), _processbench),
+    Format("TRL's stepwise supervision", ("prompt", "completions", "labels"), _stepwise),
+    Format("step labels", ("question", "steps", "rollouts"), _own),
+)
