@@ -55,7 +55,7 @@ def bench(
         raise typer.BadParameter("name the PRM with --prm")
     console = Console(stderr=True)
     settings = BenchSettings(prm=prm, family=prm_family, prm_args=tuple(prm_arg or ()))
-    wanted = read_sets(sets or SUBSETS, limit)
+    wanted = read_sets(sets or SUBSETS, limit, lambda text: typer.echo(text, err=True))
     total = sum(map(len, wanted.values()))
     with Interrupt() as interrupt, interrupt.deferred(), console.status("starting") as status:
         found = run_bench(

@@ -17,7 +17,7 @@ sal learn train labels --base Qwen/Qwen2.5-Math-1.5B-Instruct --family chat-turn
 
 sal learn train labels --base smollm2 --family token-classifier --lora 16 --out prm
 
-accelerate launch --config_file recipes/learn/fsdp.yaml $(which sal) learn train labels --out prm
+accelerate launch --config_file learn/gpus/fsdp.yaml $(which sal) learn train labels --out prm
 """
 
 
@@ -25,7 +25,7 @@ def train(
     labels: Annotated[
         list[str],
         typer.Argument(
-            metavar="LABELS...", help="Folders, files or data sets of labelled solutions."
+            metavar="LABELS...", help="What sal learn label wrote, runs, or sets with step labels."
         ),
     ],
     base: Annotated[
@@ -98,7 +98,7 @@ def train(
     from sal.runtime.frontend.light import use_light_frontend
 
     use_light_frontend()
-    from sal.learn.files import read_labels
+    from sal.learn.sources import labels_from
     from sal.learn.targets import Targets
     from sal.learn.train import TrainSettings, plan
     from sal.learn.train import train as train_prm
@@ -121,8 +121,9 @@ def train(
         aggregate=aggregate,
         overrides=parameters_said(set_ or ()),
     )
-    rows = [row for source in labels for row in read_labels(source)]
-    planned = plan(settings, rows, None if measured_by is None else read_labels(measured_by))
+    rows = [row for source in labels for row in labels_from(source).rows]
+    apart = None if measured_by is None else labels_from(measured_by).rows
+    planned = plan(settings, rows, apart)
     for name, examples in (("train", planned.train), ("held out", planned.held_out)):
         left = "".join(f", {n:,} {why}" for why, n in sorted(examples.dropped.items()))
         typer.echo(

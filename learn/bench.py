@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,10 +13,10 @@ from typing import Any, cast
 
 from sal.learn.bench_figures import figures
 from sal.learn.errors import LabelError
-from sal.learn.files import read_labels
 from sal.learn.processbench import SUBSETS, read_subset
 from sal.learn.rows import StepLabels
 from sal.learn.scoring import known_error, measured, recorded, score_all
+from sal.learn.sources import labels_from
 from sal.runs.endpoints import model_location, prm_serving
 from sal.runs.errors import FolderError, RunError
 from sal.runs.folder import write_atomically
@@ -48,22 +49,28 @@ class BenchSettings:
     prm_args: tuple[str, ...] = ()
 
 
-def read_sets(names: Sequence[str], limit: int | None = None) -> dict[str, list[StepLabels]]:
-    """Labelled solutions by the names of their sets: subsets of ProcessBench, or files and folders.
+def read_sets(
+    names: Sequence[str], limit: int | None = None, say: Callable[[str], object] = lambda _: None
+) -> dict[str, list[StepLabels]]:
+    """Labelled solutions by the names of their sets: subsets of ProcessBench, or any labels.
 
-    `limit` takes the first ones of each. Raises `LabelError` for a set without solutions of both
-    kinds, and `DatasetError`.
+    Those whose first wrong step is not known are left out, and `say` is told how many; `limit`
+    takes the first ones of each set. Raises `LabelError` for a set without solutions of both kinds,
+    and `DatasetError`.
     """
     found: dict[str, list[StepLabels]] = {}
     for name in names:
-        rows = (read_subset(name) if name in SUBSETS else read_labels(name))[:limit]
-        kinds = {known_error(row) >= 0 for row in rows}
-        if len(kinds) < 2:
+        rows = read_subset(name) if name in SUBSETS else labels_from(name).rows
+        known = [row for row in rows if known_error(row) is not None]
+        if len(known) < len(rows):
+            unknown = len(rows) - len(known)
+            say(f"{name}: {unknown:,} of {len(rows):,} are left out: what is wrong is not known")
+        found[name] = known[:limit]
+        if len({known_error(row) == -1 for row in found[name]}) < 2:
             raise LabelError(f"{name}: F1 needs solutions with a wrong step, and without one")
-        found[name] = rows
-    ids = [row.id for rows in found.values() for row in rows]
-    if twice := {i for i in ids if ids.count(i) > 1} if len(set(ids)) < len(ids) else ():
-        raise LabelError(f"{len(twice)} ids are there twice, as {min(twice)}")
+    seen = Counter(row.id for rows in found.values() for row in rows)
+    if twice := [id for id, count in seen.items() if count > 1]:
+        raise LabelError(f"{len(twice):,} ids are there more than once, as {twice[0]}")
     return found
 
 

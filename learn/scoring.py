@@ -8,7 +8,6 @@ from contextlib import suppress
 from dataclasses import asdict
 
 from sal.learn.bench_figures import Measured
-from sal.learn.errors import LabelError
 from sal.learn.rows import StepLabels
 from sal.learn.targets import first_error
 from sal.learn.values import values_of
@@ -78,19 +77,17 @@ def score_all(
 
 
 def measured(rows: Sequence[StepLabels], known: Mapping[str, Record]) -> list[Measured]:
-    """Scores beside labels; raises `LabelError` for a row whose first error is not known."""
+    """Scores beside labels, of rows whose first error is known."""
     found = []
     for row in rows:
-        scores = known[row.id]["scores"]
-        label = known_error(row)
-        found.append(Measured(None if scores is None else tuple(scores), label))
+        scores, label = known[row.id]["scores"], known_error(row)
+        if label is not None:
+            found.append(Measured(None if scores is None else tuple(scores), label))
     return found
 
 
-def known_error(row: StepLabels) -> int:
-    """The first wrong step, -1 for none; raises `LabelError` where a step before it is unknown."""
+def known_error(row: StepLabels) -> int | None:
+    """The first wrong step, -1 for none; None where a step before it may be wrong, too."""
     values = values_of(row)
     error = first_error(values)
-    if None in (values if error < 0 else values[:error]):
-        raise LabelError(f"row {row.id}: its first wrong step is not known")
-    return error
+    return None if None in (values if error < 0 else values[:error]) else error

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import random
 from pathlib import Path
+from typing import Any
 
 from sal.learn.rows import StepLabels
+from sal.verifiers.contract import Prm
+from sal.verifiers.family import look_up, read_config
 
 
 def base_model(folder: Path, seed: int = 0, hidden: int = 32) -> Path:
@@ -58,3 +61,27 @@ def labelled(count: int, seed: int = 0) -> list[StepLabels]:
             )
         )
     return rows
+
+
+def scores_of(out: Path, rows: list[StepLabels]) -> list[list[float]]:
+    """By the saved model alone: what its config.json says, transformers' own classes, and one
+    input for each step, as a server is sent it."""
+    import torch
+    import transformers
+
+    spec = look_up(str(out))
+    config = read_config(str(out))
+    format: Any = spec.family.format(Prm(str(out), config, spec.options))  # type: ignore[attr-defined]
+    kind = getattr(transformers, config["architectures"][0])
+    model = kind.from_pretrained(out).eval()
+    found = []
+    for row in rows:
+        rendered = format.render(row.question, row.steps)
+        scores = []
+        for k in range(len(row.steps)):
+            with torch.no_grad():
+                last = model(torch.tensor([rendered.upto(k)])).logits[0, -1]
+            pair = last[[format.good, format.bad]] if hasattr(format, "good") else last[[1, 0]]
+            scores.append(float(pair.softmax(-1)[0]))
+        found.append(scores)
+    return found

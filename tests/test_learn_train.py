@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import torch
-from learn_examples import base_model, labelled
+from learn_examples import base_model, labelled, scores_of
 
 from sal.learn import checkpoints
 from sal.learn.errors import TrainError
@@ -19,7 +19,6 @@ from sal.learn.targets import Targets
 from sal.learn.taught import plan_prm
 from sal.learn.train import Planned, TrainSettings, plan, train
 from sal.runtime.tensor_bytes import stored_names
-from sal.verifiers.contract import Prm
 from sal.verifiers.family import look_up, read_config
 
 HEADS = {"step-token": "LlamaForCausalLM", "token-classifier": "LlamaForTokenClassification"}
@@ -58,29 +57,6 @@ def trained(
     figures = train(planned, out, silent)
     assert figures is not None
     return planned, out, figures
-
-
-def scores_of(out: Path, rows: list[StepLabels]) -> list[list[float]]:
-    """By the saved model alone: what its config.json says, transformers' own classes, and one
-    input for each step, as a server is sent it."""
-    import transformers
-
-    spec = look_up(str(out))
-    config = read_config(str(out))
-    format: Any = spec.family.format(Prm(str(out), config, spec.options))  # type: ignore[attr-defined]
-    kind = getattr(transformers, config["architectures"][0])
-    model = kind.from_pretrained(out).eval()
-    found = []
-    for row in rows:
-        rendered = format.render(row.question, row.steps)
-        scores = []
-        for k in range(len(row.steps)):
-            with torch.no_grad():
-                last = model(torch.tensor([rendered.upto(k)])).logits[0, -1]
-            pair = last[[format.good, format.bad]] if hasattr(format, "good") else last[[1, 0]]
-            scores.append(float(pair.softmax(-1)[0]))
-        found.append(scores)
-    return found
 
 
 def test_it_learns_what_a_child_sees(trained: tuple[Planned, Path, dict[str, Any]]) -> None:
