@@ -1,4 +1,4 @@
-"""A benchmark of a PRM as a Markdown table."""
+"""A benchmark of a PRM as Markdown tables."""
 
 from __future__ import annotations
 
@@ -29,6 +29,25 @@ def bench_table(found: dict[str, Any]) -> str:
     if "best" in found["mean"]:
         lines += ["", "best: the threshold chosen on the set itself, an upper bound."]
     return "\n".join(lines)
+
+
+def choice_table(found: dict[str, Any]) -> str:
+    """Accuracy at n by rule, and the gain on the majority at N."""
+    rules = list(found["accuracy"])
+    sizes = list(found["accuracy"][rules[0]])
+    lines = [f"| n | {' | '.join(rules)} |", "|---" * (len(rules) + 1) + "|"]
+    for n in sizes:
+        cells = [_estimate(found["accuracy"][rule][n]) for rule in rules]
+        lines.append(f"| {n} | {' | '.join(cells)} |")
+    gains = ", ".join(f"{rule} {_estimate(gain)}" for rule, gain in found["gain"].items())
+    over = f"paired over {found['problems']:,} problems"
+    lines += ["", f"Gain on majority at n = {sizes[-1]}, {over}: {gains}."]
+    return "\n".join(lines)
+
+
+def _estimate(told: dict[str, float | None]) -> str:
+    mean, stderr = told["mean"], told["stderr"]
+    return "" if mean is None else f"{mean:.3f}" + ("" if stderr is None else f" ± {stderr:.3f}")
 
 
 def _threshold(mode: str, value: float) -> str:

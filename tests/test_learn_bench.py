@@ -10,7 +10,9 @@ from typing import Any
 
 import pytest
 
-from sal.learn.bench import FIGURES, JOURNAL, BenchFolder, BenchSettings, bench, read_sets
+from sal.learn.bench import bench, read_sets
+from sal.learn.bench_folder import FIGURES, JOURNAL, BenchFolder
+from sal.learn.bench_prm import BenchSettings
 from sal.learn.errors import LabelError
 from sal.learn.files import write_labels
 from sal.learn.processbench import read_subset
@@ -54,42 +56,49 @@ class Oracle:
         )
 
 
+def figured(folder: BenchFolder) -> dict[str, Any]:
+    """Of `ROWS`, all scored: nothing answers at that URL."""
+    folder.journal.close()
+    found = bench(SETTINGS, {"own": ROWS}, folder.path)
+    assert found is not None
+    own: dict[str, Any] = json.loads(json.dumps(found["subsets"]["own"]))
+    return own
+
+
 def test_every_solution_is_scored_once_and_measured(tmp_path: Path) -> None:
-    folder, oracle = BenchFolder(tmp_path, SETTINGS, {"own": ROWS}), Oracle()
+    folder, oracle = BenchFolder(tmp_path, SETTINGS, ROWS), Oracle()
     ticks: list[tuple[int, int]] = []
     assert folder.score(oracle, 4, tick=lambda *told: ticks.append(told)) == 0
     assert sorted(oracle.asked) == sorted(r.question for r in ROWS)
     assert folder.owed == []
     assert ticks[-1] == (12, 0)
-    told = folder.write()["subsets"]["own"]
+    told = figured(folder)
     assert told["0.5"]["f1"] == 1.0
     assert (told["solutions"], told["wrong"], told["failed"]) == (12, 6, 0)
-    assert json.loads((tmp_path / FIGURES).read_text())["subsets"]["own"] == json.loads(
-        json.dumps(told)
-    )
+    assert json.loads((tmp_path / FIGURES).read_text())["subsets"]["own"] == told
 
 
 def test_what_failed_or_was_torn_is_scored_again_and_nothing_else(tmp_path: Path) -> None:
-    folder = BenchFolder(tmp_path, SETTINGS, {"own": ROWS})
+    folder = BenchFolder(tmp_path, SETTINGS, ROWS)
     assert folder.score(Oracle(Q_3=Unreachable("gone")), 4) == 1
     assert [r.id for r in folder.owed] == ["p-3"]
     folder.journal.close()
     journal = tmp_path / JOURNAL
     journal.write_bytes(journal.read_bytes()[:-9])  # as a kill leaves it
-    again, oracle = BenchFolder(tmp_path, SETTINGS, {"own": ROWS}), Oracle()
+    again, oracle = BenchFolder(tmp_path, SETTINGS, ROWS), Oracle()
     owed = {r.question for r in again.owed}
     assert "Q 3?" in owed
     assert len(owed) == 2
     again.score(oracle, 4)
     assert set(oracle.asked) == owed
-    assert again.write()["subsets"]["own"]["0.5"]["f1"] == 1.0
+    assert figured(again)["0.5"]["f1"] == 1.0
 
 
 def test_a_solution_that_the_prm_refuses_counts_as_judged_wrongly(tmp_path: Path) -> None:
-    folder = BenchFolder(tmp_path, SETTINGS, {"own": ROWS})
+    folder = BenchFolder(tmp_path, SETTINGS, ROWS)
     folder.score(Oracle(Q_0=Rejected("4,096 tokens at most"), Q_1=Rejected("no")), 4)
     assert folder.owed == []
-    told = folder.write()["subsets"]["own"]
+    told = figured(folder)
     assert told["failed"] == 2
     assert (told["0.5"]["error"], told["0.5"]["correct"]) == pytest.approx((5 / 6, 5 / 6))
 
@@ -98,7 +107,7 @@ def test_a_solution_that_the_prm_refuses_counts_as_judged_wrongly(tmp_path: Path
 def test_an_endpoint_at_fault_ends_it_and_keeps_what_was_scored(
     tmp_path: Path, fault: type[Exception]
 ) -> None:
-    folder = BenchFolder(tmp_path, SETTINGS, {"own": ROWS})
+    folder = BenchFolder(tmp_path, SETTINGS, ROWS)
     broken: Any = fault("no head", at_fault=True)  # type: ignore[call-arg]
     with pytest.raises(ServersLost, match="no head"):
         folder.score(Oracle(Q_7=broken), 1)
@@ -106,28 +115,19 @@ def test_an_endpoint_at_fault_ends_it_and_keeps_what_was_scored(
 
 
 def test_it_ends_in_order_when_it_is_asked_to(tmp_path: Path) -> None:
-    folder, oracle = BenchFolder(tmp_path, SETTINGS, {"own": ROWS}), Oracle()
+    folder, oracle = BenchFolder(tmp_path, SETTINGS, ROWS), Oracle()
     folder.score(oracle, 2, stop=lambda: len(oracle.asked) >= 4)
     assert 4 <= len(oracle.asked) <= 6
     assert len(folder.owed) == 12 - len(oracle.asked)
 
 
 def test_another_benchmark_in_the_folder_is_refused(tmp_path: Path) -> None:
-    BenchFolder(tmp_path, SETTINGS, {"own": ROWS}).journal.close()
+    BenchFolder(tmp_path, SETTINGS, ROWS).journal.close()
     with pytest.raises(FolderError, match="a benchmark of other solutions: name another --out"):
-        BenchFolder(tmp_path, SETTINGS, {"own": ROWS[1:]})
+        BenchFolder(tmp_path, SETTINGS, ROWS[1:])
     other = BenchSettings(prm="http://other", family="chat-turn")
     with pytest.raises(FolderError, match="a benchmark of other prm, family"):
-        BenchFolder(tmp_path, other, {"own": ROWS})
-
-
-def test_a_finished_folder_needs_no_server(tmp_path: Path) -> None:
-    folder = BenchFolder(tmp_path, SETTINGS, {"own": ROWS})
-    folder.score(Oracle(), 4)
-    folder.journal.close()
-    found = bench(SETTINGS, {"own": ROWS}, tmp_path)  # nothing answers at that URL
-    assert found is not None
-    assert found["mean"]["0.5"]["f1"] == 1.0
+        BenchFolder(tmp_path, other, ROWS)
 
 
 def score(question: str, steps: list[str]) -> list[float]:

@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 from learn_examples import base_model, labelled, scores_of
 
-from sal.learn.bench import JOURNAL, BenchSettings, bench
+from sal.learn.bench import bench
+from sal.learn.bench_folder import JOURNAL
+from sal.learn.bench_prm import BenchSettings
 from sal.learn.train import TrainSettings, plan, train
 from sal.runs.journal import read_records
 
