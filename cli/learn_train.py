@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -124,23 +125,26 @@ def train(
     rows = [row for source in labels for row in labels_from(source).rows]
     apart = None if measured_by is None else labels_from(measured_by).rows
     planned = plan(settings, rows, apart)
+    say = _say if os.environ.get("RANK", "0") == "0" else lambda _: None  # one of many processes
     for name, examples in (("train", planned.train), ("held out", planned.held_out)):
         left = "".join(f", {n:,} {why}" for why, n in sorted(examples.dropped.items()))
-        typer.echo(
+        say(
             f"{name}: {len(examples.rows):,} solutions, {examples.steps:,} steps, mean target "
-            f"{examples.right:.3f}{left}",
-            err=True,
+            f"{examples.right:.3f}{left}"
         )
     with Interrupt() as interrupt, interrupt.deferred():
-        figures = train_prm(
-            planned, out, lambda text: typer.echo(text, err=True), lambda: interrupt.asked
-        )
+        figures = train_prm(planned, out, say, lambda: interrupt.asked)
     if figures is None:
-        typer.echo("interrupted: a checkpoint is kept, and the same command goes on", err=True)
+        say("interrupted: a checkpoint is kept, and the same command goes on")
         return interrupt.exit_code
-    print(json.dumps(figures))
-    typer.echo(f"{out}: sal run STRATEGY --prm {out}, or sal learn bench --prm {out}", err=True)
+    if say is _say:
+        print(json.dumps(figures))
+    say(f"{out}: sal run STRATEGY --prm {out}, or sal learn bench --prm {out}")
     return 0
+
+
+def _say(text: str) -> None:
+    typer.echo(text, err=True)
 
 
 def _held_out(said: str) -> tuple[float, str | None]:

@@ -27,6 +27,11 @@ EVALUATIONS = 10
 WARM_UP = 0.05
 
 
+def processes() -> int:
+    """How many train together, as `accelerate launch` and torchrun tell each."""
+    return int(os.environ.get("WORLD_SIZE", "1"))
+
+
 def check_overrides(overrides: Mapping[str, Any]) -> None:
     """Raise `TrainError` for a name that is no field, or is not the user's to say."""
     from transformers import TrainingArguments
@@ -51,9 +56,8 @@ def training_arguments(settings: TrainSettings, folder: Path, examples: int) -> 
     from transformers import TrainingArguments
 
     gpu = torch.cuda.is_available()
-    devices = int(os.environ.get("WORLD_SIZE", "1"))
     accumulated = int(settings.overrides.get("gradient_accumulation_steps", 1))
-    per_epoch = math.ceil(examples / (settings.batch_size * devices * accumulated))
+    per_epoch = math.ceil(examples / (settings.batch_size * processes() * accumulated))
     steps = int(settings.overrides.get("max_steps", 0)) or math.ceil(per_epoch * settings.epochs)
     every = settings.evaluate_every or max(1, steps // EVALUATIONS)
     told: dict[str, Any] = {

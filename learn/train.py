@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from sal.learn import checkpoints
-from sal.learn.arguments import check_overrides, training_arguments
+from sal.learn.arguments import check_overrides, processes, training_arguments
 from sal.learn.batch import Collate, Margin, features
 from sal.learn.errors import TrainError
 from sal.learn.examples import Examples, check_classes, make_examples
@@ -125,13 +125,16 @@ def train(
     import transformers
 
     settings, taught = planned.settings, planned.taught
-    record = checkpoints.begin(out, _recorded(planned))
-    if "figures" in record:
-        return dict(record["figures"])
+    where = out / checkpoints.CHECKPOINTS
     transformers.utils.logging.set_verbosity_error()
     transformers.utils.logging.disable_progress_bar()
     transformers.set_seed(settings.seed)
-    arguments = training_arguments(settings, out / checkpoints.CHECKPOINTS, len(planned.train.rows))
+    arguments = training_arguments(settings, where, len(planned.train.rows))
+    with arguments.main_process_first(local=False):
+        record = checkpoints.begin(out, _recorded(planned))
+        last = checkpoints.last_whole(where)
+    if "figures" in record:
+        return dict(record["figures"])
     low = settings.rank and arguments.bf16
     model = taught.load("bfloat16" if low else "float32")
     if settings.rank:
@@ -151,7 +154,6 @@ def train(
     )
     for noisy in (transformers.PrinterCallback, transformers.ProgressCallback):
         trainer.remove_callback(noisy)
-    last = checkpoints.last_whole(out / checkpoints.CHECKPOINTS)
     trainer.train(resume_from_checkpoint=None if last is None else str(last))
     if follow.stopped:
         return None
@@ -162,7 +164,7 @@ def train(
         _finish(planned, saved, out)
         history = [_numbers(row) for row in trainer.state.log_history]
         checkpoints.write(out, record | {"figures": figures, "history": history})
-        shutil.rmtree(out / checkpoints.CHECKPOINTS, ignore_errors=True)
+        shutil.rmtree(where, ignore_errors=True)
     return figures
 
 
@@ -186,6 +188,7 @@ def _recorded(planned: Planned) -> dict[str, Any]:
     """What must be the same for a training to go on."""
     return {
         **asdict(planned.settings),
+        "processes": processes(),
         "train": checkpoints.digest(planned.train),
         "held_out_examples": checkpoints.digest(planned.held_out),
     }

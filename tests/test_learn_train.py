@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import math
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,7 @@ from learn_examples import base_model, labelled, scores_of
 
 from sal.learn import checkpoints
 from sal.learn.errors import TrainError
+from sal.learn.files import write_labels
 from sal.learn.rows import StepLabels
 from sal.learn.targets import Targets
 from sal.learn.taught import plan_prm
@@ -307,3 +310,34 @@ def test_lora_without_peft_says_how_to_get_it(
     monkeypatch.setitem(__import__("sys").modules, "peft", None)
     with pytest.raises(TrainError, match="LoRA needs peft"):
         train(quick(base, rank=4), tmp_path / "prm", silent)
+
+
+@pytest.mark.parametrize("rank", [0, 4])
+def test_it_learns_in_bfloat16(base: str, tmp_path: Path, rank: int) -> None:
+    """As on a GPU: the model's weights in float32, or a base in bfloat16 under an adapter."""
+    if rank:
+        pytest.importorskip("peft")
+    told = {"overrides": {"bf16": True}, "rank": rank, "learning_rate": 1e-2 if rank else 4e-3}
+    planned = quick(base, family="token-classifier", **told)
+    figures = train(planned, tmp_path / "prm", silent)
+    assert figures is not None
+    assert figures["auc"] > 0.9
+    assert {w.dtype for w in weights(tmp_path / "prm").values()} == {torch.float32}
+
+
+def test_two_processes_train_one_prm(base: str, tmp_path: Path) -> None:
+    """Each takes half of every batch; together they are one training, with one folder."""
+    write_labels(labelled(240), tmp_path / "labels")
+    command = tmp_path / "trains.py"
+    command.write_text("from sal.cli.main import main\n\nmain()\n")
+    words = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2", "--standalone"]
+    words += [str(command), "learn", "train", str(tmp_path / "labels"), "--base", base]
+    words += ["--out", str(tmp_path / "prm"), "--held-out", "0.2", "--learning-rate", "4e-3"]
+    words += ["--epochs", "4", "--batch-size", "8", "--set", "use_cpu=true"]
+    done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=280)
+    assert done.returncode == 0, done.stderr
+    (figures,) = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
+    assert figures["best_f1"] > 0.9
+    record = json.loads((tmp_path / "prm" / "training.json").read_text())
+    assert record["settings"]["processes"] == 2
+    assert plan_prm(str(tmp_path / "prm")).family.name == "step-token"
