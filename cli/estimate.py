@@ -70,7 +70,8 @@ def estimate_of(prepared: Prepared, plan: Plan, access: Mapping[Role, Access]) -
     family = _prm_family(recipe, plan, access)
     ours = family is None or family.endpoint == Family.endpoint  # others may cost money
     urls = running(plan, recipe.prm) if ours else None
-    seen = probe(prepared, urls, access, ours=plan.servers) if urls is not None else None
+    probed = urls is not None and not prepared.strategy.program.labels  # needs the answers
+    seen = probe(prepared, urls or {}, access, ours=plan.servers) if probed else None
     found = from_probe(seen, prepared.budget, len(questions), asked) if seen else None
     judged = prepared.strategy.program.prm != "never asked" and "prm" in (*plan.servers, *plan.urls)
     told = judged and (family is None or not family.writes)

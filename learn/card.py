@@ -8,7 +8,7 @@ from pathlib import Path
 from sal.learn.files import DATASETS, PARQUET
 from sal.learn.labelled import Labelled
 from sal.runs.export.card import recipe_text
-from sal.runs.export.markdown import block, count, page, plain, table
+from sal.runs.export.markdown import block, count, page, plain, table, usage_rows
 from sal.runs.export.names import dataset_name
 from sal.runs.export.places import last_name, public_recipe
 from sal.runs.folder import write_atomically
@@ -27,21 +27,17 @@ policy can still get there, or what somebody holds to be right: no threshold was
 def figures(labelled: Labelled, spent: Mapping[str, Usage]) -> dict[str, str]:
     """What the rows come to, what was left out, and what it cost each endpoint that was asked."""
     rows = labelled.rows
-    shown = {
+    made = {
         "solutions": count(len(rows)),
         "problems": count(len({row.question for row in rows})),
         "steps": count(labelled.steps),
         "rollouts": count(labelled.rollouts),
     }
     dropped = {f"left out: {what}": count(n) for what, n in sorted(labelled.dropped.items())}
-    cost = {}
+    told = made | dropped
     for name, usage in spent.items():
-        if usage.requests:
-            cost[f"{name} prompt tokens"] = count(usage.prompt_tokens)
-            cost[f"{name} cached tokens"] = count(usage.cached_tokens)
-            cost[f"{name} generated tokens"] = count(usage.completion_tokens)
-            cost[f"{name} requests"] = count(usage.requests)
-    return shown | dropped | cost
+        told |= usage_rows(name, usage)
+    return told
 
 
 def write_card(

@@ -76,4 +76,5 @@ class StepLabels:
     def from_json(cls, content: dict[str, Any]) -> Self:
         """The inverse of `as_json`; columns of a later version are passed over."""
         known = {f.name: content[f.name] for f in fields(cls) if f.name in content}
-        return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in known.items()})
+        told: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in known.items()}
+        return cls(**told)

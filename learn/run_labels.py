@@ -15,8 +15,10 @@ from sal.learn.errors import LabelError
 from sal.learn.labelled import Labelled
 from sal.learn.rows import StepLabels
 from sal.programs.trace import Node, Path
+from sal.runs.encoding import json_value
+from sal.runs.export.files import Traces
 from sal.runs.export.places import last_name, public_recipe
-from sal.runs.found import FoundRun, read_trace
+from sal.runs.found import FoundRun
 from sal.runs.node_records import node_of
 from sal.runs.registry import LABELLERS
 from sal.runs.results import CompletionRow, ResultRow
@@ -42,15 +44,15 @@ def labels_of(run: FoundRun) -> Labelled:
     if recipe.strategy == "revise":
         raise LabelError(f"{run.path}: a revision follows other attempts, and is no rollout")
     policy = last_name(public_recipe(recipe).policy)
+    traces = Traces(run.path / "traces") if recipe.strategy in LABELLERS else None
     labelled = Labelled()
     for row in run.rows:
-        counts: Counts | None
-        if recipe.strategy in LABELLERS:
-            trace = read_trace(run.path, row.id)
-            nodes = [] if trace is None else [node_of(node) for node in trace["nodes"]]
-            counts = rollout_counts(nodes, str(recipe.params["separator"])) if nodes else None
-        else:
+        counts: Counts | None = None
+        if traces is None:
             counts = shared_counts(row.completions)
+        elif row.id in traces:
+            nodes = map(node_of, json_value(traces[row.id].encode())["nodes"])
+            counts = rollout_counts(list(nodes), str(recipe.params["separator"]))
         labelled.add(_labels(row, counts, f"{recipe.strategy} of {policy}"))
     return labelled
 

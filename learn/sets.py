@@ -187,7 +187,7 @@ def _own(id: str, content: Content) -> Iterator[dict[str, Any]]:
 
 
 FORMATS = (
-    Format("PRM800K", ("question", "label", "labeler"), _prm800k),
+    Format("PRM800K", ("labeler", "question", "label"), _prm800k),
     Format("Math-Shepherd", ("input", "label"), _math_shepherd),
     Format("ProcessBench", ("problem", "steps", "label"), _processbench),
     Format("TRL's stepwise supervision", ("prompt", "completions", "labels"), _stepwise),

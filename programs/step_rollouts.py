@@ -79,10 +79,13 @@ def step_rollouts(search: Search, params: StepRolloutsParams) -> Vote:
 
 def write(search: Search, first: list[Future[Candidate]]) -> Chain:
     """One solution, step by step, so that rollouts can begin behind each of them."""
-    chain = join(first)
-    while chain and chain[-1].open:
+    chain: Chain = []
+    while following := join(first):  # none, where a cap is reached
+        chain += following
+        if not chain[-1].open:
+            break
         search.at_step(len(chain) + 1)
-        chain += join(search.start(chain[-1], 1))
+        first = search.start(chain[-1], 1)
     return chain
 
 

@@ -7,6 +7,7 @@ scored already, is known only by searching.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -64,20 +65,30 @@ def assumed(
     budget = float(getattr(params, "budget", 1))
     tokens = min(solution.tokens, params.max_tokens)
     most = getattr(params, "max_steps", 1)  # without steps a solution is one request
-    steps = min(solution.steps, most)
+    rollouts = _rollouts(params, solution.steps)
+    steps = solution.steps if rollouts else min(solution.steps, most)
     ahead = min(getattr(params, "lookahead", 0), steps - 1)
-    requests = budget * steps * (2 if ahead > 0 else 1)
-    generated = budget * tokens * (1 + max(ahead, 0))
+    requests = budget * (steps * (2 if ahead > 0 else 1) + rollouts)
+    # a rollout begins anywhere in a solution, and writes half of one on average
+    written = budget * tokens * (1 + rollouts / 2)
+    generated = written + budget * tokens * max(ahead, 0)
     # the last token of a prompt is always read again
     policy = Need(requests, question_tokens + requests, generated)
     judged = Need(requests, question_tokens + requests + generated)
     return Estimate(
         policy.times(problems),
         judged.times(problems) if prm else None,
-        question_tokens + budget * tokens,
+        question_tokens + written,
         f"if a solution has {solution.tokens:.0f} tokens in {solution.steps:g} steps, and a "
-        f"question with its prompt {question_tokens:.0f}",
+        f"question with its prompt {question_tokens:.0f}"
+        f"{', and no problem is left out' if rollouts else ''}",
     )
+
+
+def _rollouts(params: Any, steps: float) -> float:
+    """Those behind the steps of one solution (`sal.programs.step_rollouts`); 0 for a search."""
+    tried = math.log2(steps) if getattr(params, "first_error", False) else steps - 1
+    return float(getattr(params, "rollouts", 0) * tried)
 
 
 @dataclass(frozen=True, slots=True)

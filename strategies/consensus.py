@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 
-def first_below(scores: Sequence[float], threshold: float = 0.5) -> int:
-    """Index of the first step whose score is below the threshold, -1 for none."""
-    return next((t for t, score in enumerate(scores) if score < threshold), -1)
+def first_below(scores: Sequence[float]) -> int:
+    """Index of the first step whose score is below a half, -1 for none."""
+    return next((t for t, score in enumerate(scores) if score < 0.5), -1)
 
 
 def first_bad(labels: Sequence[bool | int | float | None]) -> int | None:

@@ -173,6 +173,8 @@ def test_a_judge_behind_a_key_is_told_of_in_a_line(
     ("words", "says"),
     [
         (["--consensus"], "--consensus goes with --judge"),
+        (["--rollouts", "8"], "go without a SOURCE"),
+        (["--dry-run"], "go without a SOURCE"),
         (["nowhere.jsonl"], "nowhere.jsonl"),
         (["--judge", "http://127.0.0.1:9/v1", "--judge-family", "none"], "family must be one of"),
     ],

@@ -11,9 +11,20 @@ from programs_scripted import Say, ScriptedPolicy, Tree, end
 from runs_examples import recipe, row, written_run
 from test_programs_step_rollouts import RIGHT, TWO, WRONG, Answers
 
+from sal.cli.main import main
 from sal.learn.errors import LabelError
+from sal.learn.files import read_labels
 from sal.learn.rows import StepLabels
-from sal.learn.run_labels import ALL_RIGHT, ALL_WRONG, CUT, EQUAL, FAILED, UNREAD, labels_of
+from sal.learn.run_labels import (
+    ALL_RIGHT,
+    ALL_WRONG,
+    CUT,
+    EQUAL,
+    FAILED,
+    UNREAD,
+    UNTRIED,
+    labels_of,
+)
 from sal.learn.sources import labels_from
 from sal.programs.step_rollouts import StepRolloutsParams, step_rollouts
 from sal.programs.trace import SearchResult
@@ -159,6 +170,13 @@ def test_a_rollout_that_adds_no_step_is_as_right_as_its_prefix(tmp_path: Path) -
     assert [(r.right, r.rollouts) for r in rows] == [((1, 1), (1, 1)), ((0, 0), (1, 1))]
 
 
+def test_a_problem_whose_trace_is_gone_is_counted(tmp_path: Path) -> None:
+    both = problem(completion("a", RIGHT), completion("b", WRONG, right=False))
+    found = labels(tmp_path, both, row("failed", error="lost"), strategy="step-rollouts")
+    assert found.rows == []
+    assert found.dropped == {UNTRIED: 1, FAILED: 1}
+
+
 def test_where_only_the_first_error_was_looked_for_other_steps_have_no_counts(
     tmp_path: Path,
 ) -> None:
@@ -175,3 +193,32 @@ def test_a_source_is_a_run_or_a_folder_of_runs(tmp_path: Path) -> None:
         written_run(tmp_path / name, recipe(strategy="best-of-n"), [both])
     assert len(labels_from(str(tmp_path / "one")).rows) == 2
     assert len(labels_from(str(tmp_path)).rows) == 4
+
+
+def test_the_command_tells_what_it_made_and_what_it_left_out(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    both = problem(completion("a", RIGHT), completion("a", WRONG, right=False), id="both")
+    always = problem(completion("a", RIGHT), id="always")
+    written_run(tmp_path / "run", recipe(strategy="best-of-n"), [both, always])
+    out = tmp_path / "out"
+    with pytest.raises(SystemExit) as ended:
+        main(["learn", "label", str(tmp_path / "run"), "--out", str(out)])
+    assert not ended.value.code
+    assert [r.right for r in read_labels(out)] == [(1, 1), (1, 0)]
+    said = capsys.readouterr().out
+    for line in ("solutions | 2", "problems | 1", "steps | 4", "rollouts | 6"):
+        assert f"| {line} |" in said
+    assert f"| left out: {ALL_RIGHT} | 1 |" in said
+    assert f"| left out: {ALL_RIGHT} | 1 |" in (out / "README.md").read_text()
+
+
+def test_where_nothing_is_left_nothing_is_written(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    written_run(tmp_path / "run", recipe(strategy="dvts"), [problem(completion(RIGHT))])
+    with pytest.raises(SystemExit) as ended:
+        main(["learn", "label", str(tmp_path / "run"), "--out", str(tmp_path / "out")])
+    assert ended.value.code == 2
+    assert f"no labels: left out are 1 {ALL_RIGHT}" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()

@@ -6,9 +6,11 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from conftest import known
 from programs_scripted import Say, ScriptedPolicy, ScriptedPrm, Tree, end, search
 from test_programs_recall import check_cut_anywhere, run
 
+from sal.programs.caps import Caps
 from sal.programs.step_rollouts import StepRolloutsParams, step_rollouts
 from sal.programs.trace import SearchResult
 from sal.runs.registry import LABELLERS, STRATEGIES
@@ -31,6 +33,10 @@ def label(tree: Tree, default: Say = end(WRONG), **params: object) -> SearchResu
     policy = ScriptedPolicy(lambda path: tree.get(path, default))
     settings = StepRolloutsParams(**params)  # type: ignore[arg-type]
     return search(step_rollouts, policy, Answers(), settings)
+
+
+ALL = {False: 86, True: 46}
+"""Tokens of what follows in all: two solutions, and 2 rollouts from three prefixes or from one."""
 
 
 def rollouts(result: SearchResult) -> dict[Place, list[bool]]:
@@ -151,6 +157,17 @@ def test_the_vote_is_the_solutions_alone_and_none_weighs_more_for_being_right() 
     assert [c.node for c in result.completions] == [(0, 0, 0), (1, 0), (2,)]
     assert result.rule == "majority"
     assert result.chosen["weighted"] == result.chosen["majority"] == 1
+
+
+@pytest.mark.parametrize("first_error", [False, True])
+@pytest.mark.parametrize("tokens", range(1, 90, 8))
+def test_a_cap_on_tokens_ends_it_anywhere(tokens: int, first_error: bool) -> None:
+    policy = ScriptedPolicy(lambda path: TWO.get(path, end(WRONG)))
+    params = StepRolloutsParams(budget=2, rollouts=2, first_error=first_error)
+    result = search(step_rollouts, policy, Answers(), params, caps=Caps(tokens=tokens))
+    spent = known(result.trace.policy.completion_tokens)
+    assert min(tokens, ALL[first_error]) <= spent <= ALL[first_error]
+    assert result.capped or spent == ALL[first_error]
 
 
 def test_it_needs_a_verifier_that_knows() -> None:

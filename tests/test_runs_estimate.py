@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from sal.programs.best_of_n import BestOfNParams
 from sal.programs.dvts import DvtsParams
 from sal.programs.greedy import GreedyParams
 from sal.programs.lookahead import LookaheadParams
+from sal.programs.step_rollouts import StepRolloutsParams
 from sal.runs.estimate import RECORDED, Estimate, Need, Probe, Solution, assumed, from_probe
 from sal.runs.planned_run import PlannedRun
 from sal.runs.probe import running, smaller, spread
@@ -47,6 +49,15 @@ class TestAssumed:
     def test_a_rollout_is_a_request_and_writes_as_many_steps_more(self) -> None:
         estimate = self.of(LookaheadParams(budget=8, lookahead=3))
         assert (estimate.policy.requests, estimate.policy.generated) == (800, 4 * 4000)
+
+    def test_labels_are_rollouts_behind_every_step_or_behind_a_few(self) -> None:
+        """By hand: 2 solutions of 5 steps, 4 rollouts from 4 prefixes of each, half as long."""
+        estimate = self.of(StepRolloutsParams(budget=2, rollouts=4), prm=False)
+        requests, written = 2 * (5 + 4 * 4), 2 * 50 * (1 + 4 * 4 / 2)
+        assert estimate.policy == Need(10 * requests, 10 * (20 + requests), 10 * written)
+        assert estimate.kv_tokens == 20 + written
+        fewer = self.of(StepRolloutsParams(budget=2, rollouts=4, first_error=True), prm=False)
+        assert fewer.policy.requests == pytest.approx(10 * 2 * (5 + 4 * math.log2(5)))
 
     def test_limits_and_a_lack_of_a_prm_count(self) -> None:
         estimate = self.of(GreedyParams(max_tokens=30), prm=False)

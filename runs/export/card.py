@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from sal.runs.export.markdown import block, count, page, plain, table
+from sal.runs.export.markdown import block, page, plain, table, usage_rows
 from sal.runs.export.places import last_name, public_recipe
 from sal.runs.found import FoundRun
 from sal.runs.recipe import Recipe
@@ -93,13 +93,7 @@ def accuracy_table(summary: Summary) -> str:
 
 def cost_table(summary: Summary) -> str:
     """Tokens, requests and seconds of the whole run."""
-    rows = {}
-    for name, usage in (("policy", summary.policy), ("PRM", summary.prm)):
-        if usage.requests:
-            rows[f"{name} prompt tokens"] = count(usage.prompt_tokens)
-            rows[f"{name} cached tokens"] = count(usage.cached_tokens)
-            rows[f"{name} generated tokens"] = count(usage.completion_tokens)
-            rows[f"{name} requests"] = count(usage.requests)
+    rows = usage_rows("policy", summary.policy) | usage_rows("PRM", summary.prm)
     return table(rows | {"seconds": f"{summary.seconds:,.0f}"}, "cost")
 
 

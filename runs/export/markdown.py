@@ -7,6 +7,8 @@ from collections.abc import Mapping
 
 import yaml
 
+from sal.runtime.usage import Usage
+
 
 def page(front: Mapping[str, object], *parts: str) -> str:
     """The YAML that the Hub reads, and the parts, a blank line between each two."""
@@ -23,6 +25,18 @@ def table(rows: Mapping[str, str], head: str) -> str:
 def count(tokens: int | None) -> str:
     """With commas."""
     return "unknown" if tokens is None else f"{tokens:,}"
+
+
+def usage_rows(name: str, usage: Usage) -> dict[str, str]:
+    """What the endpoint `name` was asked, by what it is; nothing where that is nothing."""
+    if not usage.requests:
+        return {}
+    return {
+        f"{name} prompt tokens": count(usage.prompt_tokens),
+        f"{name} cached tokens": count(usage.cached_tokens),
+        f"{name} generated tokens": count(usage.completion_tokens),
+        f"{name} requests": count(usage.requests),
+    }
 
 
 def plain(text: str) -> str:
