@@ -13,6 +13,8 @@ from typing import Literal
 
 TargetKind = Literal["hard", "soft", "progress"]
 
+_ROUNDING = 1e-9
+
 
 @dataclass(frozen=True, slots=True)
 class Targets:
@@ -55,7 +57,7 @@ class Targets:
             elif self.kind == "hard":
                 found.append(float(value > self.right_above))
             else:
-                fallen = before is not None and value < self.kept * before
+                fallen = before is not None and value < self.kept * before - _ROUNDING
                 found.append(float(not fallen and not beyond and value > 0))
             before = value
         return tuple(found)

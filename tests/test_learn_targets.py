@@ -31,6 +31,12 @@ def test_targets_of_counted_steps(targets: Targets, expected: tuple[Any, ...]) -
     assert targets.of(VALUES) == expected
 
 
+def test_progress_is_kept_at_exactly_the_share() -> None:
+    """0.8 of 3/4 is 3/5, which floats miss by a rounding."""
+    assert Targets("progress").of((1.0, 4 / 5)) == (1, 1)
+    assert Targets("progress").of((3 / 4, 3 / 5)) == (1, 1)
+
+
 def test_a_step_of_which_nothing_is_known_has_no_target() -> None:
     assert Targets("hard").of((None, 0.5, None, 0.0)) == (None, 1, None, 0)
     assert Targets("progress").of((0.5, None, 0.1)) == (1, None, 1)
