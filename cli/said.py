@@ -64,7 +64,7 @@ def settings_said(flags: Mapping[str, Any]) -> Settings:
     given = {name: value for name, value in params.items() if value is not None}
     return Settings(
         strategy=flags.get("strategy") or "",
-        params=given | _parameters(flags.get("set_") or ()),
+        params=given | parameters_said(flags.get("set_") or ()),
         policy_args=tuple(flags.get("policy_arg") or ()),
         prm_args=tuple(flags.get("prm_arg") or ()),
         deterministic=bool(flags.get("deterministic")),
@@ -127,7 +127,7 @@ def whole_numbers(flag: str, text: str | None, least: int = 1) -> tuple[int, ...
     return tuple(sorted({int(part) for part in parts}))
 
 
-def _parameters(given: Iterable[str]) -> dict[str, Any]:
+def parameters_said(given: Iterable[str]) -> dict[str, Any]:
     """NAME=VALUE, its value read as YAML: numbers are numbers, words are words."""
     import yaml
 

@@ -10,3 +10,10 @@ class LabelError(RunError):
 
     def __init__(self, message: str) -> None:
         super().__init__(" ".join(message.split()))
+
+
+class TrainError(RunError):
+    """A PRM cannot be trained so; said before any time is spent on it."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(" ".join(message.split()))

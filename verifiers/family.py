@@ -34,7 +34,8 @@ __all__ = ["PrmSpec", "UnknownFamily", "UnservedFamily"]
 def named_family(said: str) -> tuple[Family, dict[str, Any]]:
     """What `--prm-family` says: a family, and settings (`NAME:key=value,key=value`).
 
-    A value that is JSON (a number, true) is one. Raises ValueError.
+    A value that is JSON (a number, true) is one; in another `\\n` is a line break. Raises
+    ValueError.
     """
     name, _, rest = said.partition(":")
     family = find_family(name)
@@ -47,7 +48,7 @@ def named_family(said: str) -> tuple[Family, dict[str, Any]]:
         try:
             settings[key] = json.loads(value)
         except ValueError:
-            settings[key] = value
+            settings[key] = value.replace("\\n", "\n")  # as a shell hands over a line break
     return family, settings
 
 

@@ -1,0 +1,158 @@
+"""`sal learn train`: a PRM from step labels."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from sal.cli.interrupt import Interrupt
+from sal.cli.said import parameters_said
+
+EPILOG = r"""[bold]Examples[/bold]
+
+sal learn train labels --base Qwen/Qwen2.5-Math-1.5B-Instruct --family chat-turn --out prm
+
+sal learn train labels --base smollm2 --family token-classifier --lora 16 --out prm
+
+accelerate launch --config_file learn/gpus/fsdp.yaml $(which sal) learn train labels --out prm
+"""
+
+
+def train(
+    labels: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="LABELS...", help="What sal learn label wrote, runs, or sets with step labels."
+        ),
+    ],
+    base: Annotated[
+        str, typer.Option(help="The model to begin with: a folder, a Hub name, smollm2 or tiny.")
+    ],
+    out: Annotated[Path, typer.Option(help="The PRM's folder; a training there goes on.")],
+    family: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME|NAME:key=value,...",
+            help="What kind of PRM: a causal family (step-token, chat-turn, ...) or "
+            "token-classifier. Its config tells by default, else step-token.",
+        ),
+    ] = None,
+    targets: Annotated[
+        Literal["hard", "soft", "progress"],
+        typer.Option(
+            help="hard: right or wrong. soft: the share of rollouts that end right. progress: "
+            "whether that share holds from step to step."
+        ),
+    ] = "hard",
+    right_above: Annotated[
+        float, typer.Option(help="A step is right where its share or label is more than this.")
+    ] = 0.0,
+    after_error: Annotated[
+        bool,
+        typer.Option("--after-error", help="Learn from steps behind the first wrong one, too."),
+    ] = False,
+    held_out: Annotated[
+        str,
+        typer.Option(
+            metavar="SHARE|LABELS",
+            help="What to measure by: a share of the questions, or labelled solutions.",
+        ),
+    ] = "0.05",
+    epochs: Annotated[float, typer.Option(help="Passes over the labels.")] = 1.0,
+    learning_rate: Annotated[
+        float | None, typer.Option(help="Its peak; 1e-5 by default, 1e-4 with --lora.")
+    ] = None,
+    batch_size: Annotated[int, typer.Option(min=1, help="Solutions per device and batch.")] = 8,
+    max_length: Annotated[int, typer.Option(min=1, help="Tokens of a solution.")] = 2048,
+    lora: Annotated[
+        int, typer.Option(metavar="RANK", min=0, help="Train a LoRA adapter; 0: all weights.")
+    ] = 0,
+    evaluate_every: Annotated[
+        int, typer.Option(metavar="STEPS", min=0, help="And keep a checkpoint; 0: ten times.")
+    ] = 0,
+    patience: Annotated[
+        int, typer.Option(min=0, help="Stop after so many evaluations without a better F1.")
+    ] = 0,
+    aggregate: Annotated[
+        Literal["last", "min", "prod", "mean"] | None,
+        typer.Option(help="How searches make one score of its step scores, by default."),
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Of the split, the order and new weights.")] = 0,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="NAME=VALUE",
+            help="A field of transformers.TrainingArguments: --set gradient_accumulation_steps=4.",
+        ),
+    ] = None,
+) -> int:
+    """Train a PRM from the step labels in LABELS, and leave it in OUT, where --prm takes it.
+
+    It learns from the very token ids that a search will send it. Stopped or killed, the same
+    command goes on from the last checkpoint.
+    """
+    from sal.runtime.frontend.light import use_light_frontend
+
+    use_light_frontend()
+    from sal.learn.sources import labels_from
+    from sal.learn.targets import Targets
+    from sal.learn.train import TrainSettings, plan
+    from sal.learn.train import train as train_prm
+    from sal.runs.endpoints import model_location
+
+    share, measured_by = _held_out(held_out)
+    settings = TrainSettings(
+        base=str(model_location(base, "policy")),
+        family=family,
+        targets=Targets(targets, right_above, after_error=after_error),
+        held_out=share,
+        epochs=epochs,
+        learning_rate=learning_rate,
+        batch_size=batch_size,
+        max_length=max_length,
+        rank=lora,
+        evaluate_every=evaluate_every,
+        patience=patience,
+        seed=seed,
+        aggregate=aggregate,
+        overrides=parameters_said(set_ or ()),
+    )
+    rows = [row for source in labels for row in labels_from(source).rows]
+    apart = None if measured_by is None else labels_from(measured_by).rows
+    planned = plan(settings, rows, apart)
+    say = _say if os.environ.get("RANK", "0") == "0" else lambda _: None  # one of many processes
+    for name, examples in (("train", planned.train), ("held out", planned.held_out)):
+        left = "".join(f", {n:,} {why}" for why, n in sorted(examples.dropped.items()))
+        say(
+            f"{name}: {len(examples.rows):,} solutions, {examples.steps:,} steps, mean target "
+            f"{examples.right:.3f}{left}"
+        )
+    with Interrupt() as interrupt, interrupt.deferred():
+        figures = train_prm(planned, out, say, lambda: interrupt.asked)
+    if figures is None:
+        say("interrupted: a checkpoint is kept, and the same command goes on")
+        return interrupt.exit_code
+    if say is _say:
+        print(json.dumps(figures))
+    say(f"{out}: sal run STRATEGY --prm {out}, or sal learn bench --prm {out}")
+    return 0
+
+
+def _say(text: str) -> None:
+    typer.echo(text, err=True)
+
+
+def _held_out(said: str) -> tuple[float, str | None]:
+    """A share and no source, or a source."""
+    try:
+        share = float(said)
+    except ValueError:
+        return 0.0, said
+    if not 0 < share < 1:
+        raise typer.BadParameter(f"--held-out wants a share between 0 and 1, not {said}")
+    return share, None

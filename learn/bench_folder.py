@@ -1,0 +1,99 @@
+"""The folder of a benchmark: the scores of its solutions by one PRM, and what they come to."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from sal.learn.bench_prm import BenchSettings, served_verifier
+from sal.learn.rows import StepLabels
+from sal.learn.scoring import recorded, score_all
+from sal.runs.errors import FolderError
+from sal.runs.folder import write_atomically
+from sal.runs.journal import Journal, read_records
+from sal.runtime.launch import OnStatus
+from sal.verifiers.interface import Verifier
+
+JOURNAL = "scores.jsonl"
+FIGURES = "bench.json"
+
+
+class BenchFolder:
+    """What was scored so far, by one PRM on the same solutions; a context manager.
+
+    Raises `FolderError` for a folder with another benchmark.
+    """
+
+    def __init__(self, path: Path, settings: BenchSettings, rows: Sequence[StepLabels]) -> None:
+        path.mkdir(parents=True, exist_ok=True)
+        self.path = path
+        self.journal = Journal(path / JOURNAL)
+        self._settings, self._rows = settings, rows
+        told = {"prm": settings.prm, "family": settings.family, "solutions": _digest(rows)}
+        before = next((r for r in self.journal.records if r.get("type") == "bench"), None)
+        if before is None:
+            self.journal.append({"type": "bench"} | told)
+        elif names := [k for k, v in told.items() if before.get(k) != v]:
+            self.journal.close()
+            raise FolderError(
+                f"{path} holds a benchmark of other {', '.join(names)}: name another --out"
+            )
+        self._look()
+
+    def __enter__(self) -> BenchFolder:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.journal.close()
+
+    @property
+    def owed(self) -> list[StepLabels]:
+        """Solutions without scores."""
+        return [row for row in self._rows if row.id not in self.known]
+
+    def fill(
+        self,
+        on_status: OnStatus | None = None,
+        tick: Callable[[int, int], object] = lambda _done, _failed: None,
+        stop: Callable[[], bool] = lambda: False,
+    ) -> bool:
+        """Score what is owed, on a server if anything is; whether all is scored now.
+
+        Raises as `served_verifier` and `score_all` do.
+        """
+        if self.owed:
+            with served_verifier(self._settings, on_status) as (verifier, workers):
+                self.score(verifier, workers, tick=tick, stop=stop)
+        return not self.owed
+
+    def score(self, verifier: Verifier, workers: int, **follow: Any) -> int:
+        """Score what is owed (`score_all`); how many requests failed."""
+        how = getattr(verifier, "aggregate", "last")
+        self.journal.append({"type": "prm", "aggregate": how})
+        try:
+            return score_all(verifier, self.owed, self.journal, workers=workers, **follow)
+        finally:
+            self._look()
+
+    def write(self, told: Mapping[str, Any]) -> None:
+        """bench.json; raises OSError."""
+        write_atomically(self.path / FIGURES, (json.dumps(told, indent=1) + "\n").encode())
+
+    def _look(self) -> None:
+        records = read_records(self.journal.path)
+        self.known = recorded(records)
+        self.aggregate: str | None = None
+        """How the PRM's own step scores are reduced; None before it was asked."""
+        for record in records:
+            self.aggregate = record.get("aggregate", self.aggregate)
+
+
+def _digest(rows: Sequence[StepLabels]) -> str:
+    """Of all that is scored, with its labels."""
+    found = hashlib.sha256()
+    for row in rows:
+        found.update(json.dumps(row.as_json()).encode())
+    return found.hexdigest()[:16]

@@ -1,0 +1,40 @@
+"""LoRA (Hu et al., arXiv 2106.09685) through peft, an optional package."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from sal.learn.errors import TrainError
+
+
+def adapted(model: Any, rank: int, *, causal: bool) -> Any:
+    """`model` with an adapter on every linear layer, which alone is trained, and its head.
+
+    The scale is 2, as alpha = 2 r. A new head is trained as a whole, and saved with the adapter.
+    Raises `TrainError` without peft.
+    """
+    peft = _peft()
+    return peft.get_peft_model(
+        model,
+        peft.LoraConfig(
+            r=rank,
+            lora_alpha=2 * rank,
+            target_modules="all-linear",
+            task_type="CAUSAL_LM" if causal else "TOKEN_CLS",
+            modules_to_save=None if causal else ["score"],
+        ),
+    )
+
+
+def merged(model: Any, adapter: Path) -> Any:
+    """`model`, as it was before, with a saved adapter added to its weights."""
+    return _peft().PeftModel.from_pretrained(model, adapter).merge_and_unload()
+
+
+def _peft() -> Any:
+    try:
+        import peft
+    except ImportError as error:
+        raise TrainError("LoRA needs peft: pip install 'sal-sglang[learn]'") from error
+    return peft
