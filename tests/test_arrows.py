@@ -19,7 +19,11 @@ MAY_IMPORT: dict[str, set[str]] = {
     "programs": {"strategies", "verifiers", "runtime"},
     "runs": {"programs", "strategies", "grading", "verifiers", "runtime", "records", "tiny"},
     "reports": {"runs"},
-    "cli": {"programs", "strategies", "grading", "verifiers", "runtime", "runs", "reports", "tiny"},
+    "serve": {"programs", "strategies", "grading", "runtime", "runs", "reports"},
+    "cli": {
+        *("programs", "strategies", "grading", "verifiers", "runtime", "runs", "reports", "tiny"),
+        "serve",
+    },
 }
 
 INTERFACES: dict[str, dict[str, set[str]]] = {

@@ -19,6 +19,7 @@ FOLDERS = (
     "records",
     "runs",
     "reports",
+    "serve",
     "tiny",
     "cli",
     "bench",
