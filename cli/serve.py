@@ -156,11 +156,12 @@ def _serve(
     import uvicorn
 
     from sal.cli.display.choose import choose_display
+    from sal.cli.interrupt import Interrupt
     from sal.cli.ready import fetch_and_convert
     from sal.grading.graders import make_grader
     from sal.grading.pool import GradingPool
     from sal.runs.collector import collect_rarely
-    from sal.runs.endpoints import RunEndpoints
+    from sal.runs.endpoints import RunEndpoints, check_urls
     from sal.runs.server_plan import plan_servers
     from sal.runs.settings import prepare
     from sal.runtime.access import is_loopback
@@ -176,7 +177,8 @@ def _serve(
     prepared = prepare(settings, gpu=bool(hardware.gpus), access=access, problems=REQUESTS)
     limits_of(prepared, operator.max_budget)  # refused before anything starts
     plan = plan_servers([prepared.recipe], hardware)
-    with ExitStack() as stack:
+    check_urls(plan.urls, access, prm_family=prepared.recipe.prm_family)
+    with Interrupt(), ExitStack() as stack:  # uvicorn ends in order, and raises what it was sent
         try:
             servers = stack.enter_context(Servers(plan, on_status=display.status, access=access))
         finally:

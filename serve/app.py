@@ -16,7 +16,7 @@ from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, R
 from starlette.routing import Route
 
 from sal.serve.asked import Asked, read_json
-from sal.serve.errors import ApiError, no_model
+from sal.serve.errors import ApiError, no_model, unavailable
 from sal.serve.gateway import Gateway, Tell
 from sal.serve.guard import LocalOnly
 from sal.serve.limits import Limits
@@ -101,6 +101,8 @@ class _Paths:
         return PlainTextResponse(self._gateway.metrics.text())
 
     async def health(self, request: Request) -> Response:  # noqa: ARG002
+        if self._gateway.failed():
+            raise unavailable("an engine is gone; start the gateway again")
         return JSONResponse({"status": "ok"})
 
     def _account(self, request: Request) -> str:

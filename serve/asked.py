@@ -99,6 +99,14 @@ def stops_of(body: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(stops)
 
 
+def samples_of(body: Mapping[str, Any]) -> int:
+    """How many texts the policy generates for a request that it answers alone."""
+    each = max(whole(body, "n") or 1, whole(body, "best_of") or 1)
+    prompt = body.get("prompt")
+    several = isinstance(prompt, list) and not all(isinstance(token, int) for token in prompt)
+    return each * (len(prompt) if several and isinstance(prompt, list) else 1)
+
+
 def usage_wanted(body: Mapping[str, Any]) -> tuple[bool, bool]:
     """Whether to stream, and whether to end the stream with the usage."""
     stream, options = boolean(body, "stream"), body.get("stream_options", {})

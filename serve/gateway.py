@@ -12,8 +12,8 @@ from typing import Any
 
 from sal.programs.trace import SearchResult
 from sal.serve.answer import answer_of
-from sal.serve.asked import Asked, Wanted
-from sal.serve.errors import unavailable
+from sal.serve.asked import Asked, Wanted, samples_of
+from sal.serve.errors import ApiError, unavailable
 from sal.serve.keys import Keys
 from sal.serve.ledger import Ledger, Reservation
 from sal.serve.limits import Limits
@@ -54,6 +54,8 @@ class Gateway:
     ledger: Ledger = field(default_factory=Ledger)
     keys: Keys = field(default_factory=Keys)
     recent: Recent = field(default_factory=Recent)
+    failed: Callable[[], str] = lambda: ""
+    """Why an engine is gone for good; "" while none is."""
 
     def __post_init__(self) -> None:
         self.metrics = Metrics(lambda: self.queue.waiting, lambda: self.queue.held)
@@ -106,18 +108,23 @@ class Gateway:
     ) -> dict[str, Any]:
         """Have the policy answer alone; as `answer`. A stream's reply is empty."""
         body = asked.body
-        samples = body.get("n") or 1
+        samples = samples_of(body)
         longest = body.get("max_completion_tokens") or body.get("max_tokens") or 0
         async with self.admitted(samples, samples * longest, account) as admission:
-            if not asked.stream:
-                reply, admission.spent = await self.policy_alone.whole(path, body)
-                return reply
-            usage = asked.include_usage
-            async with self.policy_alone.stream(path, body, usage=usage) as stream:
-                async for chunk in stream.chunks:
-                    await tell([chunk])
-                admission.spent = stream.tokens
-            return {}
+            try:
+                if not asked.stream:
+                    reply, admission.spent = await self.policy_alone.whole(path, body)
+                    return reply
+                usage = asked.include_usage
+                async with self.policy_alone.stream(path, body, usage=usage) as stream:
+                    async for chunk in stream.chunks:
+                        await tell([chunk])
+                    admission.spent = stream.tokens
+                return {}
+            except ApiError as error:
+                if error.status < 500:  # refused: nothing was generated
+                    admission.spent = 0
+                raise
 
     @asynccontextmanager
     async def _searching(

@@ -10,7 +10,7 @@ from typing import Any
 
 from sal.runs.errors import BadRow
 from sal.runs.turns import Turn, prompt_turns
-from sal.serve.asked import Asked, usage_wanted, whole
+from sal.serve.asked import Asked, samples_of, usage_wanted, whole
 from sal.serve.effort import NONE
 from sal.serve.errors import unsupported, wrong
 from sal.serve.limits import Limits
@@ -90,8 +90,8 @@ def passed_on(said: Asked, limits: Limits, because: Sequence[str] | None) -> Ask
     body = {name: value for name, value in said.body.items() if name not in OURS}
     if because is not None:  # the effort was meant for the search
         body.pop("reasoning_effort", None)
-    if (whole(body, "n") or 1) > limits.max_budget:
-        raise wrong("n", f"must be at most {limits.max_budget}")
+    if samples_of(body) > limits.max_budget:
+        raise wrong("n", f"at most {limits.max_budget} texts, over all prompts")
     lengths = [whole(body, name) for name in ("max_completion_tokens", "max_tokens")]
     length = next((n for n in lengths if n is not None), None)
     if length is None:

@@ -27,6 +27,12 @@ from sal.serve.errors import ApiError, unavailable, wrong
 
 _SEEDS = 1 << 31
 
+_LEAST_SIZE = 50
+"""Nodes that a search without any is as large as."""
+
+_NODE = 200
+"""Characters that are as large as a node."""
+
 
 class Engines(Protocol):
     """The two servers, as `runs.endpoints.RunEndpoints` has them."""
@@ -57,6 +63,12 @@ class Flight:
     def __post_init__(self) -> None:
         said = self.wanted.seed
         self.seed = secrets.randbelow(_SEEDS) if said is None else said
+
+    @property
+    def size(self) -> int:
+        """What it takes to keep it, in nodes; so much of a conversation is as large as one."""
+        said = [self.wanted.prompt or "", *(turn.content for turn in self.wanted.turns)]
+        return _LEAST_SIZE + len(self.trace.nodes) + sum(map(len, said)) // _NODE
 
     @property
     def prompt(self) -> str:
@@ -139,10 +151,10 @@ class Searcher:
 
 
 class Recent:
-    """The last searches by their ids, as long as all of them together have at most `nodes`."""
+    """The last searches by their ids, as long as all of them together are at most `size`."""
 
-    def __init__(self, nodes: int = 100_000) -> None:
-        self._nodes = nodes
+    def __init__(self, size: int = 100_000) -> None:
+        self._size = size
         self._flights: OrderedDict[str, Flight] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -150,13 +162,13 @@ class Recent:
         """Keep one more, and let go of the oldest that have ended."""
         with self._lock:
             self._flights[flight.id] = flight
-            total = sum(1 + len(f.trace.nodes) for f in self._flights.values())
-            for id, old in list(self._flights.items()):
-                if total <= self._nodes:
+            total = sum(f.size for f in self._flights.values())
+            for old in list(self._flights.values()):
+                if total <= self._size:
                     break
                 if old.seconds:
-                    total -= 1 + len(old.trace.nodes)
-                    del self._flights[id]
+                    total -= old.size
+                    del self._flights[old.id]
 
     def get(self, id: str) -> Flight | None:
         with self._lock:

@@ -102,6 +102,7 @@ def make_gateway(
         queue=Queue(endpoints.capacity or _ROOM, operator.longest_queue),
         ledger=Ledger(operator.tokens_per_hour),
         keys=operator.keys,
+        failed=lambda: servers.failed,
     )
 
 

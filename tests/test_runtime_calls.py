@@ -40,6 +40,7 @@ class Server:
         return f"http://127.0.0.1:{self.port}"
 
     async def _serve(self) -> None:
+        self._over = asyncio.Event()
         app = web.Application()
         app.router.add_post("/generate", self._generate)
         app.router.add_post("/classify", self._generate)
@@ -53,7 +54,7 @@ class Server:
         body = await request.json()
         self.seen.append(body)
         if body["text"].startswith("hang"):
-            await asyncio.Event().wait()
+            await self._over.wait()
         meta = {
             "prompt_tokens": 1,
             "cached_tokens": 0,
@@ -76,6 +77,7 @@ class Server:
             time.sleep(0.01)
 
     def stop(self) -> None:
+        self._loop.call_soon_threadsafe(self._over.set)
         asyncio.run_coroutine_threadsafe(self._runner.cleanup(), self._loop).result()
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()

@@ -290,6 +290,16 @@ def test_only_keys_open_the_gateway(tmp_path: Path, caplog: pytest.LogCaptureFix
     assert key not in caplog.text
 
 
+def test_health_tells_that_an_engine_is_gone() -> None:
+    made_gateway = gateway()
+    with client(made_gateway) as made:
+        assert made.get("/health").status_code == 200
+        made_gateway.failed = lambda: "the policy server at http://10.0.0.1 died twice"
+        gone = made.get("/health")
+    assert gone.status_code == 503
+    assert "10.0.0.1" not in gone.text
+
+
 def test_metrics_count_requests_and_tokens() -> None:
     with client() as made:
         told = ask(made).json()["sal"]["usage"]
@@ -394,8 +404,11 @@ def test_the_policys_stream_is_handed_back() -> None:
     ],
 )
 def test_what_the_policys_server_refuses(status: int, body: Any, expected: int) -> None:
-    with client(gateway(policy=policy_says(body, status))) as made:
+    made_gateway = gateway(policy=policy_says(body, status))
+    with client(made_gateway) as made:
         whole = ask(made, model="policy")
+        account = made_gateway.ledger.account("")
+        assert (account.unknown, account.reserved) == (500 if expected >= 500 else 0, 0)
         streamed = ask(made, model="policy", stream=True)
     assert whole.status_code == expected
     assert "10.0.0.1" not in whole.text

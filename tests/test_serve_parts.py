@@ -22,7 +22,7 @@ from sal.serve.ledger import WINDOW_S, Ledger
 from sal.serve.progress import Progress, chosen_path
 from sal.serve.queue import PATIENCE, Queue, Waiting, next_one
 from sal.serve.read_chat import read_chat
-from sal.serve.searcher import Flight, Searcher
+from sal.serve.searcher import Flight, Recent, Searcher
 from sal.serve.shapes import usage_of
 from sal.serve.trace_page import search_page
 from sal.strategies.voting import elect
@@ -279,3 +279,20 @@ def test_a_search_opens_in_the_explorers_page() -> None:
     assert "still searching" not in after
     assert flight.id in after
     assert "Count</script>" not in after
+
+
+def test_old_searches_are_let_go_and_those_under_way_are_not() -> None:
+    body = {"model": "dvts", "messages": [{"role": "user", "content": "x" * 2000}]}
+    wanted = read_chat(body, {}, catalogue(), LIMITS).search
+    assert wanted is not None
+    recent = Recent(size=1000)
+    flying = Flight(wanted)
+    recent.add(flying)
+    ended = []
+    for _ in range(50):
+        ended.append(Flight(wanted, seconds=1.0))
+        recent.add(ended[-1])
+    assert recent.get(flying.id) is flying
+    assert recent.get(ended[0].id) is None
+    assert recent.get(ended[-1].id) is ended[-1]
+    assert sum(recent.get(f.id) is not None for f in ended) < 20

@@ -10,7 +10,7 @@ from serve_scripted import LIMITS, SERVED, catalogue
 from sal.programs.caps import Caps
 from sal.runs.registry import find_strategy
 from sal.runs.turns import Turn
-from sal.serve.asked import Asked, Wanted, read_json
+from sal.serve.asked import Asked, Wanted, read_json, samples_of
 from sal.serve.effort import EFFORTS, budget_of
 from sal.serve.errors import ApiError
 from sal.serve.limits import Limits
@@ -287,6 +287,22 @@ def test_a_body_that_is_no_object(raw: bytes) -> None:
     with pytest.raises(ApiError) as refused:
         read_json(raw)
     assert refused.value.status == 400
+
+
+@pytest.mark.parametrize(
+    ("body", "samples"),
+    [
+        ({}, 1),
+        ({"n": 3}, 3),
+        ({"best_of": 4, "n": 2}, 4),
+        ({"prompt": "a"}, 1),
+        ({"prompt": [1, 2, 3]}, 1),
+        ({"prompt": ["a", "b"], "n": 2}, 4),
+        ({"prompt": [[1], [2], [3]]}, 3),
+    ],
+)
+def test_texts_that_the_policy_generates(body: dict[str, Any], samples: int) -> None:
+    assert samples_of(body) == samples
 
 
 def test_a_null_is_as_if_nothing_was_said() -> None:
