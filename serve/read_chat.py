@@ -78,7 +78,7 @@ _REFUSED = frozenset(
         *("functions", "function_call", "repetition_penalty"),
     )
 )
-_NOTHING = (False, 0, "", "none", "auto", [], {}, ["text"], {"type": "text"})
+_NOTHING: tuple[Any, ...] = (False, 0, "", "none", "auto", [], {}, ["text"], {"type": "text"})
 """Values that ask for nothing."""
 
 

@@ -152,7 +152,7 @@ def _most(name: str, strategy: Strategy, limits: Limits) -> float:
 
 
 @cache
-def _words(params: type[Any]) -> dict[str, tuple[str, ...]]:
+def _words(params: Any) -> dict[str, tuple[str, ...]]:
     """The words that each parameter knows; () for one that is no choice among words."""
     words = {}
     for name, hint in get_type_hints(params).items():

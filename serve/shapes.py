@@ -59,7 +59,7 @@ def told_of(
         "failed": len(result.errors),
         "seconds": round(seconds, 3),
         "usage": {"policy": counts(result.trace.policy), "prm": counts(result.trace.prm)},
-        "trace": f"/searches/{id}",
+        "trace": f"/searches/{id}#problem={id}",
     }
 
 

@@ -49,7 +49,7 @@ class Working(Response):
         self._work = work
         self._stream = stream
         self._ended = ended
-        self._headers = headers or {}
+        self._extra = headers or {}
         self.background = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -73,7 +73,7 @@ class Working(Response):
             return await self._streamed(send)
         status = 200
         try:
-            response = JSONResponse(await self._work(untold), headers=self._headers)
+            response = JSONResponse(await self._work(untold), headers=self._extra)
         except ApiError as error:
             response = error_response(error)
             status = error.status
@@ -81,7 +81,7 @@ class Working(Response):
         return status
 
     async def _streamed(self, send: Send) -> int:
-        events = _Events(send, self._headers)
+        events = _Events(send, self._extra)
         status = 200
         try:
             await self._work(events.tell)

@@ -31,7 +31,12 @@ def test_the_commands_are_understood(
 ) -> None:
     started: list[Any] = []
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(command, "_serve", lambda *given: started.append(given) or 0)
+
+    def serve(*given: Any) -> int:
+        started.append(given)
+        return 0
+
+    monkeypatch.setattr(command, "_serve", serve)
     with pytest.raises(SystemExit) as ended:
         main(["serve", "--new-key", "bob", "--keys", "keys.txt"])
     assert ended.value.code == 0

@@ -113,7 +113,8 @@ def test_a_stream_of_a_real_search_is_valid(client: openai.OpenAI) -> None:
     thought = "".join(d.model_extra.get("reasoning") or "" for d in deltas)
     assert "\\boxed" in content
     assert "Chosen of 4 solutions" in thought
-    told = next(c.model_extra["sal"] for c in reversed(chunks) if "sal" in (c.model_extra or {}))
+    extras = [chunk.model_extra or {} for chunk in chunks]
+    told = next(extra["sal"] for extra in reversed(extras) if "sal" in extra)
     usage = chunks[-1].usage
     assert usage is not None
     assert usage.completion_tokens == told["usage"]["policy"]["completion_tokens"]
@@ -151,12 +152,19 @@ def test_the_policy_alone_answers_through_the_gateway(client: openai.OpenAI) -> 
 
 
 def test_json_schemas_reach_the_policy(client: openai.OpenAI) -> None:
-    schema = {"type": "object", "properties": {"a": {"type": "integer"}}, "required": ["a"]}
+    schema: dict[str, object] = {
+        "type": "object",
+        "properties": {"a": {"type": "integer"}},
+        "required": ["a"],
+    }
     reply = client.chat.completions.with_raw_response.create(
         model="dvts",
         messages=said("1+1"),
         max_tokens=30,
-        response_format={"type": "json_schema", "json_schema": {"name": "a", "schema": schema}},
+        response_format={
+            "type": "json_schema",
+            "json_schema": {"name": "a", "schema": schema},
+        },
     )
     assert reply.headers["x-search"] == "policy; response_format"
 
