@@ -42,7 +42,10 @@ class PolicyAlone:
         lines = [line.partition(":") for line in self.access.lines()]
         self._client = httpx.AsyncClient(
             base_url=self.url.removesuffix("/v1"),
-            headers={name: value.strip() for name, _, value in lines},
+            headers={
+                "Content-Type": "application/json",
+                **{name: value.strip() for name, _, value in lines},
+            },
             timeout=httpx.Timeout(self.limit_s, connect=_CONNECT_S),
             limits=httpx.Limits(max_connections=None),
             transport=self.transport,

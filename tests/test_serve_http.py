@@ -338,6 +338,7 @@ def policy_says(body: dict[str, Any], status: int = 200) -> Any:
     seen: list[dict[str, Any]] = []
 
     def reply(request: httpx.Request) -> httpx.Response:
+        assert request.headers["content-type"] == "application/json"
         seen.append({"path": request.url.path, **json.loads(request.content)})
         return httpx.Response(status, json=body)
 
