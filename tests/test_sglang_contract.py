@@ -1045,7 +1045,8 @@ def test_server_info_tells_device_and_room(policy: Engine) -> None:
 @pytest.mark.servers
 @contract
 def test_a_request_is_aborted_by_its_name(policy: Engine) -> None:
-    endless = {"prompt": fresh(), "max_tokens": 1500, "ignore_eos": True, "rid": "openais"}
+    endless = {"model": policy.models()[0], "prompt": fresh(), "max_tokens": 1500}
+    endless |= {"ignore_eos": True, "rid": "openais"}
     with ThreadPoolExecutor(2) as threads:
         own = threads.submit(ask, policy, fresh(), tokens=1500, ignore_eos=True, rid="own")
         openais = threads.submit(answer, policy, "/v1/completions", json.dumps(endless).encode())
