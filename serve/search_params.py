@@ -121,7 +121,8 @@ def _said(body: Mapping[str, Any], strategy: Strategy, limits: Limits) -> dict[s
 
 def _check(name: str, value: Any, strategy: Strategy, limits: Limits) -> None:
     """Raise `ApiError` for what only the operator may say: files, code, and large numbers."""
-    words = _words(strategy.program.params_class)
+    params: Any = strategy.program.params_class
+    words = _words(params)
     if name not in words:
         raise wrong(name, f"{strategy.program.name} has no such parameter")
     if isinstance(value, str) and value not in words[name] and name != "separator":

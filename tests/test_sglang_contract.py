@@ -1057,7 +1057,7 @@ def test_a_request_is_aborted_by_its_name(policy: Engine) -> None:
     with pytest.raises((Aborted, Rejected), match=r"HTTP 499|[Aa]bort"):
         own.result()
     status, said = openais.result()
-    assert status == 499 or '"abort"' in said
+    assert status == 499 or json.loads(said)["usage"]["completion_tokens"] < 1500
 
 
 @pytest.mark.servers
