@@ -178,7 +178,7 @@ def _serve(
     limits_of(prepared, operator.max_budget)  # refused before anything starts
     plan = plan_servers([prepared.recipe], hardware)
     check_urls(plan.urls, access, prm_family=prepared.recipe.prm_family)
-    with Interrupt(), ExitStack() as stack:  # uvicorn ends in order, and raises what it was sent
+    with Interrupt() as interrupt, ExitStack() as stack:
         try:
             servers = stack.enter_context(Servers(plan, on_status=display.status, access=access))
         finally:
@@ -200,5 +200,8 @@ def _serve(
         socket = config.bind_socket()
         shown = socket.getsockname()[1]
         print(f"http://{host}:{shown}/v1  (Ctrl-C ends it)", flush=True)
-        uvicorn.Server(config).run(sockets=[socket])
+        try:
+            uvicorn.Server(config).run(sockets=[socket])
+        except KeyboardInterrupt:  # it ended in order, and raises again what it was sent
+            return interrupt.exit_code
     return 0
