@@ -22,6 +22,7 @@ COMMANDS = {
     "runs": "List the runs below a folder.",
     "merge": "Put the shards of a run together in one folder.",
     "export": "Write results as parquet, a datasets folder or lighteval's details; push them.",
+    "serve": "Serve searches as the models of an OpenAI-compatible server.",
     "up": "Start the policy and the PRM, and keep them for the runs to come.",
     "down": "End the servers that `sal up` keeps running.",
     "report": "Write a page, Markdown and curves of runs and sweeps.",

@@ -2,7 +2,7 @@
 
 A candidate is a fork of the state that it continues, so SGLang's radix cache holds what it starts
 from. It is scored by the thread that generated it, the moment it ends: candidates wait for each
-other only where an algorithm compares them.
+other only where an algorithm compares them. Every thread has the context of the one that began it.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextvars import copy_context
 from types import TracebackType
 from typing import Any
 
@@ -163,7 +164,7 @@ class Search:
         """
         done: list[Candidate] = []
         threads = GROUPS.join()
-        growing = [threads.submit(grow, group) for group in groups]
+        growing = [threads.submit(copy_context().run, grow, group) for group in groups]
         try:
             for i, grown in enumerate(growing):
                 try:
@@ -196,7 +197,7 @@ class Search:
             done: Future[Candidate] = Future()
             done.set_result(recalled)
             return done
-        return self._threads.submit(self._extended, parent, path, state, order)
+        return self._threads.submit(copy_context().run, self._extended, parent, path, state, order)
 
     def _extended(self, parent: Candidate, path: Path, state: Any, order: Order) -> Candidate:
         with requests_of(self.problem.name):

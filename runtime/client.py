@@ -15,6 +15,7 @@ import orjson
 
 from sal.runtime import replies
 from sal.runtime.access import OPEN, Access
+from sal.runtime.calls import CALLS
 from sal.runtime.connection import Answer, Broken, Connection, TimedOut, Untrusted
 from sal.runtime.endpoint_errors import (
     Aborted,
@@ -49,6 +50,10 @@ _FAILING_LIMIT_S = 120.0
 _INFO_LIMIT_S = 15.0
 _FLUSH_LIMIT_S = 10.0
 _LOADS_LIMIT_S = 2.0
+_ABORT_LIMIT_S = 2.0
+_NAMED = ("/generate", "/classify")
+"""Where a request may say its id."""
+
 _GIVEN_UP = object()
 """Stands for the last request that was given up, until another is answered."""
 
@@ -323,11 +328,16 @@ class Engine:
 
     def _once(self, path: str, payload: Payload | None, limit_s: float, check: Check) -> Reply:
         connection = self._take()
+        calls = CALLS.get()
         broken = True
         try:
-            answer = connection.exchange(
-                self.url + path, None if payload is None else orjson.dumps(payload), limit_s
-            )
+            if calls is None:
+                answer = connection.exchange(self.url + path, _body(payload), limit_s)
+            else:
+                with calls.one(connection.drop, self._abort) as id:
+                    named = path in _NAMED and payload is not None
+                    body = _body({"rid": id, **(payload or {})} if named else payload)
+                    answer = connection.exchange(self.url + path, body, limit_s)
             broken = False
         except Untrusted as error:
             raise Unreachable(
@@ -338,6 +348,8 @@ class Engine:
         except Broken as error:
             if self._closed.is_set():
                 raise Closed("the client was shut down", url=self.url) from None
+            if calls is not None:
+                calls.check()
             late = isinstance(error, TimedOut)
             said = f"{self.url}: {self._access.scrub(str(error))}"
             if late:
@@ -348,6 +360,11 @@ class Engine:
         if answer.status == 200:
             return self._accept(path, answer, check)
         raise self._refusal(path, answer)
+
+    def _abort(self, id: str) -> None:
+        """Have the server abort a request, if it has it still."""
+        with suppress(_Again, EndpointError):
+            self._once("/abort_request", {"rid": id}, _ABORT_LIMIT_S, None)
 
     def _refusal(self, path: str, answer: Answer) -> Exception:
         """What to raise for a status other than 200."""
@@ -422,6 +439,10 @@ class Engine:
         if tokens > 1 and meta["finish_reason"]["type"] != "abort":
             return f"{tokens} tokens were generated, and their text is empty"
         return ""
+
+
+def _body(payload: Payload | None) -> bytes | None:
+    return None if payload is None else orjson.dumps(payload)
 
 
 class _Again(Exception):

@@ -20,16 +20,10 @@ MAY_IMPORT: dict[str, set[str]] = {
     "runs": {"programs", "strategies", "grading", "verifiers", "runtime", "records", "tiny"},
     "reports": {"runs"},
     "learn": {"programs", "strategies", "verifiers", "runtime", "runs"},
+    "serve": {"programs", "strategies", "grading", "runtime", "runs", "reports"},
     "cli": {
-        "programs",
-        "strategies",
-        "grading",
-        "verifiers",
-        "runtime",
-        "runs",
-        "reports",
-        "learn",
-        "tiny",
+        *("programs", "strategies", "grading", "verifiers", "runtime", "runs", "reports", "tiny"),
+        *("learn", "serve"),
     },
 }
 

@@ -20,6 +20,7 @@ FOLDERS = (
     "runs",
     "reports",
     "learn",
+    "serve",
     "tiny",
     "cli",
     "bench",

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import http.client
 import inspect
+import json
 import os
 import re
 import subprocess
@@ -44,7 +45,7 @@ from sal.runtime import (
     server_log,
 )
 from sal.runtime.client import Engine
-from sal.runtime.endpoint_errors import Rejected
+from sal.runtime.endpoint_errors import Aborted, Rejected
 from sal.runtime.hardware import Hardware
 from sal.runtime.plan import STAND_IN, Plan, make_plan
 from sal.runtime.tokenizer import Tokenizer
@@ -971,7 +972,7 @@ def test_the_server_in_python_has_these_paths(server_python: ServerPython) -> No
     source = server_python.run(code)
     paths = set(re.findall(r'^@app\.\w+\(\s*"(/\w+)"', source, re.M))
     asked = {"/generate", "/ready", "/health", "/model_info", "/get_model_info", "/server_info"}
-    assert asked | {"/flush_cache"} <= paths
+    assert asked | {"/flush_cache", "/abort_request"} <= paths
     assert re.search(r"async def flush_cache\(timeout: float", source)
 
 
@@ -1039,6 +1040,24 @@ def test_server_info_tells_device_and_room(policy: Engine) -> None:
     room = [state["effective_max_running_requests_per_dp"] for state in info["internal_states"]]
     assert all(isinstance(number, int) and number > 0 for number in room)
     assert policy.capacity() == sum(room)
+
+
+@pytest.mark.servers
+@contract
+def test_a_request_is_aborted_by_its_name(policy: Engine) -> None:
+    endless = {"model": policy.models()[0], "prompt": fresh(), "max_tokens": 1500}
+    endless |= {"ignore_eos": True, "rid": "openais"}
+    with ThreadPoolExecutor(2) as threads:
+        own = threads.submit(ask, policy, fresh(), tokens=1500, ignore_eos=True, rid="own")
+        openais = threads.submit(answer, policy, "/v1/completions", json.dumps(endless).encode())
+        while not (own.done() and openais.done()):
+            for name in ("own", "openais"):
+                answer(policy, "/abort_request", json.dumps({"rid": name}).encode())
+            time.sleep(0.1)
+    with pytest.raises((Aborted, Rejected), match=r"HTTP 499|[Aa]bort"):
+        own.result()
+    status, said = openais.result()
+    assert status == 499 or json.loads(said)["usage"]["completion_tokens"] < 1500
 
 
 @pytest.mark.servers

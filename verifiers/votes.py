@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from dataclasses import dataclass
 from statistics import fmean
 from typing import Any, Generic, TypeVar
@@ -74,7 +75,8 @@ def poll(ask: Callable[[int], V], votes: int, *, again: bool, where: str) -> Pol
         asked = vote(0)
     else:
         with ThreadPoolExecutor(votes) as threads:
-            asked = [one for voted in threads.map(vote, range(votes)) for one in voted]
+            voting = [threads.submit(copy_context().run, vote, number) for number in range(votes)]
+            asked = [one for voted in voting for one in voted.result()]
     counted = tuple(one for one in asked if one.scores is not None)
     if not counted:
         tried = "" if len(asked) == 1 else f", {len(asked)} times"

@@ -18,7 +18,8 @@ const salProblem = (() => {
   // `place`: of the problem among the run's rows.
   function facts(run, place) {
     const rows = run.rows;
-    const verdict = (rule) => (rows.right[rule] ? (rows.right[rule][place] === "1" ? "right" : "wrong") : "");
+    const graded = salModel.problems[rows.problem[place]].answer !== "";
+    const verdict = (rule) => !graded ? "not graded" : (rows.right[rule] ? (rows.right[rule][place] === "1" ? "right" : "wrong") : "");
     const said = [
       ["answer", plain(salModel.problems[rows.problem[place]].answer)],
       ["chosen", `${plain(rows.chosen[place]) || "none"} (${verdict("chosen")})`],

@@ -47,16 +47,17 @@
   /** The answer that ended at a node, right or wrong, and who chose it; null where none did. */
   salTree.verdict = function (completion, rule) {
     if (!completion) return null;
+    const graded = completion.verdict !== "not graded";  // a gateway knows no right answer
     const right = completion.finish === "eot" && completion.verdict === "match";
     const words = completion.verdict === "match" || completion.verdict === "mismatch" ? "" : completion.verdict;
     const shown = salTree.preview(completion.key || words.replace("_", " ") || "no answer", 24);
-    const badge = salTree.element("span", right ? "sal-right" : "sal-wrong");
-    badge.append(`${right ? "\u2713" : "\u2717"} `);
+    const badge = salTree.element("span", !graded ? "" : right ? "sal-right" : "sal-wrong");
+    if (graded) badge.append(`${right ? "\u2713" : "\u2717"} `);
     badge.append(salTree.fill(salTree.element("bdi"), shown));
     if (completion.times > 1) badge.append(` \u00d7${completion.times}`);
     if (completion.rules.includes(rule)) badge.append(" \u2605");
     badge.title = [
-      right ? "right" : `not right: ${completion.verdict}`,
+      right ? "right" : graded ? `not right: ${completion.verdict}` : completion.verdict,
       ...(completion.rules.length ? [`chosen by ${completion.rules.join(", ")}`] : []),
     ].join("; ");
     return badge;

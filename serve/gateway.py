@@ -1,0 +1,218 @@
+"""One request's way through the gateway: reserved, admitted, searched, answered."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from sal.programs.trace import SearchResult
+from sal.serve.answer import answer_of
+from sal.serve.asked import Asked, Wanted, samples_of
+from sal.serve.errors import ApiError, unavailable
+from sal.serve.keys import Keys
+from sal.serve.ledger import Ledger, Reservation
+from sal.serve.limits import Limits
+from sal.serve.metrics import Metrics
+from sal.serve.models import Catalogue
+from sal.serve.policy_alone import PolicyAlone
+from sal.serve.progress import Progress, chosen_path
+from sal.serve.queue import Queue
+from sal.serve.searcher import Flight, Recent, Searcher
+from sal.serve.shapes import Chat, Text, told_of, usage_of
+
+LOOK_S = 0.1
+"""Between two looks at a search's trace."""
+
+GRACE = 2.0
+"""A search that does not end by itself within so many times its seconds is aborted."""
+
+_THREADS = 1000
+
+Chunks = Sequence[Mapping[str, Any]]
+Tell = Callable[[Chunks], Awaitable[None]]
+"""Sends chunks of a stream; none is a sign of life."""
+
+
+async def untold(chunks: Chunks) -> None:
+    """Of a reply that is sent whole."""
+
+
+@dataclass(eq=False)
+class Gateway:
+    """Of one event loop; `close()` it in the end."""
+
+    catalogue: Catalogue
+    limits: Limits
+    searcher: Searcher
+    policy_alone: PolicyAlone
+    queue: Queue
+    ledger: Ledger = field(default_factory=Ledger)
+    keys: Keys = field(default_factory=Keys)
+    recent: Recent = field(default_factory=Recent)
+    failed: Callable[[], str] = lambda: ""
+    """Why an engine is gone for good; "" while none is."""
+
+    def __post_init__(self) -> None:
+        self.metrics = Metrics(lambda: self.queue.waiting, lambda: self.queue.held)
+        self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="search")
+        self._aborting = ThreadPoolExecutor(16, thread_name_prefix="abort")
+        self._in_flight: dict[Flight, asyncio.Future[SearchResult]] = {}
+
+    async def answer(
+        self,
+        asked: Asked,
+        wanted: Wanted,
+        account: str,
+        shape: type[Chat] | type[Text],
+        tell: Tell = untold,
+    ) -> dict[str, Any]:
+        """Search; returns the whole reply, and tells the chunks of a stream while they come to be.
+
+        To cancel this aborts the search at both engines. Raises `ApiError`.
+        """
+        flight = Flight(wanted)
+        form = shape(flight.id, asked.model, int(time.time()))
+        progress, said = Progress(), ""
+        async with self._searching(flight, account) as future:
+            await tell(form.begin())
+            until = flight.began + GRACE * self.limits.seconds
+            ended = False
+            while not ended:
+                await asyncio.wait({future}, timeout=LOOK_S)
+                ended = future.done()
+                news = progress.look(flight.trace)
+                said += news
+                await tell(form.progress(news))
+                if not ended and time.monotonic() > until:
+                    raise unavailable("the search does not end", status=504, code="search_timeout")
+            result = future.result()
+        answer = answer_of(result, flight.prompt)
+        path = chosen_path(result, answer.chosen)
+        usage = usage_of(flight.prompt_tokens, flight.trace, answer)
+        told = told_of(
+            flight.id, wanted.strategy, wanted.budget, flight.seed, result, flight.seconds
+        )
+        await tell(form.progress(path))
+        await tell(form.end(answer, told))
+        if asked.include_usage:
+            await tell([form.usage(usage)])
+        return form.whole(answer, said + path, usage, told)
+
+    async def pass_on(
+        self, asked: Asked, path: str, account: str, tell: Tell = untold
+    ) -> dict[str, Any]:
+        """Have the policy answer alone; as `answer`. A stream's reply is empty."""
+        body = asked.body
+        samples = samples_of(body)
+        longest = body.get("max_completion_tokens") or body.get("max_tokens") or 0
+        async with self.admitted(samples, samples * longest, account) as admission:
+            try:
+                if not asked.stream:
+                    reply, admission.spent = await self.policy_alone.whole(path, body)
+                    return reply
+                usage = asked.include_usage
+                async with self.policy_alone.stream(path, body, usage=usage) as stream:
+                    async for chunk in stream.chunks:
+                        await tell([chunk])
+                    admission.spent = stream.tokens
+                return {}
+            except ApiError as error:
+                if error.status < 500:  # refused: nothing was generated
+                    admission.spent = 0
+                raise
+
+    @asynccontextmanager
+    async def _searching(
+        self, flight: Flight, account: str
+    ) -> AsyncIterator[asyncio.Future[SearchResult]]:
+        """Within, the search is under way, in a thread; who leaves before it ends aborts it.
+
+        Its room and its tokens are held until it has really ended.
+        """
+        wanted = flight.wanted
+        async with self.admitted(wanted.budget, wanted.tokens, account) as admission:
+            flight.began = time.monotonic()
+            self.recent.add(flight)
+            loop = asyncio.get_running_loop()
+            future = loop.run_in_executor(self._threads, self.searcher.run, flight)
+            self._in_flight[flight] = future
+            admission.held_by(future, lambda: self._ended(flight))
+            try:
+                yield future
+            finally:
+                if not future.done():
+                    loop.run_in_executor(self._aborting, flight.calls.abort)
+
+    def _ended(self, flight: Flight) -> int | None:
+        """Count a search that is over; returns what it generated, None where that is unknown."""
+        del self._in_flight[flight]
+        self.metrics.searched(flight.wanted.strategy, flight.trace, flight.seconds)
+        # What an aborted request had generated, nobody tells.
+        return None if flight.calls.aborted else flight.trace.policy.completion_tokens
+
+    @asynccontextmanager
+    async def admitted(
+        self, completions: int, tokens: int, account: str
+    ) -> AsyncIterator[Admission]:
+        """Reserve the tokens, wait for one's turn, and give both back in the end.
+
+        Raises `ApiError` (429).
+        """
+        reservation = self.ledger.reserve(account, tokens)
+        weight = self.queue.weight(completions)
+        try:
+            await self.queue.enter(weight)
+        except BaseException:
+            self.ledger.settle(reservation, 0)
+            raise
+        admission = Admission(self, reservation, weight)
+        try:
+            yield admission
+        finally:
+            if not admission.handed_on:
+                admission.end()
+
+    async def close(self) -> None:
+        """Abort what is under way, and wait for it."""
+        flying = dict(self._in_flight)
+        for flight in flying:
+            self._aborting.submit(flight.calls.abort)
+        if flying:
+            await asyncio.wait(flying.values(), timeout=5)
+        await self.policy_alone.close()
+        self._aborting.shutdown()
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+
+@dataclass(eq=False, slots=True)
+class Admission:
+    """Room in the queue, and tokens of the ledger, until what they were given for has ended."""
+
+    gateway: Gateway
+    reservation: Reservation
+    weight: int
+    spent: int | None = None
+    handed_on: bool = False
+    began: float = field(default_factory=time.monotonic)
+
+    def held_by(self, future: asyncio.Future[Any], ended: Callable[[], int | None]) -> None:
+        """Keep both until `future` is done; `ended` then says what was spent."""
+        self.handed_on = True
+
+        def end(done: asyncio.Future[Any]) -> None:
+            if not done.cancelled():
+                done.exception()  # whoever waits for it is told; nobody needs to
+            self.spent = ended()
+            self.end()
+
+        future.add_done_callback(end)
+
+    def end(self) -> None:
+        """Give both back."""
+        self.gateway.ledger.settle(self.reservation, self.spent)
+        self.gateway.queue.leave(self.weight, time.monotonic() - self.began)
