@@ -40,6 +40,17 @@ check: setup
 train-tiny *ARGS: setup
     {{ bin }}/python -m sal.tiny.train {{ ARGS }}
 
+# a small policy that searches against larger ones: docs/figure.md (goes on where it was killed)
+figure *ARGS: setup
+    {{ bin }}/sal sweep -c recipes/tiny/figure-small.yaml --resume runs-out/figure/small {{ ARGS }}
+    {{ bin }}/sal sweep -c recipes/tiny/figure-exact.yaml --resume runs-out/figure/exact {{ ARGS }}
+    {{ bin }}/sal sweep -c recipes/tiny/figure-larger.yaml --resume runs-out/figure/larger {{ ARGS }}
+    {{ bin }}/sal report runs-out/figure
+
+# make that figure's policies from seeds (resumable)
+train-figure: setup
+    {{ bin }}/python -m sal.tiny.train figure
+
 # how fast searches are, as ratios measured in one run (`full`: larger; `without`: each technique off)
 bench *ARGS: setup
     {{ bin }}/python -m bench {{ ARGS }}

@@ -55,8 +55,10 @@ def curves_svg(data: Mapping[str, Any], axis: str) -> str | None:
         return None
     levels = [level for level in data["levels"] if level["accuracy"][0] is not None]
     frame = _Frame.around(curves, [level["accuracy"][0] for level in levels])
-    height = max(_HEIGHT, 24 + 18 * (len(curves) + len(levels)))
-    width = _WIDTH + _LEGEND
+    names = [(_said(c.name), c.colour, "3 4" if c.dashed else c.dash) for c in curves]
+    names += [(_said(level["name"]), "#5b6470", "6 4") for level in levels]
+    height = max(_HEIGHT, 24 + 18 * len(names))
+    width = _WIDTH + max(_LEGEND, 48 + 7 * max(len(name) for name, _, _ in names))
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" '
         f'viewBox="0 0 {width} {height}" font-family="Helvetica, Arial, sans-serif" '
@@ -72,13 +74,11 @@ def curves_svg(data: Mapping[str, Any], axis: str) -> str | None:
         )
     for curve in curves:
         parts += _drawn(curve, frame)
-    names = [(c.name, c.colour, "3 4" if c.dashed else c.dash) for c in curves]
-    names += [(level["name"], "#5b6470", "6 4") for level in levels]
     for i, (name, colour, dash) in enumerate(names):
         middle = 20 + 18 * i
         parts.append(
             f'<path d="M{_WIDTH + 8},{middle}h22" stroke="{colour}" stroke-width="2"{_dash(dash)}/>'
-            f'<text x="{_WIDTH + 36}" y="{middle + 4}">{escape(_said(name))}</text>'
+            f'<text x="{_WIDTH + 36}" y="{middle + 4}">{escape(name)}</text>'
         )
     return "\n".join([*parts, "</svg>\n"])
 
@@ -199,7 +199,7 @@ def _dash(dash: str) -> str:
 
 
 def _said(name: str) -> str:
-    return name if len(name) <= 32 else f"{name[:31]}…"
+    return name if len(name) <= 80 else f"{name[:79]}…"
 
 
 def short(value: float) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 
 from sal.programs.problem import Problem
 from sal.runs.errors import RunError, ServersLost
-from sal.runs.problems import TINY, Question
+from sal.runs.problems import Question
 from sal.runs.prompts import Prompts
 from sal.runs.recipe import Recipe
 from sal.runs.registry import find_strategy
@@ -37,18 +37,18 @@ from sal.verifiers.family import (
 
 
 def model_location(name: str | None, role: Role) -> str | None:
-    """`tiny` as the folder of the embedded model; any other name or URL as it is.
+    """The name of an embedded model as its folder; any other name or URL as it is.
 
     A model that is to be made (`runtime.made_models`) is made now: commands `make_ready` before,
     and show how it goes. Raises `NoModelFiles`.
     """
-    if name is not None and is_made(name):
+    if name is None:
+        return None
+    if is_made(name):
         return str(make(name))
-    if name != TINY:
-        return name
-    from sal.tiny.paths import POLICY, PRM
+    from sal.tiny.paths import NAMES
 
-    return str(POLICY if role == "policy" else PRM)
+    return str(NAMES[role].get(name, name))
 
 
 _FIRST_LIMIT_S = 15.0

@@ -20,17 +20,18 @@ def default_models(policy: str | None, prm: str | None) -> tuple[str | None, str
     """
     if policy is None and prm is None:
         policy = prm = TINY
-    return _folder(policy, "POLICY"), _folder(prm, "PRM")
+    return _folder(policy, "policy"), _folder(prm, "prm")
 
 
-def _folder(model: str | None, path: str) -> str | None:
+def _folder(model: str | None, role: str) -> str | None:
     if model is not None and is_made(model):
         with suppress(NoModelFiles):  # whoever makes or serves it will say
             model = str(made(model) or model)
-    if model != TINY:
-        return model
     try:
-        folder = Path(getattr(importlib.import_module("sal.tiny.paths"), path))
+        names = importlib.import_module("sal.tiny.paths").NAMES[role]
     except ImportError:
-        return None
+        return None if model == TINY else model
+    folder: Path | None = names.get(model)
+    if folder is None:
+        return model
     return str(folder) if folder.is_dir() else None

@@ -33,7 +33,8 @@ def test_the_wheel_holds_every_room_and_the_tiny_weights(wheel: Path) -> None:
     names = set(zipfile.ZipFile(wheel).namelist())
     for room in ROOMS:
         assert f"sal/{room}/__init__.py" in names
-    for data in ("py.typed", "tiny/policy/model.safetensors", "tiny/prm/model.safetensors"):
+    models = ("policy", "prm", "figure/small", "figure/medium", "figure/large", "figure/prm")
+    for data in ("py.typed", *(f"tiny/{model}/model.safetensors" for model in models)):
         assert f"sal/{data}" in names
     page = {p.relative_to(ROOT).as_posix() for p in (ROOT / "reports/page").rglob("*.*")}
     assert {f"sal/{name}" for name in page} <= names

@@ -1,4 +1,4 @@
-"""The two models: Llama, small enough to be trained and served on a laptop's CPU."""
+"""The models: Llama, small enough to be trained and served on a laptop's CPU."""
 
 from __future__ import annotations
 
@@ -10,6 +10,10 @@ from sal.tiny.tokenizer import MAX_LENGTH
 SHAPES = {
     "policy": {"hidden_size": 128, "num_hidden_layers": 4, "intermediate_size": 384},
     "prm": {"hidden_size": 192, "num_hidden_layers": 4, "intermediate_size": 512},
+    "small": {"hidden_size": 64, "num_hidden_layers": 2, "intermediate_size": 64},
+    "compact": {"hidden_size": 96, "num_hidden_layers": 2, "intermediate_size": 96},
+    "medium": {"hidden_size": 96, "num_hidden_layers": 3, "intermediate_size": 192},
+    "large": {"hidden_size": 128, "num_hidden_layers": 4, "intermediate_size": 384},
 }
 HEAD_SIZE = 32
 

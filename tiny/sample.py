@@ -30,6 +30,31 @@ class Sampler:
         self.random = torch.Generator().manual_seed(seed)
         self.separator = self.tokenizer.convert_tokens_to_ids("ĊĊ")
 
+    def solutions(
+        self, questions: Sequence[str], begun: Sequence[Sequence[str]], most_steps: int
+    ) -> list[list[str]]:
+        """The steps of one solution per question, which goes on from `begun`.
+
+        At most `most_steps` are added.
+        """
+        starts = [
+            "".join(f"{part}\n\n" for part in (q, *b))
+            for q, b in zip(questions, begun, strict=True)
+        ]
+        prompts = self.tokenizer(starts)["input_ids"]
+        ids = [list(prompt) for prompt in prompts]
+        going = list(range(len(ids)))
+        for _ in range(most_steps):
+            for i, step in zip(going, self.step([ids[i] for i in going]), strict=True):
+                ids[i] += step
+            going = [i for i in going if ids[i][-1] != self.tokenizer.eos_token_id]
+        made = [row[len(prompt) :] for row, prompt in zip(ids, prompts, strict=True)]
+        texts = self.tokenizer.batch_decode(made, skip_special_tokens=True)
+        return [
+            [*steps, *text.removesuffix("\n\n").split("\n\n")]
+            for steps, text in zip(begun, texts, strict=True)
+        ]
+
     def step(self, prefixes: Sequence[list[int]]) -> list[list[int]]:
         """One more step per prefix, up to and with its separator or end-of-text."""
         order = sorted(range(len(prefixes)), key=lambda i: (len(prefixes[i]), prefixes[i]))

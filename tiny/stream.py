@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -79,6 +79,14 @@ def policy_examples(
     return _attempts([(p, [demonstrate(rng, p)]) for p in problems], tokenizer)
 
 
+def right_examples(
+    rng: random.Random, count: int, tokenizer: PreTrainedTokenizerFast
+) -> list[Example]:
+    """Demonstrations without a habit; the loss is on the solution alone."""
+    problems = [generate(rng, rng.choice(LEVELS)) for _ in range(count)]
+    return _attempts([(p, [demonstrate(rng, p, rate=0)]) for p in problems], tokenizer)
+
+
 def revision_examples(
     rng: random.Random, count: int, tokenizer: PreTrainedTokenizerFast
 ) -> list[Example]:
@@ -113,7 +121,22 @@ def _attempts(
 def prm_examples(
     rng: random.Random, count: int, tokenizer: PreTrainedTokenizerFast
 ) -> list[Example]:
-    """Solutions with habits and slips at several rates, judged by the oracle.
+    """Solutions with habits and slips at several rates, as `judged` makes examples of them."""
+    problems = [generate(rng, rng.choice(LEVELS)) for _ in range(count)]
+    solutions = (
+        slip(rng, p, rng.choice((0.0, 0.15, 0.3, 0.5)), rng.choice((0.0, 0.08, 0.2)))
+        for p in problems
+    )
+    return judged(rng, problems, solutions, tokenizer)
+
+
+def judged(
+    rng: random.Random,
+    problems: Sequence[TinyProblem],
+    solutions: Iterable[Sequence[str]],
+    tokenizer: PreTrainedTokenizerFast,
+) -> list[Example]:
+    """Solutions as steps, judged by the oracle.
 
     At a tag, the next token should be `+` or `-`: is every step up to here right? Two denser
     targets, which the served model does not use, teach it what to look for: the next token of the
@@ -121,17 +144,15 @@ def prm_examples(
     does.
     """
     good, bad, tag = tokenizer.convert_tokens_to_ids(["+", "-", TAG])
-    problems = [generate(rng, rng.choice(LEVELS)) for _ in range(count)]
-    labels, judged, ideal = [], [], []
-    for problem in problems:
-        steps = slip(rng, problem, rng.choice((0.0, 0.15, 0.3, 0.5)), rng.choice((0.0, 0.08, 0.2)))
+    labels, written, ideal = [], [], []
+    for problem, steps in zip(problems, solutions, strict=True):
         labels.append(step_labels(problem.question, steps))
-        judged.append(judged_text(problem.question, steps))
+        written.append(judged_text(problem.question, steps))
         ideal.append(judged_text(problem.question, demonstrate(rng, problem, rate=0)))
     starts = tokenizer([f"{p.question} " for p in problems])["input_ids"]
     made = []
     for start, ids, best, marks in zip(
-        starts, tokenizer(judged)["input_ids"], tokenizer(ideal)["input_ids"], labels, strict=True
+        starts, tokenizer(written)["input_ids"], tokenizer(ideal)["input_ids"], labels, strict=True
     ):
         pairs = enumerate(zip(ids, best, strict=False))
         parted = next((i for i, (x, y) in pairs if x != y), min(len(ids), len(best)))

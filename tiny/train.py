@@ -1,21 +1,21 @@
-"""Train the embedded policy and PRM from seeds: `python -m sal.tiny.train`.
+"""Train the embedded models from seeds: `python -m sal.tiny.train`.
 
 Two processes, one thread each, run side by side in float32: the policy, which then learns to revise
 its solutions, and the PRM. A run that was cut off goes on from its last checkpoint. The finished
-models and problem sets replace those of the package.
+models and problem sets replace those of the package. `python -m sal.tiny.train figure` does so with
+the policies of growing size (docs/figure.md).
 """
 
 from __future__ import annotations
 
 import json
 import os
-import random
 import shutil
 import subprocess
 import sys
 import time
 from collections import deque
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,51 +24,16 @@ from safetensors.torch import load_file, save_file
 from torch.nn import functional as F
 from transformers import LlamaForCausalLM, PreTrainedTokenizerFast
 
-from sal.tiny import paths
 from sal.tiny.models import build_model
-from sal.tiny.stream import (
-    IGNORED,
-    Batch,
-    Examples,
-    batches,
-    policy_examples,
-    prm_examples,
-    revision_examples,
-)
-from sal.tiny.task import LEVELS, TinyProblem, generate
+from sal.tiny.problem_sets import write_problems
+from sal.tiny.stages import CHECKPOINTS, FIGURE, INSTALLED, SIDES, STAGES, Stage
+from sal.tiny.stream import IGNORED, Batch, batches
 from sal.tiny.tokenizer import TAG, build_tokenizer
 
-CHECKPOINTS = Path(".sal/tiny")
 CHECKPOINT_EVERY = 200
 REPORT_EVERY = 50
 WARMUP = 100
 CLIP = 1.0
-
-
-@dataclass(frozen=True, slots=True)
-class Stage:
-    """What a model learns from, for how many batches, and which stage's model goes on to learn.
-
-    `peak` is the learning rate of Muon (Jordan et al. 2024), in AdamW's units, and of AdamW for
-    embeddings and norms.
-    """
-
-    model: str
-    examples: Examples
-    steps: int
-    peak: float
-    seed: int
-    after: str | None = None
-
-
-STAGES = {
-    "policy": Stage("policy", policy_examples, 5000, 4e-3, 1),
-    "revisions": Stage("policy", revision_examples, 1200, 2e-3, 3, after="policy"),
-    "prm": Stage("prm", prm_examples, 5000, 4e-3, 2),
-}
-
-SIDES = (("policy", "revisions"), ("prm",))
-"""The stages that run one after the other; the last of each is installed."""
 
 
 class Learner(torch.nn.Module):  # type: ignore[misc]  # torch is not followed by mypy here
@@ -117,7 +82,7 @@ def train(name: str) -> None:
     tokenizer = build_tokenizer()
     learner = Learner(build_model(stage.model, tokenizer, stage.seed))
     if stage.after:
-        learner.load_state_dict(_checkpoint(stage.after)["learner"])
+        _start_from(learner, stage.after)
     workers = optimizers(learner)
     folder = CHECKPOINTS / name
     folder.mkdir(parents=True, exist_ok=True)
@@ -162,7 +127,16 @@ def train(name: str) -> None:
             }
             torch.save(state, saved.with_suffix(".new"))
             saved.with_suffix(".new").replace(saved)
-            save(stage.model, learner.model, tokenizer, folder / "model")
+            save(stage, learner.model, tokenizer, folder / "model")
+
+
+def _start_from(learner: Learner, stage: str) -> None:
+    """As a stage left it here, or as its model is installed."""
+    if (CHECKPOINTS / stage / "checkpoint.pt").exists():
+        learner.load_state_dict(_checkpoint(stage)["learner"])
+    else:
+        weights = load_file(INSTALLED[stage] / "model.safetensors")
+        learner.model.load_state_dict(weights, strict=False)  # its head is its embedding
 
 
 def _checkpoint(name: str) -> dict[str, Any]:
@@ -170,7 +144,7 @@ def _checkpoint(name: str) -> dict[str, Any]:
 
 
 def save(
-    name: str, model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, folder: Path
+    stage: Stage, model: LlamaForCausalLM, tokenizer: PreTrainedTokenizerFast, folder: Path
 ) -> None:
     """Write a model folder that transformers and SGLang load as it is."""
     model.save_pretrained(folder)
@@ -180,7 +154,7 @@ def save(
     config["tokenizer_class"] = "PreTrainedTokenizerFast"  # the name that every version knows
     config.pop("backend", None)
     settings.write_text(json.dumps(config, indent=2) + "\n")
-    if name == "prm":
+    if stage.prm:
         settings = folder / "config.json"
         config = json.loads(settings.read_text())
         config["sal_prm"] = {
@@ -194,47 +168,29 @@ def save(
         settings.write_text(json.dumps(config, indent=2, ensure_ascii=False) + "\n")
 
 
-def write_problems() -> None:
-    """The problem sets: 100 held-out problems a level to test on, 20 a level to train on.
-
-    The levels take turns, so that the first problems of a set stand for all of it.
-    """
-    for split, count in (("test", 100), ("train", 20)):
-        rng = random.Random(split)
-        by_level = [_distinct(rng, level, count, split == "test") for level in LEVELS]
-        rows = [
-            {"id": p.id, "question": p.question, "answer": str(p.answer), "level": p.level}
-            for turn in zip(*by_level, strict=True)
-            for p in turn
-        ]
-        path = paths.PROBLEMS[split]
-        path.parent.mkdir(exist_ok=True)
-        path.write_text("".join(json.dumps(row) + "\n" for row in rows))
-
-
-def _distinct(rng: random.Random, level: int, count: int, test: bool) -> list[TinyProblem]:
-    made: dict[str, TinyProblem] = {}
-    while len(made) < count:
-        problem = generate(rng, level, test=test)
-        made[problem.id] = problem
-    return list(made.values())
-
-
-def main(names: list[str]) -> int:
-    """Train both models side by side (or the stages that are named), and install them."""
-    if names:
-        for name in names:
-            train(name)
+def main(arguments: list[str]) -> int:
+    """Train both models side by side, or with `figure` its family, and install them; the stages
+    that are named are trained alone."""
+    if arguments == ["figure"]:
+        return side_by_side(FIGURE)
+    for name in arguments:
+        train(name)
+    if arguments:
         return 0
     write_problems()
+    return side_by_side(SIDES)
+
+
+def side_by_side(sides: Sequence[Sequence[str]]) -> int:
+    """Train each side's stages one after the other in a process of its own; install the models."""
     quiet = {**os.environ, "OMP_NUM_THREADS": "1"}
     command = [sys.executable, "-m", "sal.tiny.train"]
-    running = [subprocess.Popen([*command, *stages], env=quiet) for stages in SIDES]
+    running = [subprocess.Popen([*command, *stages], env=quiet) for stages in sides]
     codes = [process.wait() for process in running]
     if any(codes):
         return 1
-    for stages, folder in zip(SIDES, (paths.POLICY, paths.PRM), strict=True):
-        install(CHECKPOINTS / stages[-1] / "model", folder)
+    for name in (name for stages in sides for name in stages if name in INSTALLED):
+        install(CHECKPOINTS / name / "model", INSTALLED[name])
     return 0
 
 
