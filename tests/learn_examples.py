@@ -17,6 +17,7 @@ def base_model(folder: Path, seed: int = 0, hidden: int = 32) -> Path:
     from transformers import LlamaConfig, LlamaForCausalLM
 
     from sal.tiny.tokenizer import build_tokenizer
+    from sal.tiny.stages import STAGES
     from sal.tiny.train import save
 
     tokenizer = build_tokenizer()
@@ -34,7 +35,7 @@ def base_model(folder: Path, seed: int = 0, hidden: int = 32) -> Path:
         eos_token_id=tokenizer.eos_token_id,
         pad_token_id=tokenizer.pad_token_id,
     )
-    save("policy", LlamaForCausalLM(config), tokenizer, folder)
+    save(STAGES["policy"], LlamaForCausalLM(config), tokenizer, folder)
     return folder
 
 

@@ -231,7 +231,7 @@ def test_soft_targets_are_learned_as_they_are(base: str, tmp_path: Path) -> None
         ({}, 0, "leaves 0 solutions to train on and 0 to measure by"),
         ({"held_out": 1e-6}, 20, "leaves 20 solutions to train on and 0 to measure by"),
         ({"family": "gen-prm"}, 40, "PRMs of the family gen-prm are not trained here"),
-        ({"family": "nothing"}, 40, "family must be one of"),
+        ({"family": "nothing"}, 40, "not one of the PRM families"),
         ({"targets": Targets(right_above=1.0)}, 40, "all [0-9]+ targets are 0"),
         ({"overrides": {"lr": 1}}, 40, "lr is no field of transformers.TrainingArguments"),
         ({"overrides": {"optimm": 1}}, 40, r"did you mean optim\?"),
