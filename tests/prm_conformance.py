@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 import pytest
 
+from sal.programs.scores import Scores
 from sal.runtime.client import Engine
 from sal.verifiers.causal import CausalVerifier
 from sal.verifiers.head import HeadVerifier
@@ -151,15 +152,13 @@ _STILL = 8
 def growth(verifier: Positional, engine: Engine, *, depth: int = 6) -> float:
     """Tokens prefilled over distinct ones of that search.
 
-    What is judged together is asked together, as a search does, but for the very first step: what
-    is asked at one instant reads a question that is not in the cache yet once each.
+    What is judged together is asked together, as a search does.
     """
     assert engine.flush_cache()
+    scores = Scores(verifier)
     with prefilled(engine) as spent, ThreadPoolExecutor(4) as pool:
         for grown in levels(depth):
-            if len(grown[0]) == 1:
-                verifier.score(QUESTION, [], grown[0])
-            list(pool.map(lambda beam: verifier.score(QUESTION, beam[:-1], beam[-1:]), grown))
+            list(pool.map(lambda beam: scores.score(QUESTION, beam[:-1], beam[-1:]), grown))
     return spent[0] / distinct(judged(verifier.format, depth))
 
 
