@@ -15,12 +15,13 @@ from sal.runs.recipe import Recipe
 from sal.runs.registry import find_strategy
 from sal.runtime.access import OPEN, Access
 from sal.runtime.backend import PooledBackend
-from sal.runtime.client import Engine, Retrying
+from sal.runtime.client import Engine
 from sal.runtime.endpoint_errors import EndpointError, Misread, Missing, Overloaded, Unreachable
 from sal.runtime.made_models import is_made, make
 from sal.runtime.model_cost import ModelCost, model_cost
 from sal.runtime.model_files import is_url, local_files, local_folder
 from sal.runtime.plan import Role
+from sal.runtime.retries import Retrying
 from sal.runtime.session import Servers, reachable
 from sal.verifiers.contract import Family, Prm, Serving
 from sal.verifiers.family import (
