@@ -16,6 +16,7 @@ from sal.programs.scores import Scores
 from sal.runtime.client import Engine
 from sal.verifiers.causal import CausalVerifier
 from sal.verifiers.head import HeadVerifier
+from sal.verifiers.interface import Verifier
 
 CASES: dict[str, tuple[str, list[str]]] = {
     "plain": (
@@ -38,12 +39,10 @@ CASES: dict[str, tuple[str, list[str]]] = {
 }
 
 
-class Positional(Protocol):
+class Positional(Verifier, Protocol):
     """A verifier that is read at positions of a growing sequence."""
 
     format: Any
-
-    def score(self, question: str, prefix: Sequence[str], steps: Sequence[str]) -> Any: ...
 
 
 @dataclass(frozen=True)
@@ -87,7 +86,21 @@ def check_case(case: str, verifier: Positional, reference: Reference, engine: En
     return max(float(abs(a - b)) for a, b in zip(cold, told, strict=True))
 
 
-def check_concurrent(verifier: Positional, reference: Reference, engine: Engine) -> None:
+def check_whole(case: str, verifier: Verifier, reference: Reference, engine: Engine) -> float:
+    """Of one that scores whole solutions: cold, warm and behind a prefix; the largest difference."""
+    question, steps = CASES[case]
+    told = [reference.score(ids) for ids in reference.inputs(question, steps)]
+    assert len(set(told)) == 1
+    assert engine.flush_cache()
+    cold = verifier.score(question, (), steps).scores
+    warm = verifier.score(question, (), steps).scores
+    behind = verifier.score(question, steps[:-1], steps[-1:]).scores
+    for scores in (cold, warm, [*warm[1:], *behind]):
+        assert list(scores) == pytest.approx(told, abs=1e-3)
+    return abs(cold[0] - told[0])
+
+
+def check_concurrent(verifier: Verifier, reference: Reference, engine: Engine) -> None:
     """64 at once, of 8 questions: no reply is taken for another's."""
     asked = [(f"Question {i % 8}?", [f"step {i // 8}.", f"so {i}."]) for i in range(64)]
     assert engine.flush_cache()

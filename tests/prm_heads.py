@@ -83,6 +83,9 @@ KINDS: dict[str, Kind] = {
         {"score_head.weight": (3, HIDDEN), "score_head.bias": (3,)},
         qwen=False,
     ),
+    "outcome": Kind(
+        "Llama", "LlamaForSequenceClassification", {"score.weight": (1, HIDDEN)}, qwen=False
+    ),
 }
 
 
@@ -161,6 +164,16 @@ def reasoneval(tokenizer: Any, question: str, steps: Sequence[str]) -> list[list
     return found[1:]
 
 
+def reply(tokenizer: Any, question: str, steps: Sequence[str]) -> list[list[int]]:
+    """Of an outcome model: the whole solution, for each of its steps."""
+    messages = [
+        {"role": "user", "content": question},
+        {"role": "assistant", "content": "\n\n".join(steps)},
+    ]
+    text = tokenizer.apply_chat_template(messages, tokenize=False, date_string="26 Jul 2024")
+    return [encode(tokenizer, text)] * len(steps)
+
+
 def two_class(logits: Any) -> float:
     return float(logits.softmax(-1)[1])
 
@@ -184,13 +197,16 @@ FAMILIES: dict[str, tuple[str, Inputs, Read]] = {
 }
 """A family's checkpoint, and how its authors make inputs and scores."""
 
+OUTCOMES: dict[str, tuple[str, Inputs, Read]] = {"outcome-head": ("outcome", reply, scalar)}
+"""The same, of families that score whole solutions."""
+
 
 def reference(folder: Path, name: str, model: Any, head: dict[str, Any]) -> Reference:
-    """The authors' read-out of one of `FAMILIES`."""
+    """The authors' read-out of one of `FAMILIES` or `OUTCOMES`."""
     import torch
     from transformers import AutoTokenizer
 
-    kind, inputs, read = FAMILIES[name]
+    kind, inputs, read = (FAMILIES | OUTCOMES)[name]
     tokenizer = AutoTokenizer.from_pretrained(folder)
     controls = QWEN if KINDS[kind].qwen else LLAMA
 
@@ -199,7 +215,7 @@ def reference(folder: Path, name: str, model: Any, head: dict[str, Any]) -> Refe
             x = model(torch.tensor([ids])).last_hidden_state[0, -1]
             layers = sorted({key.rpartition(".")[0] for key in head})
             for i, layer in enumerate(layers):
-                x = head[f"{layer}.weight"] @ x + head[f"{layer}.bias"]
+                x = head[f"{layer}.weight"] @ x + head.get(f"{layer}.bias", 0)
                 x = x if i == len(layers) - 1 else x.relu()
         return read(x)
 
