@@ -1,0 +1,208 @@
+"""`just bench-verifiers`: the PRM families that are read at a position, on real servers.
+
+Of each family: the largest difference of a score to its authors' code with transformers (the odd
+steps of `tests/prm_conformance.py`), tokens prefilled of each distinct one in a beam search, and
+scores a second in subtrees of DVTS, eight problems side by side, from a cold cache. The weights are
+tiny: the rate is what client and server take without a model to speak of.
+
+Then ratios, alternating in one run, of a causal PRM and of one with a head: what it is worth that a
+problem's first request goes alone, and siblings in one call to `/v1/score`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import statistics
+import sys
+import tempfile
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from bench import ours, siblings
+from bench.parts import Part, run, spread
+from sal.runs.recipe import installed_versions
+from sal.runtime.client import Engine
+from sal.runtime.launch import Server, start_all, stop_all
+from sal.runtime.plan import ServerSpec
+from sal.verifiers.interface import Verifier
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+
+import prm_causal
+import prm_heads
+from conftest import tiny_plan
+from prm_conformance import CASES, Reference, check_case, check_whole, growth, prefilled
+from prm_servers import Pool
+
+RESULTS = Path(__file__).with_name("verifiers.json")
+ROUNDS = 5
+CAUSAL, HEAD = "chat-turn", "qwen-prm"
+"""Those of which ratios are measured."""
+
+
+class Families:
+    """`figures[family]`, and `ratios[what][family]` with a value a round."""
+
+    def __init__(self, base: Path, console: Console) -> None:
+        self.console = console
+        self.figures: dict[str, dict[str, float | None]] = {}
+        self.ratios: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
+        self._base = base
+        self._pool = Pool(base)
+        self._threads = ThreadPoolExecutor(siblings.PROBLEMS * siblings.WIDTH)
+
+    def parts(self) -> list[Part]:
+        heads = (*prm_heads.FAMILIES, *prm_heads.OUTCOMES)
+        return [
+            Part("causal PRMs", "causal", self.causal),
+            *(Part(name, "head", partial(self.head, name)) for name in heads),
+        ]
+
+    def causal(self) -> None:
+        """All causal families on one server; siblings in one call on the one in Python."""
+        spec = tiny_plan().servers["prm"]
+        env = {name: value for name, value in spec.env.items() if name != "SGLANG_RUST_SERVER"}
+        with served(spec, replace(spec, env=env), base=self._base) as (engine, other):
+            causal = prm_causal.Causal(engine, self._base / "tokenizers")
+            for name in prm_causal.NAMES:
+                verifier, told = causal.judged(name, engine)
+                factor = growth(verifier, engine)
+                self._measure(name, engine, verifier, told, check_case, factor)
+                if name == CAUSAL:
+                    self._alone(name, verifier, engine)
+                    self._together(name, causal.judged(name, other)[0], other)
+            self._measure(prm_causal.OUTCOME, engine, *causal.outcome(engine), check_whole)
+
+    def head(self, name: str) -> None:
+        kind, *_ = (prm_heads.FAMILIES | prm_heads.OUTCOMES)[name]
+        with Engine(self._pool.url(kind)) as engine:
+            verifier, told = self._pool.judged(name, engine)
+            if name in prm_heads.OUTCOMES:
+                self._measure(name, engine, verifier, told, check_whole)
+                return
+            self._measure(name, engine, verifier, told, check_case, growth(verifier, engine))
+            if name == HEAD:
+                self._alone(name, verifier, engine)
+                self._together(name, verifier, engine)
+
+    def close(self) -> None:
+        self._pool.stop()
+
+    def _measure(
+        self,
+        name: str,
+        engine: Engine,
+        verifier: Any,
+        told: Reference,
+        check: Callable[..., float],
+        factor: float | None = None,
+    ) -> None:
+        way = siblings.as_sal(verifier, self._threads)
+        rates = []
+        for _ in range(ROUNDS):
+            scores, seconds = siblings.search(way, engine)
+            rates.append(len(scores) / seconds)
+        self.figures[name] = {
+            "difference": max(check(case, verifier, told, engine) for case in CASES),
+            "prefill factor": factor,
+            "scores a second": statistics.median(rates),
+        }
+        self.console.print(f"  {name:18} {self.figures[name]}", highlight=False)
+
+    def _alone(self, name: str, verifier: Verifier, engine: Engine) -> None:
+        """As a search asks, against all at once from the first request on."""
+        at_once = partial(siblings.apart, verifier, self._threads)
+        for _, read, seconds in self._rounds(verifier, engine, at_once):
+            self._keep("all at once: tokens prefilled / first alone", name, read)
+            self._keep("all at once: scores/s / first alone", name, seconds)
+
+    def _together(self, name: str, verifier: Verifier, engine: Engine) -> None:
+        """A request each, as a search asks, against one call to `/v1/score`."""
+        together = partial(siblings.together, verifier, engine)
+        for differ, read, seconds in self._rounds(verifier, engine, together):
+            self._keep("/v1/score: largest difference", name, differ)
+            self._keep("/v1/score: tokens prefilled / a request each", name, read)
+            self._keep("/v1/score: scores/s / a request each", name, seconds)
+
+    def _rounds(
+        self, verifier: Verifier, engine: Engine, other: siblings.Way
+    ) -> Iterator[tuple[float, float, float]]:
+        """As a search asks and the `other` way, in turn: the largest difference, and the ratios of
+        what was prefilled and of the scores a second."""
+        ways = {"sal": siblings.as_sal(verifier, self._threads), "other": other}
+        for number in range(ROUNDS):
+            told, seconds, read = {}, {}, {}
+            for way in sorted(ways, reverse=number % 2 == 1):
+                with prefilled(engine) as spent:
+                    told[way], seconds[way] = siblings.search(ways[way], engine)
+                read[way] = spent[0]
+            differ = max(abs(a - b) for a, b in zip(told["sal"], told["other"], strict=True))
+            yield differ, read["other"] / read["sal"], seconds["sal"] / seconds["other"]
+
+    def _keep(self, what: str, name: str, value: float) -> None:
+        self.ratios[what][name].append(value)
+        self.console.print(f"  {name:10} {what:45} {value:.3g}", highlight=False)
+
+
+@contextmanager
+def served(*specs: ServerSpec, base: Path) -> Iterator[list[Engine]]:
+    """Clients of servers that are up within."""
+    servers = [Server(spec, Path(tempfile.mkdtemp(dir=base))) for spec in specs]
+    start_all(servers)
+    try:
+        with ExitStack() as stack:
+            yield [stack.enter_context(Engine(server.url)) for server in servers]
+    finally:
+        stop_all(servers)
+
+
+def tables(bench: Families) -> list[Table]:
+    """The families, and the medians of the ratios with the least and the most."""
+    families = Table("family", "largest difference", "prefill factor", "scores/s")
+    for name, told in bench.figures.items():
+        factor = told["prefill factor"]
+        families.add_row(
+            name,
+            f"{told['difference']:.1e}",
+            "" if factor is None else f"{factor:.2f}",
+            f"{told['scores a second']:.0f}",
+        )
+    ratios = Table("ratio", CAUSAL, HEAD)
+    for what, rounds in bench.ratios.items():
+        ratios.add_row(what, spread(rounds[CAUSAL]), spread(rounds[HEAD]))
+    return [families, ratios]
+
+
+def main() -> None:
+    console = Console(stderr=True)
+    began = time.monotonic()
+    with tempfile.TemporaryDirectory() as folder, closing(Families(Path(folder), console)) as bench:
+        os.environ["SAL_STATE"] = f"{folder}/state"
+
+        def save(_: Part) -> None:
+            figures = {"families": bench.figures, "ratios": bench.ratios}
+            about = {
+                "machine": ours.machine(),
+                "versions": installed_versions(),
+                "seconds": round(time.monotonic() - began),
+            }
+            RESULTS.write_text(json.dumps(about | figures, indent=1) + "\n")
+
+        run(bench.parts(), console, save)
+    for table in tables(bench):
+        Console(width=110).print(table)
+
+
+if __name__ == "__main__":
+    main()
