@@ -20,17 +20,18 @@ from sal.verifiers.interface import Verifier
 from sal.verifiers.registry import find_family
 
 CACHE = 16384
-SERVED = {"universal": "qwen"}
-"""Checkpoints that are judged on another's server: its weights are put there."""
+SERVED = {"universal": "qwen", "outcome": "llemma"}
+"""Checkpoints that are judged on another's server, whose head is of the same shape."""
 
 NAMES = {
     "universal": "Universal-PRM-7B",
     "reasoneval": "ReasonEval-7B",
+    "llemma": "llemma-7b-prm",
     "outcome": "FsfairX-LLaMA3-RM-v0.1",
 }
 """Of checkpoints that are known by them."""
 
-GROUPS = (("classifier", "reasoneval"), ("qwen", "skywork", "outcome"))
+GROUPS = (("classifier", "reasoneval"), ("qwen", "skywork", "llemma"))
 """Servers that are up at the same time."""
 
 
@@ -75,14 +76,18 @@ class Pool:
         folder = self.folder(kind)
         if kind in SERVED:
             model, head = self.made[SERVED[kind]]
-            folded = {
-                **head,
-                "score.2.weight": head["score.2.weight"][1:] - head["score.2.weight"][:1],
-            }
-            folded["score.2.bias"] = head["score.2.bias"][1:] - head["score.2.bias"][:1]
+            folded = _folded(head)
             family, config = find_family(name), read_config(str(folder))
             verifier = family.build(Prm(str(folder), config, family.options({}), engine))
             return verifier, reference(folder, name, model, folded)
         told = look_up(served_model(engine.info())).family.name  # by its overlay
         verifier = load_verifier(engine, family=None if told == name else name)
         return verifier, reference(folder, name, *self.made[kind])
+
+
+def _folded(head: dict[str, Any]) -> dict[str, Any]:
+    """Of a checkpoint's head what its server has."""
+    if "lm_head.weight" in head:
+        return {"score.weight": head["lm_head.weight"].mean(0, keepdim=True)}
+    last = {f"score.2.{name}": head[f"score.2.{name}"] for name in ("weight", "bias")}
+    return {**head, **{name: tensor[1:] - tensor[:1] for name, tensor in last.items()}}
