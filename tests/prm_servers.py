@@ -16,7 +16,6 @@ from sal.runtime.needed_flags import with_needed_flags
 from sal.runtime.plan import ServerSpec, make_plan
 from sal.verifiers.contract import Prm
 from sal.verifiers.family import load_verifier, look_up, read_config, served_model
-from sal.verifiers.interface import Verifier
 from sal.verifiers.registry import find_family
 
 CACHE = 16384
@@ -70,7 +69,7 @@ class Pool:
         stop_all(list(self._up.values()))
         self._up = {}
 
-    def judged(self, name: str, engine: Engine) -> tuple[Verifier, Reference]:
+    def judged(self, name: str, engine: Engine) -> tuple[Any, Reference]:
         """A family's verifier on its checkpoint's server, and its authors' read-out."""
         kind, *_ = (FAMILIES | OUTCOMES)[name]
         folder = self.folder(kind)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -19,6 +20,7 @@ from prm_conformance import (
 from prm_heads import FAMILIES
 from prm_servers import CACHE, Pool
 
+from bench import siblings
 from sal.runs.endpoints import check_urls, prm_serving
 from sal.runs.errors import RunError
 from sal.runtime.client import Engine
@@ -109,3 +111,13 @@ def test_an_outcome_model_reads_whole_solutions(pool: Pool) -> None:
             assert format.render(question, ["\n\n".join(steps)]).upto(0) == ids
             check_whole(case, verifier, told, engine)
         check_concurrent(verifier, told, engine)
+
+
+def test_one_call_for_siblings_has_the_same_scores(pool: Pool) -> None:
+    with Engine(pool.url("qwen")) as engine, ThreadPoolExecutor(8) as threads:
+        verifier, _ = pool.judged("qwen-prm", engine)
+        apart, _ = siblings.search(siblings.as_sal(verifier, threads), engine, problems=2)
+        one_call, _ = siblings.search(
+            lambda: siblings.together(verifier, engine), engine, problems=2
+        )
+        assert one_call == pytest.approx(apart, abs=1e-3)

@@ -122,7 +122,7 @@ WIDE = Kind(
 )
 
 
-LOGITS = {"lm_head.weight": (320, 64)}
+LOGITS: dict[str, tuple[int, ...]] = {"lm_head.weight": (320, 64)}
 
 
 @pytest.mark.parametrize(
