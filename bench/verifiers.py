@@ -6,7 +6,8 @@ scores a second in subtrees of DVTS, eight problems side by side, from a cold ca
 tiny: the rate is what client and server take without a model to speak of.
 
 Then ratios, alternating in one run, of a causal PRM and of one with a head: what it is worth that a
-problem's first request goes alone, and siblings in one call to `/v1/score`.
+problem's first request goes alone, and siblings in one call to `/v1/score`. With families' names
+only those are measured, and the figures of the others stay.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import sys
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
@@ -60,31 +61,40 @@ class Families:
         self.ratios: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
         self._base = base
         self._pool = Pool(base)
+        self._stack = ExitStack()
+        self._tiny: tuple[Engine, prm_causal.Causal] | None = None
         self._threads = ThreadPoolExecutor(siblings.PROBLEMS * siblings.WIDTH)
 
     def parts(self) -> list[Part]:
+        causal = (*prm_causal.NAMES, prm_causal.OUTCOME)
         heads = (*prm_heads.FAMILIES, *prm_heads.OUTCOMES)
         return [
-            Part("causal PRMs", "causal", self.causal),
+            *(Part(name, "causal", partial(self.causal, name)) for name in causal),
             *(Part(name, "head", partial(self.head, name)) for name in heads),
         ]
 
-    def causal(self) -> None:
-        """All causal families on one server; siblings in one call on the one in Python."""
+    def causal(self, name: str) -> None:
+        """A causal family, on the tiny PRM's server; items of `/v1/score` on one in Python."""
         spec = tiny_plan().servers["prm"]
-        env = {name: value for name, value in spec.env.items() if name != "SGLANG_RUST_SERVER"}
-        with served(spec, replace(spec, env=env), base=self._base) as (engine, other):
-            causal = prm_causal.Causal(engine, self._base / "tokenizers")
-            for name in prm_causal.NAMES:
-                verifier, told = causal.judged(name, engine)
-                factor = growth(verifier, engine)
-                self._measure(name, engine, verifier, told, check_case, factor)
-                if name == CAUSAL:
-                    self._alone(name, verifier, engine)
-                    self._together(name, causal.judged(name, other)[0], other)
-            self._measure(prm_causal.OUTCOME, engine, *causal.outcome(engine), check_whole)
+        if self._tiny is None:
+            (engine,) = self._stack.enter_context(served(spec, base=self._base))
+            self._tiny = engine, prm_causal.Causal(engine, self._base / "tokenizers")
+        engine, causal = self._tiny
+        if name == prm_causal.OUTCOME:
+            self._measure(name, engine, *causal.outcome(engine), check_whole)
+            return
+        verifier, told = causal.judged(name, engine)
+        self._measure(name, engine, verifier, told, check_case, growth(verifier, engine))
+        if name == CAUSAL:
+            self._alone(name, verifier, engine)
+            env = {name: value for name, value in spec.env.items() if name != "SGLANG_RUST_SERVER"}
+            with served(replace(spec, env=env), base=self._base) as (other,):
+                self._together(name, causal.judged(name, other)[0], other)
 
     def head(self, name: str) -> None:
+        """A family with a head, on its checkpoint's server."""
+        self._stack.close()
+        self._tiny = None
         kind, *_ = (prm_heads.FAMILIES | prm_heads.OUTCOMES)[name]
         with Engine(self._pool.url(kind)) as engine:
             verifier, told = self._pool.judged(name, engine)
@@ -97,6 +107,7 @@ class Families:
                 self._together(name, verifier, engine)
 
     def close(self) -> None:
+        self._stack.close()
         self._pool.stop()
 
     def _measure(
@@ -167,10 +178,10 @@ def served(*specs: ServerSpec, base: Path) -> Iterator[list[Engine]]:
         stop_all(servers)
 
 
-def tables(bench: Families) -> list[Table]:
+def tables(results: dict[str, Any]) -> list[Table]:
     """The families, and the medians of the ratios with the least and the most."""
     families = Table("family", "largest difference", "prefill factor", "scores/s")
-    for name, told in bench.figures.items():
+    for name, told in results["families"].items():
         factor = told["prefill factor"]
         families.add_row(
             name,
@@ -179,30 +190,44 @@ def tables(bench: Families) -> list[Table]:
             f"{told['scores a second']:.0f}",
         )
     ratios = Table("ratio", CAUSAL, HEAD)
-    for what, rounds in bench.ratios.items():
-        ratios.add_row(what, spread(rounds[CAUSAL]), spread(rounds[HEAD]))
+    for what, rounds in results["ratios"].items():
+        ratios.add_row(what, spread(rounds.get(CAUSAL, ())), spread(rounds.get(HEAD, ())))
     return [families, ratios]
 
 
-def main() -> None:
+def main(names: Sequence[str]) -> int:
+    """Measure the families that are named, or all; what the others came to before is kept."""
     console = Console(stderr=True)
     began = time.monotonic()
     with tempfile.TemporaryDirectory() as folder, closing(Families(Path(folder), console)) as bench:
         os.environ["SAL_STATE"] = f"{folder}/state"
+        parts = [part for part in bench.parts() if not names or part.name in names]
+        if unknown := set(names) - {part.name for part in parts}:
+            known = ", ".join(part.name for part in bench.parts())
+            console.print(f"no family {', '.join(sorted(unknown))}: there are {known}")
+            return 2
+        before = json.loads(RESULTS.read_text()) if names else {"families": {}, "ratios": {}}
 
         def save(_: Part) -> None:
-            figures = {"families": bench.figures, "ratios": bench.ratios}
             about = {
                 "machine": ours.machine(),
                 "versions": installed_versions(),
                 "seconds": round(time.monotonic() - began),
             }
-            RESULTS.write_text(json.dumps(about | figures, indent=1) + "\n")
+            families = before["families"] | bench.figures
+            ratios = {
+                what: before["ratios"].get(what, {}) | rounds
+                for what, rounds in (before["ratios"] | bench.ratios).items()
+            }
+            RESULTS.write_text(
+                json.dumps(about | {"families": families, "ratios": ratios}, indent=1) + "\n"
+            )
 
-        run(bench.parts(), console, save)
-    for table in tables(bench):
+        run(parts, console, save)
+    for table in tables(json.loads(RESULTS.read_text())):
         Console(width=110).print(table)
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main(sys.argv[1:]))
