@@ -77,7 +77,7 @@ class Families:
         """A causal family, on the tiny PRM's server; items of `/v1/score` on one in Python."""
         spec = tiny_plan().servers["prm"]
         if self._tiny is None:
-            (engine,) = self._stack.enter_context(served(spec, base=self._base))
+            engine = self._stack.enter_context(served(spec, self._base))
             self._tiny = engine, prm_causal.Causal(engine, self._base / "tokenizers")
         engine, causal = self._tiny
         if name == prm_causal.OUTCOME:
@@ -88,7 +88,7 @@ class Families:
         if name == CAUSAL:
             self._alone(name, verifier, engine)
             env = {name: value for name, value in spec.env.items() if name != "SGLANG_RUST_SERVER"}
-            with served(replace(spec, env=env), base=self._base) as (other,):
+            with served(replace(spec, env=env), self._base) as other:
                 self._together(name, causal.judged(name, other)[0], other)
 
     def head(self, name: str) -> None:
@@ -167,15 +167,15 @@ class Families:
 
 
 @contextmanager
-def served(*specs: ServerSpec, base: Path) -> Iterator[list[Engine]]:
-    """Clients of servers that are up within."""
-    servers = [Server(spec, Path(tempfile.mkdtemp(dir=base))) for spec in specs]
-    start_all(servers)
+def served(spec: ServerSpec, base: Path) -> Iterator[Engine]:
+    """A client of a server that is up within."""
+    server = Server(spec, Path(tempfile.mkdtemp(dir=base)))
+    start_all([server])
     try:
-        with ExitStack() as stack:
-            yield [stack.enter_context(Engine(server.url)) for server in servers]
+        with Engine(server.url) as engine:
+            yield engine
     finally:
-        stop_all(servers)
+        stop_all([server])
 
 
 def tables(results: dict[str, Any]) -> list[Table]:
@@ -206,7 +206,9 @@ def main(names: Sequence[str]) -> int:
             known = ", ".join(part.name for part in bench.parts())
             console.print(f"no family {', '.join(sorted(unknown))}: there are {known}")
             return 2
-        before = json.loads(RESULTS.read_text()) if names else {"families": {}, "ratios": {}}
+        before: dict[str, Any] = {"families": {}, "ratios": {}}
+        if names and RESULTS.exists():
+            before = json.loads(RESULTS.read_text())
 
         def save(_: Part) -> None:
             about = {
