@@ -59,6 +59,10 @@ bench *ARGS: setup
 bench-gpu: setup
     {{ bin }}/python -m bench.gpu
 
+# every PRM family on real servers, tiny: difference to transformers, tokens prefilled, scores a second
+bench-verifiers: setup
+    {{ bin }}/python -m bench.verifiers
+
 # every strategy on the same 200 problems, with costs and significance (goes on where it was killed)
 compare *ARGS: setup
     {{ bin }}/sal sweep -c recipes/compare-tiny.yaml --resume runs-out/compare-tiny {{ ARGS }}

@@ -51,6 +51,12 @@ CLIENT = {
         "Scores",
         lambda verifier: verifier,
     ),
+    "turns": Lacking(
+        "the PRM reads once what several requests begin with",
+        "sal.programs.scores",
+        "Scores._behind",
+        lambda _, __: nullcontext(),
+    ),
     "prompt": Lacking(
         "the prompt is read once before its first steps",
         "sal.programs.search",

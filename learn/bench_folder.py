@@ -15,7 +15,7 @@ from sal.runs.errors import FolderError
 from sal.runs.folder import write_atomically
 from sal.runs.journal import Journal, read_records
 from sal.runtime.launch import OnStatus
-from sal.verifiers.interface import Verifier
+from sal.verifiers.interface import Traits, Verifier
 
 JOURNAL = "scores.jsonl"
 FIGURES = "bench.json"
@@ -71,7 +71,7 @@ class BenchFolder:
 
     def score(self, verifier: Verifier, workers: int, **follow: Any) -> int:
         """Score what is owed (`score_all`); how many requests failed."""
-        how = getattr(verifier, "aggregate", "last")
+        how = Traits.of(verifier).aggregate or "last"
         self.journal.append({"type": "prm", "aggregate": how})
         try:
             return score_all(verifier, self.owed, self.journal, workers=workers, **follow)

@@ -12,7 +12,7 @@ from sal.programs import checks
 from sal.programs.limits import Limits
 from sal.programs.problem import SEPARATOR
 from sal.strategies.aggregate import Aggregate
-from sal.verifiers.interface import Verifier
+from sal.verifiers.interface import Traits, Verifier
 
 P = TypeVar("P")
 
@@ -105,7 +105,7 @@ def with_own_aggregate(params: P, verifier: Verifier | None) -> P:
 
     Raises ValueError for one that is not known.
     """
-    own = getattr(verifier, "aggregate", None)
+    own = Traits.of(verifier).aggregate
     if own is None or getattr(params, "aggregate", own) is not None:
         return params
     changed: Any = params

@@ -1,12 +1,16 @@
-"""What the PRM said of the steps of one problem, so that it says it once."""
+"""What the PRM said of the steps of one problem, so that it says it once, and reads it once."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
-from concurrent.futures import Future
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, wait
+from contextlib import contextmanager
 
-from sal.verifiers.interface import Scored, Verifier
+from sal.verifiers.interface import Scored, Traits, Verifier
+
+_PATIENCE_S = 10.0
+"""How long a request waits for another one to have read what both begin with."""
 
 
 class Scores:
@@ -15,13 +19,21 @@ class Scores:
     Of one that scores whole solutions, so is a solution. Equal candidates are common where a policy
     is sure of itself. Who comes second waits for the answer to the first, also to its error; what
     was reused costs nothing.
+
+    A server finds nothing in its cache of what it is reading for another request. So with a
+    verifier that `prefills`, the first request goes alone, until the question is read, and one
+    behind steps that are being scored is sent when they are.
     """
 
     def __init__(self, verifier: Verifier) -> None:
         self._verifier = verifier
-        self._outcome = bool(getattr(verifier, "outcome", False))
+        traits = Traits.of(verifier)
+        self._outcome, self._prefills = traits.outcome, traits.prefills
         self._scores: dict[tuple[str, ...], Future[float]] = {}
         self._lock = threading.Lock()
+        self._first = threading.Lock()
+        self._read = False
+        """Whether the PRM has read the question."""
 
     def know(self, prefix: Sequence[str], steps: Sequence[str], scores: Sequence[float]) -> None:
         """Take what the PRM said before of `steps` behind `prefix`, one score for each."""
@@ -36,14 +48,16 @@ class Scores:
         paths = [(*prefix, *steps[:end]) for end in ends]
         with self._lock:
             known = next((i for i, p in enumerate(paths) if p not in self._scores), len(paths))
+            begun = ends[known - 1] if known else 0
+            before = self._scores.get((*prefix, *steps[:begun]))
             for path in paths[known:]:
                 self._scores[path] = Future()
             scores = [self._scores[path] for path in paths]
         asked = Scored(())
         if known < len(paths):
-            begun = ends[known - 1] if known else 0
             try:
-                asked = self._verifier.score(question, (*prefix, *steps[:begun]), steps[begun:])
+                with self._behind(before):
+                    asked = self._verifier.score(question, (*prefix, *steps[:begun]), steps[begun:])
                 if len(asked.scores) != len(steps) - begun:
                     raise ValueError(f"{len(asked.scores)} scores for {len(steps) - begun} steps")
             except BaseException as wrong:
@@ -57,6 +71,25 @@ class Scores:
                 future.set_result(asked.scores[end - 1 - begun])
         told = tuple(future.result() for future in scores)
         return Scored(told * len(steps) if self._outcome else told, asked.usage)
+
+    @contextmanager
+    def _behind(self, before: Future[float] | None) -> Iterator[None]:
+        """Within, a request is sent: what it goes on from has been read, or took too long."""
+        if not self._prefills:
+            yield
+            return
+        if before is not None:
+            wait([before], _PATIENCE_S)
+        alone = not self._read and self._first.acquire(timeout=_PATIENCE_S)
+        if alone and self._read:  # by the one that was waited for
+            self._first.release()
+            alone = False
+        try:
+            yield
+            self._read = True
+        finally:
+            if alone:
+                self._first.release()
 
     def _ends(self, steps: int) -> range:
         """Behind how many of them there is a score: each, or the last, if it is of the whole."""

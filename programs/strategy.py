@@ -21,7 +21,7 @@ from sal.programs.search import Search
 from sal.programs.trace import SearchResult, Trace
 from sal.programs.vote import AnswerKeys, Vote, boxed_answers
 from sal.runtime.frontend.states import follow
-from sal.verifiers.interface import Verifier
+from sal.verifiers.interface import Traits, Verifier
 
 P = TypeVar("P", bound=Sampling)
 
@@ -66,7 +66,7 @@ class Program(Generic[P]):
     def fits(self, verifier: Any) -> bool:
         """Whether it can go by `verifier`, or by one of a family: not step by step by one that
         scores whole solutions alone, as its attribute `outcome` tells."""
-        return self.prm != "needed" or not getattr(verifier, "outcome", False)
+        return self.prm != "needed" or not Traits.of(verifier).outcome
 
     def run(
         self,

@@ -15,12 +15,13 @@ from sal.runs.recipe import Recipe
 from sal.runs.registry import find_strategy
 from sal.runtime.access import OPEN, Access
 from sal.runtime.backend import PooledBackend
-from sal.runtime.client import Engine, Retrying
+from sal.runtime.client import Engine
 from sal.runtime.endpoint_errors import EndpointError, Misread, Missing, Overloaded, Unreachable
 from sal.runtime.made_models import is_made, make
 from sal.runtime.model_cost import ModelCost, model_cost
 from sal.runtime.model_files import is_url, local_files, local_folder
 from sal.runtime.plan import Role
+from sal.runtime.retries import Retrying
 from sal.runtime.session import Servers, reachable
 from sal.verifiers.contract import Family, Prm, Serving
 from sal.verifiers.family import (
@@ -34,6 +35,7 @@ from sal.verifiers.family import (
     read_config,
     served_model,
 )
+from sal.verifiers.interface import Traits, Verifier
 
 
 def model_location(name: str | None, role: Role) -> str | None:
@@ -166,7 +168,7 @@ def check_fit(recipe: Recipe, verifier: Any) -> None:
             f"the PRM scores whole solutions (an outcome reward model), and {recipe.strategy} goes "
             "by the scores of steps: best-of-n does not"
         )
-    if getattr(verifier, "outcome", False) and recipe.params.get("aggregate") == "prod":
+    if Traits.of(verifier).outcome and recipe.params.get("aggregate") == "prod":
         raise RunError("--aggregate prod: an outcome reward model has one score, and no product")
 
 
@@ -216,7 +218,7 @@ class RunEndpoints:
         for engine in self._engines.values():
             engine.find_replicas()
         self.capacity = servers.policy.capacity()
-        self.verifier: Any = None
+        self.verifier: Verifier | None = None
         self.models: dict[str, ModelCost | None] = {"policy": _cost(self.backend.get_model_name())}
         self._prm_family = recipe.prm_family
         if servers.prm is not None or recipe.prm is not None:
@@ -232,7 +234,7 @@ class RunEndpoints:
             self._note_window(recipe.params.get("max_tokens"))
 
     def _note_window(self, longest: int | None) -> None:
-        window = getattr(self.verifier, "window", None)
+        window = Traits.of(self.verifier).window
         if window and longest and longest > window:
             self.notes.append(
                 f"PRM: it reads {window:,} tokens, and a solution may have {longest:,}: steps "
@@ -244,8 +246,7 @@ class RunEndpoints:
 
         Raises `Rejected` for one that the PRM cannot read even without a solution.
         """
-        if self.verifier is not None and hasattr(self.verifier, "check_question"):
-            self.verifier.check_question(question.text)
+        Traits.of(self.verifier).check_question(question.text)
         return self._prompts.problem(question, self.backend.tokenizer)
 
     def check(self) -> None:
@@ -270,8 +271,7 @@ class RunEndpoints:
 
     def close(self) -> None:
         """End what the verifier holds on to beside the two servers."""
-        if (close := getattr(self.verifier, "close", None)) is not None:
-            close()
+        Traits.of(self.verifier).close()
 
 
 def _cost(model: str) -> ModelCost | None:

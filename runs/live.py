@@ -15,7 +15,7 @@ from typing import Any, Self
 
 from sal.runs.encoding import json_bytes
 from sal.runs.progress import InFlight, Snapshot, Spent
-from sal.runtime.client import Retrying
+from sal.runtime.retries import Retrying
 from sal.runtime.usage import Usage
 
 NAME, UNFINISHED = "live.json", ".live.json.tmp"

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from sal.programs.trace import ROLLOUT, Trace
 from sal.runs.results import ResultRow
-from sal.runtime.client import Retrying
+from sal.runtime.retries import Retrying
 from sal.runtime.usage import Usage
 
 RATE_SECONDS = 15.0

@@ -113,13 +113,16 @@ class Settings:
         }
 
 
+_RECORDED = {f.name for f in fields(Settings)} & {f.name for f in fields(Recipe)}
+"""What was said, in both."""
+
+
 def continued(recipe: Recipe, said: Settings) -> Settings:
     """`recipe` said again, with what was `said` beside it: where they differ, it is another."""
     if said.strategy not in ("", recipe.strategy):
         return said
-    names = {f.name for f in fields(Settings)} & {f.name for f in fields(Recipe)}
     nothing = Settings(strategy="", params={})
-    values = {name: getattr(recipe, name) for name in names}
+    values = {name: getattr(recipe, name) for name in _RECORDED}
     values["system_prompt"] = recipe.system_prompt or ""
     for f in fields(Settings):
         value = getattr(said, f.name)
@@ -193,40 +196,29 @@ def prepare(
         raise RunError(" ".join(str(error).split())) from error
     check_template(settings.prompt_template)
     prompt = SYSTEM_PROMPT if settings.system_prompt is None else settings.system_prompt
-    recipe = Recipe(
-        strategy=settings.strategy,
-        params=asdict(params),
-        policy=settings.policy or defaults["policy"],
-        prm=prm,
-        prm_family=settings.prm_family,
-        dataset=problems.dataset,
-        split=problems.split,
-        limit=settings.limit,
-        question_field=problems.question_field,
-        answer_field=problems.answer_field,
-        choices_field=problems.choices_field,
-        preset=preset.name if preset else None,
-        grader=grader,
-        grader_digest=digest,
-        answers=settings.answers,
-        skip_bad_rows=settings.skip_bad_rows,
-        shard=str(shard) if shard else None,
-        problems_digest=problems.digest,
-        system_prompt=prompt or None,
-        prompt_template=settings.prompt_template,
-        thinking=settings.thinking,
-        seed=settings.seed or UNSAID["seed"],
-        max_problem_tokens=settings.max_problem_tokens,
-        max_problem_seconds=settings.max_problem_seconds,
-        policy_args=settings.policy_args,
-        prm_args=settings.prm_args,
-        deterministic=settings.deterministic,
-        extract=settings.extract or UNSAID["extract"],
-        aggregate=aggregate,
-        sampling=_sampling(settings, gpu=gpu),
-        cache="warm" if any(is_url(m) for m in (settings.policy, settings.prm) if m) else "cold",
-        versions=installed_versions(),
-    )
+    resolved = {
+        "params": asdict(params),
+        "policy": settings.policy or defaults["policy"],
+        "prm": prm,
+        "dataset": problems.dataset,
+        "split": problems.split,
+        "question_field": problems.question_field,
+        "answer_field": problems.answer_field,
+        "choices_field": problems.choices_field,
+        "problems_digest": problems.digest,
+        "preset": preset.name if preset else None,
+        "grader": grader,
+        "grader_digest": digest,
+        "shard": str(shard) if shard else None,
+        "system_prompt": prompt or None,
+        "seed": settings.seed or UNSAID["seed"],
+        "extract": settings.extract or UNSAID["extract"],
+        "aggregate": aggregate,
+        "sampling": _sampling(settings, gpu=gpu),
+        "cache": "warm" if any(is_url(m) for m in (settings.policy, settings.prm) if m) else "cold",
+        "versions": installed_versions(),
+    }
+    recipe = Recipe(**{name: getattr(settings, name) for name in _RECORDED} | resolved)
     prepared = Prepared(recipe, strategy, params, problems, settings.ns)
     if any(n > prepared.budget for n in settings.ns):
         raise RunError(f"--ns: this run samples N = {prepared.budget} completions and no more")

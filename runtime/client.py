@@ -1,138 +1,30 @@
-"""The wire to one endpoint: pooled connections, retries inside a deadline, counted usage."""
+"""A client of one endpoint: what can be asked of SGLang's servers and of OpenAI-compatible ones."""
 
 from __future__ import annotations
 
-import atexit
-import random
-import threading
-import weakref
-from collections.abc import Callable
 from contextlib import nullcontext, suppress
-from time import monotonic
-from typing import Any, NamedTuple, Self
-
-import orjson
+from typing import Any
 
 from sal.runtime import replies
-from sal.runtime.access import OPEN, Access
-from sal.runtime.calls import CALLS
-from sal.runtime.connection import Answer, Broken, Connection, TimedOut, Untrusted
-from sal.runtime.endpoint_errors import (
-    Aborted,
-    Closed,
-    Denied,
-    EndpointError,
-    Failing,
-    Misread,
-    Missing,
-    Overloaded,
-    Rejected,
-    Unreachable,
-    error_of,
-)
+from sal.runtime.endpoint_errors import Closed, EndpointError, Misread, Missing, Rejected
 from sal.runtime.model_size import model_context
 from sal.runtime.replicas import Replicas
-from sal.runtime.usage import Usage, generate_usage, openai_usage
-
-Payload = dict[str, Any]
-Reply = dict[str, Any]
-Check = Callable[[Reply], str] | None
-"""Says what is wrong with a reply, "" for nothing."""
-
-_FIRST_WAIT_S = 0.1
-_LONGEST_WAIT_S = 5.0
-_TIMES = 3
-"""What a server does this often with one request, it will go on doing."""
-
-_FAILING_LIMIT_S = 120.0
-"""How long a server may answer 5xx to everything."""
+from sal.runtime.retries import Again
+from sal.runtime.wire import Payload, Reply, Wire
 
 _INFO_LIMIT_S = 15.0
 _FLUSH_LIMIT_S = 10.0
 _LOADS_LIMIT_S = 2.0
-_ABORT_LIMIT_S = 2.0
-_NAMED = ("/generate", "/classify")
-"""Where a request may say its id."""
-
-_GIVEN_UP = object()
-"""Stands for the last request that was given up, until another is answered."""
 
 
-class Retrying(NamedTuple):
-    """Requests that failed, and are tried again: why the last did, how many there are, the seconds
-    since the first failure, and the seconds until the first of them is given up."""
+class Engine(Wire):
+    """A client of one SGLang endpoint, for any number of threads; see `Wire`."""
 
-    reason: str
-    requests: int
-    since: float
-    left: float
-
-
-class Engine:
-    """A client of one SGLang endpoint, for any number of threads.
-
-    At most `max_inflight` requests are on the wire; the rest wait here, outside their deadline.
-    `deadline_s` bounds one request with all its retries, which have growing pauses, or those that
-    the server asks for (Retry-After): connections that fail or break, a full queue, other server
-    errors, and, a few times only, replies that are none. What is still wrong then is the
-    endpoint's fault (`EndpointError.at_fault`), unless it answers others meanwhile.
-    """
-
-    def __init__(
-        self,
-        url: str,
-        access: Access = OPEN,
-        *,
-        deadline_s: float = 600.0,
-        max_inflight: int = 512,
-    ) -> None:
-        self.url = url.rstrip("/")
-        self.deadline_s = deadline_s
-        self.adapter: str | None = None
-        """The LoRA adapter that `generate` names, where its server has one."""
-        self._replicas: Replicas | None = None
-        self._access = access
-        self._slots = threading.Semaphore(max_inflight)
-        self._closed = threading.Event()
-        self._lock = threading.Lock()
-        self._usage = Usage()
-        self._in_flight = 0
-        self._idle: list[Connection] = []
-        self._busy: set[Connection] = set()
-        self._jitter = random.Random(0)
-        self._well = 0.0
-        """When the latest of the attempts that succeeded began."""
-        self._wrote = False
-        """Whether a reply held text."""
-        self._failed: dict[object, tuple[str, float, float]] = {}
-        """Of requests that are tried again: why, since when, until when."""
-        _open_engines.add(self)
-
-    @property
-    def usage(self) -> Usage:
-        """Everything this endpoint was asked to do so far, from its own replies."""
-        return self._usage
-
-    @property
-    def in_flight(self) -> int:
-        """How many requests are on the wire, or wait here for it or for their next attempt."""
-        return self._in_flight
-
-    @property
-    def retrying(self) -> Retrying | None:
-        """What is being tried again at this moment."""
-        with self._lock:
-            failed = list(self._failed.values())
-        if not failed:
-            return None
-        reason, _, _ = failed[-1]
-        now = monotonic()
-        return Retrying(
-            reason,
-            len(failed),
-            now - min(since for _, since, _ in failed),
-            max(0.0, min(until for _, _, until in failed) - now),
-        )
+    adapter: str | None = None
+    """The LoRA adapter that requests name, where the server has one."""
+    _replicas: Replicas | None = None
+    _wrote = False
+    """Whether a reply held text."""
 
     def generate(self, payload: Payload) -> Reply:
         """Send `payload` to /generate and wait for the reply; raises an `EndpointError`."""
@@ -247,185 +139,8 @@ class Engine:
             )["loads"]
             # None before the first decoding step; the last sum is of the generated tokens.
             return sum(int((load["decode_moments"] or [0])[-1]) for load in loads)
-        except (_Again, EndpointError, LookupError, TypeError, ValueError):
+        except (Again, EndpointError, LookupError, TypeError, ValueError):
             return None
-
-    def close(self) -> None:
-        """End the client: whatever is in flight raises `Closed` at once."""
-        with self._lock:
-            self._closed.set()
-            busy, idle, self._idle = set(self._busy), self._idle, []
-        for connection in busy:
-            connection.drop()
-        for connection in idle:
-            connection.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def _ask(self, path: str, payload: Payload | None, limit_s: float, check: Check) -> Reply:
-        """One request, once there is a slot for it."""
-        with self._lock:
-            self._in_flight += 1
-        try:
-            with self._slots:
-                return self._attempts(path, payload, limit_s, check)
-        finally:
-            with self._lock:
-                self._in_flight -= 1
-
-    def _attempts(self, path: str, payload: Payload | None, limit_s: float, check: Check) -> Reply:
-        began = monotonic()
-        deadline = began + limit_s
-        mine = object()
-        first = last = 0.0
-        attempt = alone = damaged = 0
-        try:
-            while True:
-                try:
-                    reply = self._once(path, payload, deadline - began, check)
-                    self._well = max(self._well, began)
-                    if self._failed:
-                        with self._lock:
-                            self._failed.pop(mine, None)
-                            self._failed.pop(_GIVEN_UP, None)
-                    return reply
-                except _Again as again:
-                    failure, least = again.error, again.retry_after
-                    timed_out = again.timed_out
-                now = monotonic()
-                if timed_out and now >= deadline:  # a reply that takes too long, or none of any
-                    failure.at_fault = self._well <= (first or (began + now) / 2)
-                    raise failure
-                # Someone who asked after this failed last was answered: it is this request.
-                alone = alone + 1 if first and self._well > last else 0
-                first, last = first or now, now
-                until = deadline
-                if isinstance(failure, Failing):
-                    until = min(deadline, first + _FAILING_LIMIT_S)
-                    if alone >= _TIMES:
-                        raise failure
-                damaged += isinstance(failure, Misread)
-                with self._lock:
-                    self._failed[mine] = (str(failure), first, until)
-                pause = min(_FIRST_WAIT_S * 2.0**attempt, _LONGEST_WAIT_S)
-                pause = max(least, pause * (0.5 + 0.5 * self._jitter.random()))
-                attempt += 1
-                if damaged == _TIMES or now + pause >= until:
-                    failure.at_fault = alone == 0 or isinstance(failure, Overloaded | Misread)
-                    raise failure
-                self._closed.wait(pause)
-                began = monotonic()
-        except BaseException as error:
-            with self._lock:
-                gone = self._failed.pop(mine, None)
-                if gone is not None and isinstance(error, EndpointError) and error.at_fault:
-                    self._failed[_GIVEN_UP] = gone
-            raise
-
-    def _once(self, path: str, payload: Payload | None, limit_s: float, check: Check) -> Reply:
-        connection = self._take()
-        calls = CALLS.get()
-        broken = True
-        try:
-            if calls is None:
-                answer = connection.exchange(self.url + path, _body(payload), limit_s)
-            else:
-                with calls.one(connection.drop, self._abort) as id:
-                    named = path in _NAMED and payload is not None
-                    body = _body({"rid": id, **(payload or {})} if named else payload)
-                    answer = connection.exchange(self.url + path, body, limit_s)
-            broken = False
-        except Untrusted as error:
-            raise Unreachable(
-                f"{self.url}: {error} (SSL_CERT_FILE names a file of authorities to trust)",
-                url=self.url,
-                at_fault=True,
-            ) from None
-        except Broken as error:
-            if self._closed.is_set():
-                raise Closed("the client was shut down", url=self.url) from None
-            if calls is not None:
-                calls.check()
-            late = isinstance(error, TimedOut)
-            said = f"{self.url}: {self._access.scrub(str(error))}"
-            if late:
-                said = f"{self.url}{path} gave no answer in time ({error})"
-            raise _Again(Unreachable(said, url=self.url), timed_out=late) from None
-        finally:
-            self._give_back(connection, broken)
-        if answer.status == 200:
-            return self._accept(path, answer, check)
-        raise self._refusal(path, answer)
-
-    def _abort(self, id: str) -> None:
-        """Have the server abort a request, if it has it still."""
-        with suppress(_Again, EndpointError):
-            self._once("/abort_request", {"rid": id}, _ABORT_LIMIT_S, None)
-
-    def _refusal(self, path: str, answer: Answer) -> Exception:
-        """What to raise for a status other than 200."""
-        kind = error_of(answer.status)
-        words = self._access.scrub(replies.message(answer.body))
-        said = f"{self.url}{path}: HTTP {answer.status}: {words}"
-        if kind is Denied:
-            said = f"{said} ({self._access.remedy()})"
-        if kind in (Overloaded, Failing):
-            if answer.retry_after:
-                said = f"{said} (it asks to wait {answer.retry_after} s)"
-            return _Again(kind(said, url=self.url), answer.retry_after)
-        return kind(said, url=self.url, at_fault=kind in (Denied, Missing))
-
-    def _take(self) -> Connection:
-        with self._lock:
-            if self._closed.is_set():
-                raise Closed("the client is shut down", url=self.url)
-            connection = self._idle.pop() if self._idle else Connection(self.url, self._access)
-            self._busy.add(connection)
-        return connection
-
-    def _give_back(self, connection: Connection, broken: bool) -> None:
-        with self._lock:
-            self._busy.discard(connection)
-            if not broken and not self._closed.is_set():
-                self._idle.append(connection)
-                return
-        connection.close()
-
-    def _count(self, used: Usage) -> None:
-        with self._lock:
-            self._usage += used
-
-    def _accept(self, path: str, answer: Answer, check: Check) -> Reply:
-        """The reply in a 200; counts what it tells of its cost."""
-        if check is None:
-            return {}
-        wrong = ""
-        try:
-            reply: Reply = orjson.loads(answer.body)
-            wrong = check(reply) if isinstance(reply, dict) else "no JSON object"
-        except orjson.JSONDecodeError:
-            wrong = "no whole JSON"
-        if wrong:
-            said = self._access.scrub(
-                f"{self.url}{path} answered 200 ({answer.content_type}) with what is no reply of "
-                f"SGLang's: {wrong}: {replies.excerpt(answer.body)}"
-            )
-            raise _Again(Misread(said, url=self.url))
-        meta = reply.get("meta_info")
-        if meta is None:
-            if "choices" in reply:
-                self._count(openai_usage(reply.get("usage") or {}))
-            return reply
-        nothing = {"completion_tokens": 0} if check is replies.classified else {}
-        self._count(generate_usage({**meta, **nothing}))
-        finish = meta["finish_reason"]
-        if finish["type"] == "abort":
-            raise Aborted(f"{self.url}: {finish.get('message') or 'aborted'}", url=self.url)
-        return reply
 
     def _generated(self, reply: Reply) -> str:
         wrong = replies.generated(reply)
@@ -439,28 +154,3 @@ class Engine:
         if tokens > 1 and meta["finish_reason"]["type"] != "abort":
             return f"{tokens} tokens were generated, and their text is empty"
         return ""
-
-
-def _body(payload: Payload | None) -> bytes | None:
-    return None if payload is None else orjson.dumps(payload)
-
-
-class _Again(Exception):
-    """An attempt that failed with `error`, and that may be made again after `retry_after` s."""
-
-    def __init__(
-        self, error: EndpointError, retry_after: float = 0.0, *, timed_out: bool = False
-    ) -> None:
-        super().__init__(str(error))
-        self.error = error
-        self.retry_after = retry_after
-        self.timed_out = timed_out
-
-
-_open_engines: weakref.WeakSet[Engine] = weakref.WeakSet()
-
-
-@atexit.register
-def _close_engines() -> None:
-    for engine in list(_open_engines):
-        engine.close()

@@ -27,7 +27,8 @@ import numpy as np
 import orjson
 
 from sal.runtime.access import OPEN, Access
-from sal.runtime.client import Engine, Payload, Reply
+from sal.runtime.client import Engine
+from sal.runtime.wire import Payload, Reply
 
 _OVERHEAD = 200
 """Bytes that an entry takes beside its reply: the key, two objects, and its place in the table."""

@@ -12,9 +12,11 @@ from typing import Any, Protocol
 
 import pytest
 
+from sal.programs.scores import Scores
 from sal.runtime.client import Engine
 from sal.verifiers.causal import CausalVerifier
 from sal.verifiers.head import HeadVerifier
+from sal.verifiers.interface import Verifier
 
 CASES: dict[str, tuple[str, list[str]]] = {
     "plain": (
@@ -37,12 +39,10 @@ CASES: dict[str, tuple[str, list[str]]] = {
 }
 
 
-class Positional(Protocol):
+class Positional(Verifier, Protocol):
     """A verifier that is read at positions of a growing sequence."""
 
     format: Any
-
-    def score(self, question: str, prefix: Sequence[str], steps: Sequence[str]) -> Any: ...
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,21 @@ def check_case(case: str, verifier: Positional, reference: Reference, engine: En
     return max(float(abs(a - b)) for a, b in zip(cold, told, strict=True))
 
 
-def check_concurrent(verifier: Positional, reference: Reference, engine: Engine) -> None:
+def check_whole(case: str, verifier: Verifier, reference: Reference, engine: Engine) -> float:
+    """Of one that scores whole solutions: cold, warm and behind a prefix; the largest difference."""
+    question, steps = CASES[case]
+    told = [reference.score(ids) for ids in reference.inputs(question, steps)]
+    assert len(set(told)) == 1
+    assert engine.flush_cache()
+    cold = verifier.score(question, (), steps).scores
+    warm = verifier.score(question, (), steps).scores
+    behind = verifier.score(question, steps[:-1], steps[-1:]).scores
+    for scores in (cold, warm, [*warm[1:], *behind]):
+        assert list(scores) == pytest.approx(told, abs=1e-3)
+    return abs(cold[0] - told[0])
+
+
+def check_concurrent(verifier: Verifier, reference: Reference, engine: Engine) -> None:
     """64 at once, of 8 questions: no reply is taken for another's."""
     asked = [(f"Question {i % 8}?", [f"step {i // 8}.", f"so {i}."]) for i in range(64)]
     assert engine.flush_cache()
@@ -151,15 +165,13 @@ _STILL = 8
 def growth(verifier: Positional, engine: Engine, *, depth: int = 6) -> float:
     """Tokens prefilled over distinct ones of that search.
 
-    What is judged together is asked together, as a search does, but for the very first step: what
-    is asked at one instant reads a question that is not in the cache yet once each.
+    What is judged together is asked together, as a search does.
     """
     assert engine.flush_cache()
+    scores = Scores(verifier)
     with prefilled(engine) as spent, ThreadPoolExecutor(4) as pool:
         for grown in levels(depth):
-            if len(grown[0]) == 1:
-                verifier.score(QUESTION, [], grown[0])
-            list(pool.map(lambda beam: verifier.score(QUESTION, beam[:-1], beam[-1:]), grown))
+            list(pool.map(lambda beam: scores.score(QUESTION, beam[:-1], beam[-1:]), grown))
     return spent[0] / distinct(judged(verifier.format, depth))
 
 

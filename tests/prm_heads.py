@@ -8,9 +8,16 @@ from pathlib import Path
 from typing import Any
 
 from prm_conformance import Reference, broken
-from prm_models import backbone, llama_tokenizer, qwen_tokenizer, save_checkpoint
+from prm_models import (
+    backbone,
+    llama_tokenizer,
+    pieces_tokenizer,
+    qwen_tokenizer,
+    save_checkpoint,
+)
 
 QWEN = ("<|endoftext|>", "<|im_start|>", "<|im_end|>", "<extra_0>")
+PIECES = ("<s>", "</s>")
 LLAMA = ("<|begin_of_text|>", "<|start_header_id|>", "<|end_header_id|>", "<|eot_id|>")
 SYSTEM = "Please reason step by step, and put your final answer within \\boxed{}."
 HIDDEN = 64
@@ -40,6 +47,7 @@ class Kind:
     qwen: bool = True
     bos: str | None = None
     shards: bool = False
+    pieces: bool = False
 
     def save(self, folder: Path, seed: int = 1) -> tuple[Any, dict[str, Any]]:
         """Write it; returns the backbone and the head's tensors."""
@@ -49,7 +57,9 @@ class Kind:
             for i, (name, shape) in enumerate(self.head.items())
         }
         save_checkpoint(folder, model, head, self.architecture, shards=self.shards)
-        if self.qwen:
+        if self.pieces:
+            pieces_tokenizer(folder)
+        elif self.qwen:
             qwen_tokenizer(folder, bos=self.bos)
         else:
             llama_tokenizer(folder)
@@ -82,6 +92,10 @@ KINDS: dict[str, Kind] = {
         "ReasonEval_7B",
         {"score_head.weight": (3, HIDDEN), "score_head.bias": (3,)},
         qwen=False,
+    ),
+    "llemma": Kind("Llama", "LlamaForCausalLM", {"lm_head.weight": (320, HIDDEN)}, pieces=True),
+    "outcome": Kind(
+        "Llama", "LlamaForSequenceClassification", {"score.weight": (1, HIDDEN)}, qwen=False
     ),
 }
 
@@ -161,12 +175,36 @@ def reasoneval(tokenizer: Any, question: str, steps: Sequence[str]) -> list[list
     return found[1:]
 
 
+def llemma(tokenizer: Any, question: str, steps: Sequence[str]) -> list[list[int]]:
+    said = [step.replace("\n\n", "").strip() for step in steps]
+    text = f"# Question\n\n{question}\n\n# Solution\n\n"
+    found = []
+    for step in said:
+        text += f"{step}\n\n"
+        found.append(list(tokenizer(text)["input_ids"])[:-1])  # to the first of two line breaks
+    return found
+
+
+def reply(tokenizer: Any, question: str, steps: Sequence[str]) -> list[list[int]]:
+    """Of an outcome model: the whole solution, for each of its steps."""
+    messages = [
+        {"role": "user", "content": question},
+        {"role": "assistant", "content": "\n\n".join(steps)},
+    ]
+    text = tokenizer.apply_chat_template(messages, tokenize=False, date_string="26 Jul 2024")
+    return [encode(tokenizer, text)] * len(steps)
+
+
 def two_class(logits: Any) -> float:
     return float(logits.softmax(-1)[1])
 
 
 def scalar(logits: Any) -> float:
     return float(logits.sigmoid()[0])
+
+
+def of_all(logits: Any) -> float:
+    return float(logits.mean().sigmoid())
 
 
 def validity(logits: Any) -> float:
@@ -181,25 +219,29 @@ FAMILIES: dict[str, tuple[str, Inputs, Read]] = {
     "reasonflux": ("qwen", reasonflux, two_class),
     "universal-prm": ("universal", universal, scalar),
     "skywork": ("skywork", skywork, scalar),
+    "llemma": ("llemma", llemma, of_all),
 }
 """A family's checkpoint, and how its authors make inputs and scores."""
 
+OUTCOMES: dict[str, tuple[str, Inputs, Read]] = {"outcome-head": ("outcome", reply, scalar)}
+"""The same, of families that score whole solutions."""
+
 
 def reference(folder: Path, name: str, model: Any, head: dict[str, Any]) -> Reference:
-    """The authors' read-out of one of `FAMILIES`."""
+    """The authors' read-out of one of `FAMILIES` or `OUTCOMES`."""
     import torch
     from transformers import AutoTokenizer
 
-    kind, inputs, read = FAMILIES[name]
+    kind, inputs, read = (FAMILIES | OUTCOMES)[name]
     tokenizer = AutoTokenizer.from_pretrained(folder)
-    controls = QWEN if KINDS[kind].qwen else LLAMA
+    controls = PIECES if KINDS[kind].pieces else QWEN if KINDS[kind].qwen else LLAMA
 
     def score(ids: list[int]) -> float:
         with torch.no_grad():
             x = model(torch.tensor([ids])).last_hidden_state[0, -1]
             layers = sorted({key.rpartition(".")[0] for key in head})
             for i, layer in enumerate(layers):
-                x = head[f"{layer}.weight"] @ x + head[f"{layer}.bias"]
+                x = head[f"{layer}.weight"] @ x + head.get(f"{layer}.bias", 0)
                 x = x if i == len(layers) - 1 else x.relu()
         return read(x)
 

@@ -94,6 +94,28 @@ def qwen_tokenizer(folder: Path, *, bos: str | None = None) -> tokenizers.Tokeni
     return _save(folder, core, {"bos_token": bos, "chat_template": CHATML})
 
 
+def pieces_tokenizer(folder: Path) -> tokenizers.Tokenizer:
+    """Llama 2's and Llemma's kind: a text begins with a space, and a line break is a byte."""
+    controls = ["<unk>", "<s>", "</s>"]
+    letters = [f"<0x{byte:02X}>" for byte in range(256)] + list("▁abcdefghijklmnopqrstuvwxyz#.+")
+    vocab = {piece: i for i, piece in enumerate([*controls, *letters, "an", "▁a", "▁an"])}
+    merges = [("a", "n"), ("▁", "a"), ("▁", "an")]
+    core = tokenizers.Tokenizer(
+        models.BPE(vocab, merges, unk_token="<unk>", fuse_unk=True, byte_fallback=True)
+    )
+    core.normalizer = normalizers.Sequence(
+        [normalizers.Prepend("▁"), normalizers.Replace(" ", "▁")]
+    )
+    core.decoder = decoders.Sequence(
+        [decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse()]
+    )
+    core.add_special_tokens(controls[1:])
+    core.post_processor = processors.TemplateProcessing(
+        single="<s> $A", special_tokens=[("<s>", vocab["<s>"])]
+    )
+    return _save(folder, core, {"bos_token": "<s>", "eos_token": "</s>"})
+
+
 def _save(folder: Path, core: tokenizers.Tokenizer, config: dict[str, Any]) -> tokenizers.Tokenizer:
     folder.mkdir(parents=True, exist_ok=True)
     core.save(str(folder / "tokenizer.json"))

@@ -16,7 +16,7 @@ from sal.cli.display.live import MAX_ROWS, RichDisplay, draw
 from sal.cli.display.words import count, duration
 from sal.runs.display import Begun
 from sal.runs.progress import Finished, InFlight, Snapshot
-from sal.runtime.client import Retrying
+from sal.runtime.retries import Retrying
 from sal.runtime.usage import Usage
 
 START = Snapshot(

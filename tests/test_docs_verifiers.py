@@ -8,7 +8,7 @@ from typing import TypeGuard
 
 import pytest
 from prm_conformance import distinct, judged
-from prm_models import llama_tokenizer, qwen_tokenizer
+from prm_models import llama_tokenizer, pieces_tokenizer, qwen_tokenizer
 
 from sal.verifiers.causal import CausalFamily
 from sal.verifiers.contract import Family, Prm
@@ -20,6 +20,7 @@ ROWS = [
     [cell.strip() for cell in row.split(" | ")] for row in re.findall(r"^\| (`.*)\|$", PAGE, re.M)
 ]
 LLAMA = ("step-token", "er-prm", "versa-prm", "chat-turn", "reasoneval")
+PIECES = ("llemma",)
 
 
 def reads_steps(family: Family) -> TypeGuard[CausalFamily | HeadFamily]:
@@ -44,11 +45,14 @@ def test_without_a_cache_everything_is_read_several_times(tmp_path: Path) -> Non
     low, high = map(float, re.findall(r"prefix cache \| ([\d.]+) to ([\d.]+)", PAGE)[0])
     llama_tokenizer(tmp_path / "llama")
     qwen_tokenizer(tmp_path / "qwen", bos="<|endoftext|>")
+    pieces_tokenizer(tmp_path / "pieces")
     found = []
     for name in OWN:
         family = find_family(name)
         if reads_steps(family):
-            folder = tmp_path / ("llama" if name in LLAMA else "qwen")
+            folder = tmp_path / (
+                "llama" if name in LLAMA else "pieces" if name in PIECES else "qwen"
+            )
             format = family.format(Prm(str(folder), {}, family.options({})))
             inputs = judged(format)
             found.append(sum(map(len, inputs)) / distinct(inputs))

@@ -16,7 +16,7 @@ import sal.runs.live as module
 from sal.programs.trace import Node, Trace
 from sal.runs.live import Live, LiveFile, read_live
 from sal.runs.progress import InFlight, Progress, Snapshot, Spent
-from sal.runtime.client import Retrying
+from sal.runtime.retries import Retrying
 from sal.runtime.usage import Usage
 
 MOMENT: Snapshot = replace(

@@ -154,7 +154,7 @@ def test_a_wrong_request_fails_at_once_with_the_servers_words(
 def test_a_server_that_only_fails_is_at_fault_after_a_while(
     stub: Stub, engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("sal.runtime.client._FAILING_LIMIT_S", 1.0)
+    monkeypatch.setattr("sal.runtime.retries._FAILING_LIMIT_S", 1.0)
     stub.answers = [says({"error": "boom"}, 500)]
     with pytest.raises(Failing, match="HTTP 500: boom") as caught:
         engine.generate({"text": ""})
@@ -268,7 +268,7 @@ def test_what_is_in_flight_is_on_the_wire_or_waits_for_it(stub: Stub) -> None:
 
 def test_close_ends_a_pause_between_two_attempts(monkeypatch: pytest.MonkeyPatch) -> None:
     for wait in ("_FIRST_WAIT_S", "_LONGEST_WAIT_S"):
-        monkeypatch.setattr(f"sal.runtime.client.{wait}", 30.0)
+        monkeypatch.setattr(f"sal.runtime.retries.{wait}", 30.0)
     engine = Engine(f"http://127.0.0.1:{free_port()}", deadline_s=600)
     with ThreadPoolExecutor() as threads:
         future = threads.submit(engine.generate, {"text": ""})

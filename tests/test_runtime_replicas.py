@@ -48,6 +48,16 @@ class TestReplicas:
         with requests_of("e"), replicas.one() as rank:
             assert rank == 0  # nothing is in flight, and it was given fewer
 
+    def test_problems_that_have_long_been_over_are_forgotten(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("sal.runtime.replicas._REMEMBERED", 2)
+        replicas = Replicas(2)
+        for problem in "abac":
+            with requests_of(problem), replicas.one():
+                pass
+        assert list(replicas._of) == ["a", "c"]
+
     def test_what_is_for_no_problem_is_spread(self) -> None:
         replicas = Replicas(2)
         with replicas.one() as first, replicas.one() as second:

@@ -255,6 +255,7 @@ class TestFamily:
             ("/models/Skywork-o1-Open-PRM-Qwen-2.5-1.5B", "skywork", "last"),
             ("infly/Universal-PRM-7B", "universal-prm", "last"),
             ("GAIR/ReasonEval-34B", "reasoneval", "min"),
+            ("ScalableMath/llemma-7b-prm-prm800k-level-1to3-hf", "llemma", "min"),
             ("RLHFlow/Llama3.1-8B-PRM-Deepseek-Data", "chat-turn", "mean"),
             ("/models/Llama3.1-8B-PRM-Mistral-Data", "chat-turn", "mean"),
         ],

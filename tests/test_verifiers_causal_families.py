@@ -2,155 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
 import pytest
+from prm_causal import NAMES, Causal
 from prm_conformance import (
     CASES,
     Positional,
     Reference,
-    broken,
     check_case,
     check_concurrent,
+    check_whole,
     growth,
-    verifier_of,
 )
-from prm_models import llama_tokenizer, qwen_tokenizer
 
 from sal.runtime.client import Engine
-from sal.verifiers.contract import Prm
-from sal.verifiers.registry import find_family
 
 pytestmark = pytest.mark.servers
 
-LLAMA = ("<|begin_of_text|>", "<|start_header_id|>", "<|end_header_id|>", "<|eot_id|>")
-QWEN = ("<|endoftext|>", "<|im_start|>", "<|im_end|>", "<extra_0>")
-
-Texts = Callable[[str, Sequence[str]], str]
-
-
-def shepherd(question: str, steps: Sequence[str]) -> str:
-    return f"{question} " + "\n".join(f"{step} ки" for step in steps)
-
-
-def er_prm(question: str, steps: Sequence[str]) -> str:
-    return shepherd(question, steps).replace(" ки\n", " ки")
-
-
-def versa_prm(question: str, steps: Sequence[str]) -> str:
-    tag = " \n\n\n\n"
-    steps = [step.strip().replace(tag, "") for step in steps]
-    question = question.strip().replace(tag, "")
-    return f"{question} \n\n" + "".join(f"{step}{tag}" for step in steps)
-
-
-def math_psa(question: str, steps: Sequence[str]) -> str:
-    lines = [step.replace("\n", "") for step in steps]
-    numbered = [f"Step {k}: {step} \n\n\n\n\n " for k, step in enumerate(lines, 1)]
-    return question.replace("\n", "") + " " + "".join(numbered)
-
-
-FAMILIES: dict[str, tuple[str, Texts, str, str]] = {
-    "step-token": ("llama", shepherd, " ки", "+-"),
-    "er-prm": ("llama", er_prm, " ки", " + -"),
-    "versa-prm": ("llama", versa_prm, " \n\n\n\n", "+-"),
-    "math-psa": ("qwen", math_psa, " \n\n\n\n\n", " + -"),
-}
-"""The tokenizer, the authors' text, a text whose last token is the tag, and the two verdicts."""
-
 
 @pytest.fixture(scope="module")
-def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    base = tmp_path_factory.mktemp("tokenizers")
-    llama_tokenizer(base / "llama")
-    qwen_tokenizer(base / "qwen")
-    return {"llama": base / "llama", "qwen": base / "qwen"}
-
-
-@pytest.fixture(scope="module")
-def model(prm_server: str) -> Any:
-    """The tiny PRM's weights in transformers."""
-    import torch
-    from transformers import AutoModelForCausalLM
-
+def causal(prm_server: str, tmp_path_factory: pytest.TempPathFactory) -> Causal:
     with Engine(prm_server) as engine:
-        folder = engine.info()["model_path"]
-    return AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
+        return Causal(engine, tmp_path_factory.mktemp("tokenizers"))
 
 
-def pair_score(model: Any, good: int, bad: int) -> Callable[[list[int]], float]:
-    def score(ids: list[int]) -> float:
-        import torch
-
-        with torch.no_grad():
-            logits = model(torch.tensor([ids])).logits[0, -1]
-        return float(logits[[good, bad]].softmax(0)[0])
-
-    return score
-
-
-def step_token_reference(folder: Path, name: str, model: Any) -> Reference:
-    from transformers import AutoTokenizer
-
-    _, text, tag, verdicts = FAMILIES[name]
-    tokenizer = AutoTokenizer.from_pretrained(folder)
-
-    def encode(words: str) -> list[int]:
-        return list(tokenizer(words, add_special_tokens=False)["input_ids"])
-
-    tag_id = encode(tag)[-1]
-    good, bad = (i for i in encode(verdicts) if tokenizer.decode([i]).strip())
-
-    def inputs(question: str, steps: Sequence[str]) -> list[list[int]]:
-        spelled = LLAMA if FAMILIES[name][0] == "llama" else QWEN
-        tags = ("ки",) if tag == " ки" else ()
-        plain = [broken(part, (*spelled, *tags)) for part in (question, *steps)]
-        ids = list(tokenizer(text(plain[0], plain[1:]))["input_ids"])
-        places = [i for i, token in enumerate(ids) if token == tag_id]
-        assert len(places) == len(steps)
-        return [ids[: place + 1] for place in places]
-
-    return Reference(inputs, pair_score(model, good, bad))
-
-
-def chat_turn_reference(folder: Path, model: Any) -> Reference:
-    from transformers import AutoTokenizer
-
-    tokenizer = AutoTokenizer.from_pretrained(folder)
-
-    def ids_of(messages: list[dict[str, str]]) -> list[int]:
-        text = tokenizer.apply_chat_template(
-            messages, tokenize=False, add_generation_prompt=True, date_string="26 Jul 2024"
-        )
-        return list(tokenizer(text, add_special_tokens=False)["input_ids"])
-
-    def inputs(question: str, steps: Sequence[str]) -> list[list[int]]:
-        plain = [broken(part, LLAMA) for part in (f"{question} {steps[0]}", *steps[1:])]
-        messages: list[dict[str, str]] = []
-        found = []
-        for turn in plain:
-            messages.append({"role": "user", "content": turn})
-            found.append(ids_of(messages))
-            messages.append({"role": "assistant", "content": "+"})
-        return found
-
-    plus, minus = (tokenizer(v, add_special_tokens=False)["input_ids"][-1] for v in "+-")
-    return Reference(inputs, pair_score(model, plus, minus))
-
-
-@pytest.fixture(params=[*FAMILIES, "chat-turn"])
-def served(
-    request: Any, prm: Engine, folders: dict[str, Path], model: Any
-) -> tuple[Positional, Reference]:
-    name = request.param
-    family = find_family(name)
-    folder = folders[FAMILIES[name][0] if name in FAMILIES else "llama"]
-    verifier = verifier_of(family, Prm(str(folder), {}, family.options({}), prm))
-    if name == "chat-turn":
-        return verifier, chat_turn_reference(folder, model)
-    return verifier, step_token_reference(folder, name, model)
+@pytest.fixture(params=NAMES)
+def served(request: Any, prm: Engine, causal: Causal) -> tuple[Positional, Reference]:
+    return causal.judged(request.param, prm)
 
 
 def test_ids_and_scores_are_the_authors(served: tuple[Positional, Reference], prm: Engine) -> None:
@@ -164,3 +43,10 @@ def test_64_at_once(served: tuple[Positional, Reference], prm: Engine) -> None:
 
 def test_each_token_is_prefilled_once(served: tuple[Positional, Reference], prm: Engine) -> None:
     assert growth(served[0], prm) <= 1.10
+
+
+def test_an_outcome_model_reads_whole_solutions(prm: Engine, causal: Causal) -> None:
+    verifier, told = causal.outcome(prm)
+    for case in CASES:
+        check_whole(case, verifier, told, prm)
+    check_concurrent(verifier, told, prm)

@@ -3,80 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from conftest import CPU_ONLY
 from prm_conformance import (
     CASES,
     Positional,
     Reference,
     check_case,
     check_concurrent,
+    check_whole,
     fill,
     growth,
-    verifier_of,
 )
-from prm_heads import FAMILIES, KINDS, reference
+from prm_heads import FAMILIES
+from prm_servers import CACHE, Pool
 
+from bench import siblings
 from sal.runs.endpoints import check_urls, prm_serving
 from sal.runs.errors import RunError
 from sal.runtime.client import Engine
 from sal.runtime.endpoint_errors import EndpointError
-from sal.runtime.launch import Server, start_all, stop_all
-from sal.runtime.needed_flags import with_needed_flags
-from sal.runtime.plan import ServerSpec, make_plan
 from sal.verifiers.contract import Prm
-from sal.verifiers.family import choose, load_verifier, look_up, read_config, served_model
+from sal.verifiers.family import choose, read_config
 from sal.verifiers.head import HeadVerifier
+from sal.verifiers.outcome import OutcomeVerifier
+from sal.verifiers.outcome_head import OUTCOME_HEAD
 from sal.verifiers.registry import find_family
 
 pytestmark = pytest.mark.servers
-
-CACHE = 16384
-SERVED = {"universal": "qwen"}
-"""Checkpoints that are judged on another's server: its weights are put there."""
-
-PAIRS = (("classifier", "reasoneval"), ("qwen", "skywork"))
-"""Servers that are up at the same time."""
-
-
-def server_of(folder: Path) -> ServerSpec:
-    """As a run plans it for `--prm FOLDER`."""
-    serving = prm_serving(str(folder), None)
-    plan = make_plan(CPU_ONLY, None, serving.model, prm_args=[f"--max-total-tokens {CACHE}"])
-    return with_needed_flags(plan, "prm", serving.args, serving.reason).servers["prm"]
-
-
-class Pool:
-    """Checkpoints by their kind, and their servers, two at a time."""
-
-    def __init__(self, base: Path) -> None:
-        self.base = base
-        self.made: dict[str, tuple[Any, dict[str, Any]]] = {}
-        self._up: dict[str, Server] = {}
-
-    def folder(self, kind: str) -> Path:
-        name = {"universal": "Universal-PRM-7B", "reasoneval": "ReasonEval-7B"}.get(kind, kind)
-        folder = self.base / name
-        if kind not in self.made:
-            self.made[kind] = KINDS[kind].save(folder)
-        return folder
-
-    def url(self, kind: str) -> str:
-        kind = SERVED.get(kind, kind)
-        if kind not in self._up:
-            self.stop()
-            pair = next(pair for pair in PAIRS if kind in pair)
-            servers = {k: Server(server_of(self.folder(k)), self.base / k) for k in pair}
-            start_all(list(servers.values()))
-            self._up = servers
-        return self._up[kind].url
-
-    def stop(self) -> None:
-        stop_all(list(self._up.values()))
-        self._up = {}
 
 
 @pytest.fixture(scope="module")
@@ -96,28 +52,10 @@ Served = tuple[str, Positional, Reference, Engine]
 @pytest.fixture(scope="module", params=FAMILIES)
 def served(request: Any, pool: Pool) -> Iterator[Served]:
     """A family's verifier on its server, and its authors' read-out."""
-    name = request.param
-    kind, *_ = FAMILIES[name]
-    folder = pool.folder(kind)
-    with Engine(pool.url(kind)) as engine:
-        if kind in SERVED:
-            model, head = pool.made[SERVED[kind]]
-            folded = {
-                **head,
-                "score.2.weight": head["score.2.weight"][1:] - head["score.2.weight"][:1],
-            }
-            folded["score.2.bias"] = head["score.2.bias"][1:] - head["score.2.bias"][:1]
-            made = model, folded
-            config = read_config(str(folder))
-            options = find_family(name).options({})
-            verifier = verifier_of(find_family(name), Prm(str(folder), config, options, engine))
-        else:
-            made = pool.made[kind]
-            told = look_up(served_model(engine.info())).family.name  # by its overlay
-            loaded = load_verifier(engine, family=None if told == name else name)
-            assert isinstance(loaded, HeadVerifier)
-            verifier = loaded
-        yield name, verifier, reference(folder, name, *made), engine
+    with Engine(pool.url(FAMILIES[request.param][0])) as engine:
+        verifier, told = pool.judged(request.param, engine)
+        assert isinstance(verifier, HeadVerifier)
+        yield request.param, verifier, told, engine
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -161,3 +99,25 @@ def test_what_an_overlay_says_of_itself(pool: Pool) -> None:
     assert serving.model is not None
     assert prm_serving(serving.model) == serving
     assert choose(serving.model, read_config(serving.model)).family.name == "skywork"
+
+
+def test_an_outcome_model_reads_whole_solutions(pool: Pool) -> None:
+    with Engine(pool.url("outcome")) as engine:
+        verifier, told = pool.judged("outcome-head", engine)
+        assert isinstance(verifier, OutcomeVerifier)
+        format = OUTCOME_HEAD.format(Prm(str(pool.folder("outcome"))))
+        for case, (question, steps) in CASES.items():
+            ids, *_ = told.inputs(question, steps)
+            assert format.render(question, ["\n\n".join(steps)]).upto(0) == ids
+            check_whole(case, verifier, told, engine)
+        check_concurrent(verifier, told, engine)
+
+
+def test_one_call_for_siblings_has_the_same_scores(pool: Pool) -> None:
+    with Engine(pool.url("qwen")) as engine, ThreadPoolExecutor(8) as threads:
+        verifier, _ = pool.judged("qwen-prm", engine)
+        apart, _ = siblings.search(siblings.as_sal(verifier, threads), engine, problems=2)
+        one_call, _ = siblings.search(
+            lambda: siblings.together(verifier, engine), engine, problems=2
+        )
+        assert one_call == pytest.approx(apart, abs=1e-3)

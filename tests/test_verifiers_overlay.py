@@ -122,6 +122,9 @@ WIDE = Kind(
 )
 
 
+LOGITS: dict[str, tuple[int, ...]] = {"lm_head.weight": (320, 64)}
+
+
 @pytest.mark.parametrize(
     ("kind", "family", "what"),
     [
@@ -130,6 +133,10 @@ WIDE = Kind(
         (KINDS["qwen"], "universal-prm", r"not one output: score.2.weight is of shape \[2, 64\]"),
         (KINDS["classifier"], "skywork", "it has no value head: v_head.summary.weight is absent"),
         (KINDS["skywork"], "reasoneval", "a qwen2 model is no ReasonEval"),
+        (KINDS["outcome"], "llemma", r"a sequence classifier \(.*; the family llemma cannot read"),
+        (Kind("Qwen2", "Qwen2ForCausalLM", LOGITS), "llemma", "a qwen2 model is no Llemma"),
+        (Kind("Llama", "LlamaForCausalLM", {}, pieces=True), "llemma", "lm_head.weight is absent"),
+        (Kind("Llama", "LlamaForCausalLM", LOGITS), "llemma", "is not two line breaks"),
         (
             Kind("Llama", "LlamaForProcessRewardModel", TWO),
             "qwen-prm",

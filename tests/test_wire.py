@@ -30,10 +30,11 @@ from runs_gateway import (
 from runs_terminal import SAL, environment, records
 
 from sal.cli.main import main
-from sal.runtime import client, hardware
+from sal.runtime import client, hardware, retries
 from sal.runtime.access import Access
 from sal.runtime.client import Engine
 from sal.runtime.endpoint_errors import Denied, Misread, Unreachable
+from sal.runtime.wire import Wire
 
 pytestmark = pytest.mark.servers
 
@@ -54,10 +55,10 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
     """`sal run ...` into tmp_path/run with short patience; its exit code and stderr."""
     monkeypatch.setattr(hardware, "detect", lambda: CPU_ONLY)
     monkeypatch.setenv("SAL_STATE", str(tmp_path / "state"))
-    defaults = Engine.__init__.__kwdefaults__
+    defaults = Wire.__init__.__kwdefaults__
     assert defaults is not None
     monkeypatch.setitem(defaults, "deadline_s", 6.0)
-    monkeypatch.setattr(client, "_FAILING_LIMIT_S", 6.0)
+    monkeypatch.setattr(retries, "_FAILING_LIMIT_S", 6.0)
     monkeypatch.setattr(client, "_INFO_LIMIT_S", 2.0)
 
     def run(policy: str, prm: str, *words: str) -> tuple[int, str]:

@@ -61,12 +61,13 @@ class HeadVerifier(Windowed):
         scores, used = [], Usage()
         for k in range(len(prefix), len(prefix) + len(steps)):
             reply = self._engine.classify({"input_ids": rendered.upto(k)})
-            scores.append(self._verdict(reply["embedding"]))
+            scores.append(self.verdict(reply["embedding"]))
             meta = reply["meta_info"]
             used += Usage(meta.get("prompt_tokens"), meta.get("cached_tokens"), 0, 1)
         return Scored(tuple(scores), used)
 
-    def _verdict(self, numbers: Sequence[float]) -> float:
+    def verdict(self, numbers: Sequence[float]) -> float:
+        """The score in the head's numbers; raises `Rejected` or `Misread` for others."""
         check_labels(numbers, self._labels, self._engine)
         score = self._read(numbers)
         if not 0 <= score <= 1:  # nan, too

@@ -73,6 +73,8 @@ class ImplicitOptions:
 class ImplicitVerifier:
     """A `Verifier` on the endpoints of the PRM and of its reference, which share `tokenizer`."""
 
+    prefills = True
+
     def __init__(
         self,
         engine: Any,
@@ -83,7 +85,7 @@ class ImplicitVerifier:
         window: int | None = None,
     ) -> None:
         self.aggregate = aggregate
-        self._window = window
+        self.window = window
         self._engines = (engine, reference)
         self._tokenizer = tokenizer
         self._options = options
@@ -97,7 +99,7 @@ class ImplicitVerifier:
             return Scored(())
         path = (question, *prefix, *steps)
         ids, ends = self.render(question, path[1:])
-        check_window("this solution with its question", len(ids), self._window, self._engines[0])
+        check_window("this solution with its question", len(ids), self.window, self._engines[0])
         known = len(prefix)
         total = 0.0
         if self._options.reward == "cumulative":
@@ -116,6 +118,11 @@ class ImplicitVerifier:
                 self._keep(path[:place], reward)
         new = rewards[len(prefix) - known :]
         return Scored(tuple(sigmoid(self._options.beta * r) for r in new), cost + other)
+
+    def check_question(self, question: str) -> None:
+        """Raise `Rejected` for a question that leaves no room for a step."""
+        ids, _ = self.render(question, [""])
+        check_window("this question with an empty step", len(ids), self.window, self._engines[0])
 
     def render(self, question: str, steps: Sequence[str]) -> tuple[list[int], list[int]]:
         """The ids, and where they stand at: the start of the solution, and behind each step."""

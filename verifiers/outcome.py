@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 from sal.verifiers.chat_turn import ChatTurnFamily
 from sal.verifiers.contract import Prm
-from sal.verifiers.interface import Scored, Verifier
+from sal.verifiers.interface import Scored, Traits, Verifier
 
 SEPARATOR = "\n\n"
 
@@ -30,6 +30,9 @@ class OutcomeVerifier:
 
     def __init__(self, verifier: Verifier) -> None:
         self._verifier = verifier
+        traits = Traits.of(verifier)
+        self.prefills, self.window = traits.prefills, traits.window
+        self.check_question = traits.check_question
 
     def score(self, question: str, prefix: Sequence[str], steps: Sequence[str]) -> Scored:
         """See `Verifier`; the same score for each of `steps`."""

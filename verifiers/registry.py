@@ -34,6 +34,7 @@ OWN: dict[str, str] = {
     "qwen-prm": "sal.verifiers.qwen_prm:QWEN_PRM",
     "skywork": "sal.verifiers.skywork:SKYWORK",
     "universal-prm": "sal.verifiers.universal_prm:UNIVERSAL_PRM",
+    "llemma": "sal.verifiers.llemma:LLEMMA",
     "reasoneval": "sal.verifiers.reason_eval:REASONEVAL",
     "pure": "sal.verifiers.token_classifier:PURE",
     "token-classifier": "sal.verifiers.token_classifier:TRL",

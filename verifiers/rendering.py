@@ -77,6 +77,8 @@ class Windowed:
     `window` is how many tokens the PRM reads; None where that is not known.
     """
 
+    prefills = True
+
     def __init__(self, engine: Any, format: Format, window: int | None) -> None:
         self.format = format
         self.window = window

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from sal.runs.display import Begun
 from sal.runs.progress import Snapshot
-from sal.runtime.client import Retrying
+from sal.runtime.retries import Retrying
 from sal.runtime.usage import Usage
 
 
