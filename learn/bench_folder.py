@@ -8,17 +8,18 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from sal.learn.bench_prm import BenchSettings, served_verifier
+from sal.learn.bench_prm import BenchSettings, served_verifier, weights_of
 from sal.learn.rows import StepLabels
-from sal.learn.scoring import recorded, score_all
+from sal.learn.scoring import Tick, quiet, recorded, score_all
 from sal.runs.errors import FolderError
 from sal.runs.folder import write_atomically
 from sal.runs.journal import Journal, read_records
 from sal.runtime.launch import OnStatus
+from sal.runtime.usage import Usage
 from sal.verifiers.interface import Verifier
 
 JOURNAL = "scores.jsonl"
-FIGURES = "bench.json"
+FIGURES, PAGE, PLOT = "bench.json", "bench.md", "calibration.svg"
 
 
 class BenchFolder:
@@ -33,14 +34,19 @@ class BenchFolder:
         self.journal = Journal(path / JOURNAL)
         self._settings, self._rows = settings, rows
         told = {"prm": settings.prm, "family": settings.family, "solutions": _digest(rows)}
-        before = next((r for r in self.journal.records if r.get("type") == "bench"), None)
-        if before is None:
-            self.journal.append({"type": "bench"} | told)
-        elif names := [k for k, v in told.items() if before.get(k) != v]:
-            self.journal.close()
-            raise FolderError(
-                f"{path} holds a benchmark of other {', '.join(names)}: name another --out"
-            )
+        self.weights = weights_of(settings)
+        """The digest of the PRM's; None where they are not known here."""
+        begun = [r for r in self.journal.records if r.get("type") == "bench"]
+        if begun:
+            names = [k for k, v in told.items() if begun[0].get(k) != v]
+            known = begun[-1].get("weights")
+            if names or (known and self.weights and known != self.weights):
+                self.journal.close()
+                other = ", ".join(names or ["weights"])
+                raise FolderError(f"{path} holds a benchmark of other {other}: name another --out")
+            self.weights = self.weights or known
+        if not begun or begun[-1].get("weights") != self.weights:
+            self.journal.append({"type": "bench", **told, "weights": self.weights})
         self._look()
 
     def __enter__(self) -> BenchFolder:
@@ -57,7 +63,7 @@ class BenchFolder:
     def fill(
         self,
         on_status: OnStatus | None = None,
-        tick: Callable[[int, int], object] = lambda _done, _failed: None,
+        tick: Tick = quiet,
         stop: Callable[[], bool] = lambda: False,
     ) -> bool:
         """Score what is owed, on a server if anything is; whether all is scored now.
@@ -78,9 +84,20 @@ class BenchFolder:
         finally:
             self._look()
 
+    @property
+    def usage(self) -> Usage:
+        """What the PRM was asked for the solutions that it scored, in all sessions."""
+        spent = (Usage(**r["usage"]) for r in self.known.values() if "usage" in r)
+        return sum(spent, Usage())
+
     def write(self, told: Mapping[str, Any]) -> None:
         """bench.json; raises OSError."""
         write_atomically(self.path / FIGURES, (json.dumps(told, indent=1) + "\n").encode())
+
+    def write_page(self, page: str, plot: str) -> None:
+        """bench.md with the plot that it shows; raises OSError."""
+        write_atomically(self.path / PLOT, plot.encode())
+        write_atomically(self.path / PAGE, page.encode())
 
     def _look(self) -> None:
         records = read_records(self.journal.path)

@@ -12,7 +12,7 @@ from typer.main import get_command
 
 from sal.cli.main import build
 from sal.learn.arguments import EVALUATIONS
-from sal.learn.bench_figures import BINS
+from sal.learn.calibration import BINS
 from sal.learn.targets import Targets
 from sal.learn.taught import DEFAULT
 from sal.learn.train import TrainSettings

@@ -67,11 +67,11 @@ def figured(folder: BenchFolder) -> dict[str, Any]:
 
 def test_every_solution_is_scored_once_and_measured(tmp_path: Path) -> None:
     folder, oracle = BenchFolder(tmp_path, SETTINGS, ROWS), Oracle()
-    ticks: list[tuple[int, int]] = []
+    ticks: list[tuple[int, int, int]] = []
     assert folder.score(oracle, 4, tick=lambda *told: ticks.append(told)) == 0
     assert sorted(oracle.asked) == sorted(r.question for r in ROWS)
     assert folder.owed == []
-    assert ticks[-1] == (12, 0)
+    assert ticks[-1] == (12, 12, 0)
     told = figured(folder)
     assert told["0.5"]["f1"] == 1.0
     assert (told["solutions"], told["wrong"], told["failed"]) == (12, 6, 0)

@@ -198,7 +198,6 @@ def test_accumulated_gradients_are_those_of_the_large_batch(base: str, tmp_path:
         overrides = {
             "gradient_accumulation_steps": accumulated,
             "max_steps": 3,
-            "train_sampling_strategy": "sequential",
             "optim": "sgd",
         }
         planned = quick(base, batch_size=size, learning_rate=0.5, overrides=overrides)
