@@ -57,6 +57,8 @@ def _axes() -> list[str]:
 def _line(bins: Sequence[Mapping[str, Any]], colour: str) -> list[str]:
     places = [_at(b["score"], b["right"]) for b in bins]
     total = sum(b["steps"] for b in bins)
+    if not places:
+        return []
     path = "L".join(f"{x:.1f},{y:.1f}" for x, y in places)
     dots = [
         f'<circle cx="{x:.1f}" cy="{y:.1f}" '

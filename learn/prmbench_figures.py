@@ -59,8 +59,9 @@ class Item:
 def prmbench_figures(items: Sequence[Item], draws: int = DRAWS) -> dict[str, Any]:
     """All figures, as JSON. What could not be scored is counted, and left out as by its own code.
 
-    Raises `LabelError` where nothing could be. Intervals are the bootstrap's, 95 %; what is drawn are questions, each with all its solutions.
-    Where no step of a class is found its F1 is 0, for which the benchmark's own code has -1.
+    Intervals are the bootstrap's, 95 %; what is drawn are questions, each with all its solutions.
+    Where no step of a class is found its F1 is 0, for which the benchmark's own code has -1. Raises
+    `LabelError` where no solution could be scored.
     """
     scored = [item for item in items if item.scores is not None]
     wrong = [item for item in scored if item.kind != PRMBENCH_CORRECT]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import subprocess
 import threading
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,12 +13,13 @@ from typing import Any
 import pytest
 
 from sal.learn.bench import bench, read_sets
-from sal.learn.bench_folder import FIGURES, JOURNAL, BenchFolder
+from sal.learn.bench_folder import FIGURES, JOURNAL, PAGE, PLOT, BenchFolder
 from sal.learn.bench_prm import BenchSettings
 from sal.learn.errors import LabelError
 from sal.learn.files import write_labels
 from sal.learn.processbench import read_subset
 from sal.learn.rows import StepLabels
+from sal.learn.weights import weights_digest
 from sal.runs.errors import FolderError, RunError, ServersLost
 from sal.runtime.endpoint_errors import Misread, Rejected, Unreachable
 from sal.verifiers.interface import Scored, Usage
@@ -130,6 +133,58 @@ def test_another_benchmark_in_the_folder_is_refused(tmp_path: Path) -> None:
         BenchFolder(tmp_path, other, ROWS)
 
 
+def test_other_weights_under_the_same_name_are_refused(tmp_path: Path) -> None:
+    """As of a PRM that was trained again in its folder: old scores are not taken for its own."""
+    prm = tmp_path / "prm"
+    prm.mkdir()
+    (prm / "model.safetensors").write_bytes(b"one")
+    settings = BenchSettings(prm=str(prm))
+    with BenchFolder(tmp_path / "bench", settings, ROWS) as folder:
+        assert folder.weights == hashlib.sha256(b"one").hexdigest()
+        folder.score(Oracle(), 1)
+    with BenchFolder(tmp_path / "bench", settings, ROWS) as folder:
+        assert folder.owed == []
+    (prm / "model.safetensors").write_bytes(b"two")
+    with pytest.raises(FolderError, match="a benchmark of other weights: name another --out"):
+        BenchFolder(tmp_path / "bench", settings, ROWS)
+
+
+def test_weights_that_come_later_are_known_from_then_on(tmp_path: Path) -> None:
+    """A model of the Hub is fetched when it is served; benchmarks of older versions name none."""
+    prm = tmp_path / "prm"
+    settings = BenchSettings(prm=str(prm))
+    with BenchFolder(tmp_path / "bench", settings, ROWS) as folder:
+        assert folder.weights is None
+    prm.mkdir()
+    (prm / "model.safetensors").write_bytes(b"one")
+    with BenchFolder(tmp_path / "bench", settings, ROWS) as folder:
+        known = folder.weights
+    (prm / "model.safetensors").unlink()
+    with BenchFolder(tmp_path / "bench", settings, ROWS) as folder:
+        assert folder.weights == known is not None
+
+
+def test_the_digest_is_what_sha256sum_says(tmp_path: Path) -> None:
+    index = {"weight_map": {"a": "model-1.safetensors", "b": "model-2.safetensors"}}
+    (tmp_path / "model.safetensors.index.json").write_text(json.dumps(index))
+    for name in ("model-2.safetensors", "model-1.safetensors"):
+        (tmp_path / name).write_bytes(name.encode())
+    sums = subprocess.run(
+        ["sha256sum", "model-1.safetensors", "model-2.safetensors"],
+        cwd=tmp_path,
+        capture_output=True,
+        check=True,
+    ).stdout
+    assert weights_digest(str(tmp_path)) == hashlib.sha256(sums).hexdigest()
+    one = tmp_path / "one"
+    one.mkdir()
+    stored = tmp_path / ("ab" * 32)  # as in the Hub's cache, whose names are not computed again
+    stored.write_bytes(b"large")
+    (one / "model.safetensors").symlink_to(stored)
+    assert weights_digest(str(one)) == stored.name
+    assert weights_digest("http://prm") is weights_digest(str(tmp_path / "nowhere")) is None
+
+
 def score(question: str, steps: list[str]) -> list[float]:
     """A PRM that is a function: it dislikes the middle step of three."""
     return [0.2 if k == 1 else 0.8 for k in range(len(steps))]
@@ -141,6 +196,13 @@ def test_a_function_is_measured_like_any_prm(tmp_path: Path) -> None:
     assert found is not None
     told = found["subsets"]["own"]["0.5"]
     assert (told["error"], told["correct"]) == pytest.approx((2 / 3, 1 / 2))
+    page = (tmp_path / PAGE).read_text()
+    assert "| own | 0.5 | 66.7 | 50.0 | 57.1 |" in page
+    assert f"| PRM | {__name__}:score |" in page
+    assert "| requests | " in page
+    plot = (tmp_path / PLOT).read_text()
+    assert plot.count("<circle") == len(found["subsets"]["own"]["calibration"]["bins"]) == 2
+    assert "own (ECE " in plot
 
 
 def test_a_prm_that_is_not_there_is_said(tmp_path: Path) -> None:
