@@ -34,20 +34,17 @@ class BenchFolder:
         self.journal = Journal(path / JOURNAL)
         self._settings, self._rows = settings, rows
         told = {"prm": settings.prm, "family": settings.family, "solutions": _digest(rows)}
-        self.weights = weights_of(settings)
-        """The digest of the PRM's; None where they are not known here."""
-        begun = [r for r in self.journal.records if r.get("type") == "bench"]
-        if begun:
-            names = [k for k, v in told.items() if begun[0].get(k) != v]
-            known = begun[-1].get("weights")
-            if names or (known and self.weights and known != self.weights):
-                self.journal.close()
-                other = ", ".join(names or ["weights"])
-                raise FolderError(f"{path} holds a benchmark of other {other}: name another --out")
-            self.weights = self.weights or known
-        if not begun or begun[-1].get("weights") != self.weights:
-            self.journal.append({"type": "bench", **told, "weights": self.weights})
+        weights = weights_of(settings)
+        begun = next((r for r in self.journal.records if r.get("type") == "bench"), told)
         self._look()
+        names = [k for k, v in told.items() if begun.get(k) != v]
+        if names or (None not in (weights, self.weights) and weights != self.weights):
+            self.journal.close()
+            other = ", ".join(names or ["weights"])
+            raise FolderError(f"{path} holds a benchmark of other {other}: name another --out")
+        if begun is told:
+            self.journal.append({"type": "bench"} | told)
+        self._note(weights)
 
     def __enter__(self) -> BenchFolder:
         return self
@@ -72,6 +69,7 @@ class BenchFolder:
         """
         if self.owed:
             with served_verifier(self._settings, on_status) as (verifier, workers):
+                self._note(weights_of(self._settings))  # a model of the Hub is here now
                 self.score(verifier, workers, tick=tick, stop=stop)
         return not self.owed
 
@@ -104,8 +102,16 @@ class BenchFolder:
         self.known = recorded(records)
         self.aggregate: str | None = None
         """How the PRM's own step scores are reduced; None before it was asked."""
+        self.weights: str | None = None
+        """The digest of the PRM's (`sal.learn.weights`); None while they are not here."""
         for record in records:
             self.aggregate = record.get("aggregate", self.aggregate)
+            self.weights = record.get("weights", self.weights)
+
+    def _note(self, weights: str | None) -> None:
+        if weights is not None and self.weights is None:
+            self.journal.append({"type": "weights", "weights": weights})
+            self.weights = weights
 
 
 def _digest(rows: Sequence[StepLabels]) -> str:

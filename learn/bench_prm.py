@@ -36,8 +36,10 @@ class BenchSettings:
 
 def weights_of(settings: BenchSettings) -> str | None:
     """The digest of its weights; None where they are not here, as of a URL."""
-    model = model_location(settings.prm, "prm")
-    return None if model is None else weights_digest(model)
+    try:
+        return weights_digest(str(model_location(settings.prm, "prm")))
+    except (NoModelFiles, OSError):  # whoever serves it will say so
+        return None
 
 
 @contextmanager

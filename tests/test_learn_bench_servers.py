@@ -54,9 +54,7 @@ def test_a_benchmark_that_is_killed_goes_on_and_ends_as_one_that_nobody_touched(
     second = sal([*words, "--out", "killed"], tmp_path)
     assert second.returncode == 0, second.stderr
     assert f"{2 * FEW - done} of {2 * FEW - done} solutions" in second.stderr
-    ours, theirs = (
-        {r["id"]: r for r in scores(tmp_path / name)} for name in ("killed", "whole")
-    )
+    ours, theirs = ({r["id"]: r for r in scores(tmp_path / name)} for name in ("killed", "whole"))
     assert set(Counter(r["id"] for r in scores(tmp_path / "killed")).values()) == {1}
     assert ours.keys() == theirs.keys()
     for id, record in ours.items():

@@ -42,7 +42,7 @@ def work(base: str, labels: str, out: str, told: dict[str, Any], touches: int) -
 
     def touch(event: str, arguments: tuple[Any, ...]) -> None:
         nonlocal seen
-        if event in TOUCHES and str(arguments[0]).startswith(out):
+        if event in TOUCHES and f"{arguments[0]}/".startswith(f"{out}/"):
             seen += 1
             if seen == touches:
                 os.kill(os.getpid(), signal.SIGKILL)
@@ -87,7 +87,7 @@ def whole_step(out: Path) -> int:
 
 def record(out: Path) -> dict[str, Any]:
     told: dict[str, Any] = json.loads((out / checkpoints.RECORD).read_text())
-    for row in told["history"]:
+    for row in [told["figures"], *told["history"]]:
         for name in [n for n in row if n.endswith(("runtime", "per_second"))]:
             del row[name]
     return told
