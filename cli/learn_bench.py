@@ -46,7 +46,8 @@ def bench(
     ] = None,
     aggregate: options.Aggregate = None,
     limit: Annotated[
-        int | None, typer.Option(min=1, help="Only the first solutions of each set.")
+        int | None,
+        typer.Option(min=1, help="Only the first solutions of each set, or kind of PRMBench."),
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print bench.json, not the table.")] = False,
 ) -> int:

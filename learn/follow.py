@@ -33,6 +33,7 @@ class Follow(TrainerCallback):  # type: ignore[misc]  # transformers is not foll
         if self._over:
             control.should_evaluate = control.should_save = control.should_log = False
             control.should_training_stop = True
+            state.global_step -= 1
             return
         if state.global_step == state.max_steps:  # whether or not a report is due
             control.should_evaluate = control.should_save = True

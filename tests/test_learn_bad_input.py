@@ -15,12 +15,8 @@ from sal.learn.files import write_labels
 from sal.learn.taught import Taught
 
 
-def trl(labels: list[Any], steps: int = 2) -> dict[str, Any]:
-    return {
-        "prompt": "Is it?",
-        "completions": [f"step {k}" for k in range(steps)],
-        "labels": labels,
-    }
+def trl(labels: list[Any], question: str = "Is it?") -> dict[str, Any]:
+    return {"prompt": question, "completions": ["step 0", "step 1"], "labels": labels}
 
 
 GOOD = trl([True, False])
@@ -42,7 +38,7 @@ CASES: dict[str, tuple[list[dict[str, Any]], list[str], str]] = {
     ),
     "no rows": ([], [], "set.jsonl: holds no rows"),
     "one class": (
-        [trl([True, True]) for _ in range(40)],
+        [trl([True, True], f"Is it {i}?") for i in range(40)],
         ["--held-out", "0.5"],
         "targets are 1, so that there is nothing to tell apart",
     ),

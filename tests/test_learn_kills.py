@@ -23,7 +23,7 @@ from sal.learn.weights import weights_digest
 PROCESSES = multiprocessing.get_context("forkserver")
 PROCESSES.set_forkserver_preload(["torch", "transformers.trainer", "sal.learn.train"])
 
-KILLS = 12
+KILLS = 10
 TOUCHES = {"open", "os.rename", "os.remove", "os.rmdir", "os.mkdir", "shutil.rmtree"}
 """What Python tells of files, among them every writing of a checkpoint's and of the PRM's."""
 
