@@ -20,7 +20,8 @@ OURS = {
     *("load_best_model_at_end", "greater_is_better", "resume_from_checkpoint", "save_strategy"),
     *("eval_strategy", "eval_steps", "save_steps", "num_train_epochs", "learning_rate", "seed"),
     *("per_device_train_batch_size", "per_device_eval_batch_size", "prediction_loss_only"),
-    "train_sampling_strategy",
+    *("train_sampling_strategy", "ignore_data_skip", "save_only_model"),
+    "restore_callback_states_from_checkpoint",
 }
 """Fields that are settings of their own, or on which the training here relies."""
 
