@@ -139,6 +139,8 @@ def test_a_training_that_had_ended_when_it_was_killed_learns_nothing_more(
     touches = int((tmp_path / "alone-touches").read_text())
     assert not trainings.run(tmp_path / "killed", touches=touches - 8)
     assert not (tmp_path / "killed" / "config.json").exists()
+    last = checkpoints.last_whole(tmp_path / "killed" / checkpoints.CHECKPOINTS)
+    assert checkpoints.is_over(last, told.get("patience", 0)), "it was killed too early"
     assert trainings.run(tmp_path / "killed")
     ours, theirs = record(tmp_path / "killed"), record(tmp_path / "alone")
     assert ours["figures"] == theirs["figures"]
