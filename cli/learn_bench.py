@@ -47,7 +47,11 @@ def bench(
     aggregate: options.Aggregate = None,
     limit: Annotated[
         int | None,
-        typer.Option(min=1, help="Only the first solutions of each set, or kind of PRMBench."),
+        typer.Option(
+            min=1,
+            help="So many solutions of each set, half of them with an error; of PRMBench, of each "
+            "kind.",
+        ),
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print bench.json, not the table.")] = False,
 ) -> int:

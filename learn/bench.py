@@ -29,9 +29,10 @@ def read_sets(
 ) -> dict[str, list[StepLabels]]:
     """Labelled solutions by the names of their sets: PRMBench, subsets of ProcessBench, any labels.
 
-    Those whose first wrong step is not known are left out, and `say` is told how many; `limit`
-    takes the first ones of each set, and of each kind of PRMBench. Raises `LabelError` for a set
-    without solutions of both kinds, and `DatasetError`.
+    Those whose first wrong step is not known are left out, and `say` is told how many. `limit`
+    takes so many of each set, the first ones with an error and the first ones without, and so many
+    of each kind of PRMBench. Raises `LabelError` for a set without solutions of both kinds, and
+    `DatasetError`.
     """
     found: dict[str, list[StepLabels]] = {}
     for name in names:
@@ -43,13 +44,21 @@ def read_sets(
         if len(known) < len(rows):
             unknown = len(rows) - len(known)
             say(f"{name}: {unknown:,} of {len(rows):,} are left out: what is wrong is not known")
-        found[name] = known[:limit]
+        found[name] = known if limit is None else _few(known, limit)
         if len({known_error(row) == -1 for row in found[name]}) < 2:
             raise LabelError(f"{name}: F1 needs solutions with a wrong step, and without one")
     seen = Counter(row.id for rows in found.values() for row in rows)
     if twice := [id for id, count in seen.items() if count > 1]:
         raise LabelError(f"{len(twice):,} ids are there more than once, as {twice[0]}")
     return found
+
+
+def _few(rows: Sequence[StepLabels], limit: int) -> list[StepLabels]:
+    """Half of them with an error where there are as many: subsets begin with those alone."""
+    wrong = [row for row in rows if known_error(row) != -1]
+    right = [row for row in rows if known_error(row) == -1]
+    errors = max(limit - limit // 2, limit - len(right))
+    return wrong[:errors] + right[: limit - min(errors, len(wrong))]
 
 
 def bench(settings: BenchSettings, sets: Sets, out: Path, **follow: Any) -> dict[str, Any] | None:

@@ -229,6 +229,28 @@ def test_own_labels_are_a_set_and_must_tell_the_first_error(tmp_path: Path) -> N
         read_sets([str(tmp_path / "twice")])
 
 
+@pytest.mark.parametrize(
+    ("limit", "kept"),
+    [
+        (4, "0 1 4 5"),
+        (3, "0 1 4"),
+        (5, "0 1 2 4 5"),
+        (6, "0 1 2 3 4 5"),
+        (1, "0"),
+        (9, "0 1 2 3 4 5"),
+    ],
+)
+def test_a_limit_takes_solutions_of_both_kinds(limit: int, kept: str, tmp_path: Path) -> None:
+    """ProcessBench's subsets begin with hundreds that have an error."""
+    write_labels([row(i, 0 if i < 4 else -1) for i in range(6)], tmp_path)
+    if limit == 1:
+        with pytest.raises(LabelError, match="with a wrong step, and without one"):
+            read_sets([str(tmp_path)], limit)
+        return
+    (rows,) = read_sets([str(tmp_path)], limit).values()
+    assert [r.id for r in rows] == [f"p-{i}" for i in kept.split()]
+
+
 def test_processbench_is_read_from_a_local_copy(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

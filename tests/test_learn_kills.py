@@ -76,6 +76,9 @@ class Trainings:
 
 @pytest.fixture(scope="module")
 def trainings(tmp_path_factory: pytest.TempPathFactory) -> Trainings:
+    first = PROCESSES.Process(target=int)  # what all others are forked from is loaded now
+    first.start()
+    first.join()
     return Trainings(tmp_path_factory.mktemp("trainings"), family="token-classifier")
 
 
