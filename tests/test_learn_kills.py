@@ -33,11 +33,17 @@ def settings(base: str, **told: Any) -> TrainSettings:
     return TrainSettings(base=base, **(given | {"evaluate_every": 4} | told))
 
 
-def work(base: str, labels: str, out: str, told: dict[str, Any], touches: int) -> None:
-    """A training in a process of its own, which dies at its so many-th touch of a file in `out`."""
+def work(
+    base: str, labels: str, out: str, told: dict[str, Any], seconds: float, touches: int
+) -> None:
+    """A training in a process of its own, which dies as any process may, if it is to.
+
+    That is after so many seconds of computing, or at its so many-th touch of a file in `out`.
+    """
     import torch
 
     torch.set_num_threads(1)
+    signal.setitimer(signal.ITIMER_PROF, seconds)  # of its own time, however busy the machine is
     seen = 0
 
     def touch(event: str, arguments: tuple[Any, ...]) -> None:
@@ -49,7 +55,7 @@ def work(base: str, labels: str, out: str, told: dict[str, Any], touches: int) -
 
     sys.addaudithook(touch)
     train(plan(settings(base, **told), read_labels(labels)), Path(out), lambda _: None)
-    Path(f"{out}-touches").write_text(str(seen))
+    Path(f"{out}-spent").write_text(json.dumps([time.process_time(), seen]))
 
 
 class Trainings:
@@ -61,24 +67,18 @@ class Trainings:
         self.labels = str(folder / "labels")
         write_labels(labelled(240), folder / "labels")
 
-    def run(self, out: Path, seconds: float | None = None, touches: int = 0) -> bool:
-        """Whether it came to its end before it was killed."""
-        arguments = (self.base, self.labels, str(out), self.told, touches)
+    def run(self, out: Path, seconds: float = 0, touches: int = 0) -> bool:
+        """Whether it came to its end before it died."""
+        arguments = (self.base, self.labels, str(out), self.told, seconds, touches)
         process = PROCESSES.Process(target=work, args=arguments)
         process.start()
-        process.join(seconds)
-        if process.is_alive():
-            process.kill()
-            process.join()
-        assert process.exitcode in (0, -signal.SIGKILL)
+        process.join()
+        assert process.exitcode in (0, -signal.SIGKILL, -signal.SIGPROF)
         return process.exitcode == 0
 
 
 @pytest.fixture(scope="module")
 def trainings(tmp_path_factory: pytest.TempPathFactory) -> Trainings:
-    first = PROCESSES.Process(target=int)  # what all others are forked from is loaded now
-    first.start()
-    first.join()
     return Trainings(tmp_path_factory.mktemp("trainings"), family="token-classifier")
 
 
@@ -100,19 +100,15 @@ def test_whenever_it_is_killed_no_checkpoint_is_lost_and_the_weights_are_the_sam
     trainings: Trainings, tmp_path: Path
 ) -> None:
     alone = tmp_path / "alone"
-    began = time.monotonic()
     assert trainings.run(alone)
-    seconds = time.monotonic() - began
-    touches = int(Path(f"{alone}-touches").read_text())
+    seconds, touches = json.loads(Path(f"{alone}-spent").read_text())
     dice = random.Random(17)
     kills = gone_on = finished = 0
     while kills < KILLS:
         out, safe = tmp_path / f"killed-{finished}", 0
         while kills < KILLS:
-            timed = dice.random() < 0.5
-            if timed and trainings.run(out, seconds=dice.uniform(0.2, 0.9) * seconds):
-                break
-            if not timed and trainings.run(out, touches=dice.randrange(1, touches)):
+            at = (seconds * dice.random(), 0) if kills % 2 else (0, dice.randrange(1, touches))
+            if trainings.run(out, *at):
                 break
             kills += 1
             assert whole_step(out) >= safe
@@ -139,7 +135,7 @@ def test_a_training_that_had_ended_when_it_was_killed_learns_nothing_more(
 ) -> None:
     trainings = Trainings(tmp_path, family="step-token", **told)
     assert trainings.run(tmp_path / "alone")
-    touches = int((tmp_path / "alone-touches").read_text())
+    _, touches = json.loads((tmp_path / "alone-spent").read_text())
     assert not trainings.run(tmp_path / "killed", touches=touches - 8)
     assert not (tmp_path / "killed" / "config.json").exists()
     last = checkpoints.last_whole(tmp_path / "killed" / checkpoints.CHECKPOINTS)
