@@ -83,12 +83,12 @@ def test_step_by_step_or_at_once_it_reads_a_solution_once_and_says_the_same(
 ) -> None:
     """Tokens prefilled over the nodes of the trie of all that was sent: at most 1.10."""
     rows: list[StepLabels] = [*read_subset("gsm8k")[:6], *read_subset("math")[:6]]
-    found = []
+    found: list[list[float]] = []
     for at_once in (True, False):
         with Recording(prm_server) as engine:
             assert engine.flush_cache()
             verifier = load_verifier(engine, None, None)
-            told = []
+            told: list[float] = []
             for row in rows:
                 parts = [row.steps] if at_once else [(step,) for step in row.steps]
                 before: tuple[str, ...] = ()

@@ -198,7 +198,8 @@ def test_prmbench_as_published(recorded_data: Path, monkeypatch: pytest.MonkeyPa
 @pytest.mark.recorded
 def test_recorded_scores_come_to_what_its_own_code_makes_of_them(recorded_data: Path) -> None:
     """Of R-PRM-7B (arXiv 2503.21295), whose authors call a step right above 0.6; that code's figures."""
-    scored, made = {}, {}
+    scored: dict[str, list[float]] = {}
+    made: dict[tuple[str, str], Item] = {}
     for line in need(recorded_data, "prmbench_r_prm.jsonl").read_text().splitlines():
         row = json.loads(line)
         scored[row["idx"]] = row["scores"]["step_level_validity_scores"]
