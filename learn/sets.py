@@ -174,7 +174,8 @@ def _processbench(id: str, content: Content) -> Iterator[dict[str, Any]]:
 
 def _prmbench(id: str, content: Content) -> Iterator[dict[str, Any]]:  # noqa: ARG001 - has its own
     """A solution into which one kind of error was put; with one of the kinds, also as it was."""
-    kind, number = content["classification"], content["idx"]
+    kind = content["classification"]
+    number = content["idx"].removeprefix(f"{kind}_")  # its files have it in either way
     wrong, steps = content["error_steps"], content["modified_process"]
     yield {
         "id": f"{kind}/{number}",

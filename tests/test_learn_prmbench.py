@@ -155,6 +155,7 @@ def test_it_is_read_from_a_local_copy_each_solution_once() -> None:
         "Q?", ("1. a", "2. b"), (True, True),
     )  # fmt: skip
     assert rows["multi_solutions/q_0"].labels == (True, True, True)
+    assert {id.partition("/")[2] for id in rows} == {"q_0", "q_1", "q_2"}
     few = read_sets(["prmbench"], limit=2)["prmbench"]
     assert len(few) == 2 * (len(KINDS) + 1)
 
