@@ -16,6 +16,8 @@ EPILOG = """[bold]Examples[/bold]
 
 sal learn bench --prm Qwen/Qwen2.5-Math-PRM-7B --out bench-qwen
 
+sal learn bench prmbench --prm Qwen/Qwen2.5-Math-PRM-7B --out prmbench-qwen
+
 sal learn bench held-out-labels --prm prm --out bench-mine
 
 sal learn bench --samples runs-out/bon64 --prm prm --out bon-mine
@@ -29,7 +31,7 @@ def bench(
         typer.Argument(
             metavar="SET...",
             help="Subsets of ProcessBench (gsm8k, math, olympiadbench, omnimath: all by default), "
-            "or labelled solutions of your own.",
+            "prmbench, or labelled solutions of your own.",
         ),
     ] = None,
     prm: options.Prm = None,
@@ -44,22 +46,29 @@ def bench(
     ] = None,
     aggregate: options.Aggregate = None,
     limit: Annotated[
-        int | None, typer.Option(min=1, help="Only the first solutions of each set.")
+        int | None,
+        typer.Option(
+            min=1,
+            help="So many solutions of each set, half of them with an error; of PRMBench, of each "
+            "kind.",
+        ),
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print bench.json, not the table.")] = False,
 ) -> int:
-    """Measure a PRM on ProcessBench, on labelled solutions, or as the chooser of Best-of-N.
+    """Measure a PRM on ProcessBench, PRMBench or labelled solutions, or as Best-of-N's chooser.
 
     A PRM says which step is the first wrong one; F1 is the harmonic mean of how often that is true
-    for solutions with an error, and without one. Stopped or killed, the same command goes on.
+    for solutions with an error, and without one. On PRMBench it judges every step. The folder holds
+    bench.md with a calibration plot, and bench.json. Stopped or killed, the same command goes on.
     """
     from sal.runtime.frontend.light import use_light_frontend
 
     use_light_frontend()
-    from sal.cli.learn_bench_table import bench_table, choice_table
+    from sal.cli.learn_bench_progress import Progress
     from sal.learn.bench import bench as run_bench
     from sal.learn.bench import read_sets
     from sal.learn.bench_prm import BenchSettings
+    from sal.learn.bench_table import bench_table, choice_table
     from sal.learn.best_of_n import best_of_n
     from sal.learn.processbench import SUBSETS
 
@@ -71,14 +80,10 @@ def bench(
         raise typer.BadParameter("--aggregate goes with --samples: F1 is about steps")
     console = Console(stderr=True)
     settings = BenchSettings(prm=prm, family=prm_family, prm_args=tuple(prm_arg or ()))
-    with Interrupt() as interrupt, interrupt.deferred(), console.status("starting") as status:
-
-        def tick(known: int, failed: int) -> None:
-            status.update(f"{known:,} solutions" + (f", {failed:,} requests failed" * bool(failed)))
-
+    with Interrupt() as interrupt, interrupt.deferred(), Progress(console) as progress:
         follow = {
-            "on_status": lambda role, text: status.update(f"{role}: {text}"),
-            "tick": tick,
+            "on_status": progress.server,
+            "tick": progress.tick,
             "stop": lambda: interrupt.asked,
         }
         if samples is not None:

@@ -20,6 +20,8 @@ OURS = {
     *("load_best_model_at_end", "greater_is_better", "resume_from_checkpoint", "save_strategy"),
     *("eval_strategy", "eval_steps", "save_steps", "num_train_epochs", "learning_rate", "seed"),
     *("per_device_train_batch_size", "per_device_eval_batch_size", "prediction_loss_only"),
+    *("train_sampling_strategy", "ignore_data_skip", "save_only_model"),
+    "restore_callback_states_from_checkpoint",
 }
 """Fields that are settings of their own, or on which the training here relies."""
 
@@ -30,6 +32,12 @@ WARM_UP = 0.05
 def processes() -> int:
     """How many train together, as `accelerate launch` and torchrun tell each."""
     return int(os.environ.get("WORLD_SIZE", "1"))
+
+
+def per_step(settings: TrainSettings) -> int:
+    """How many examples an optimizer step learns from, on all devices."""
+    accumulated = int(settings.overrides.get("gradient_accumulation_steps", 1))
+    return settings.batch_size * processes() * accumulated
 
 
 def check_overrides(overrides: Mapping[str, Any]) -> None:
@@ -47,7 +55,9 @@ def check_overrides(overrides: Mapping[str, Any]) -> None:
 
 
 def training_arguments(settings: TrainSettings, folder: Path, examples: int) -> Any:
-    """For a training on so many examples; raises `TrainError` for what does not go together.
+    """For a training on so many examples in their order, all epochs' together.
+
+    Raises `TrainError` for what does not go together.
 
     bfloat16 on a GPU that has it, float32 on a CPU. FSDP and DeepSpeed are what `accelerate launch`
     or an override says they are.
@@ -56,20 +66,19 @@ def training_arguments(settings: TrainSettings, folder: Path, examples: int) -> 
     from transformers import TrainingArguments
 
     gpu = torch.cuda.is_available()
-    accumulated = int(settings.overrides.get("gradient_accumulation_steps", 1))
-    per_epoch = math.ceil(examples / (settings.batch_size * processes() * accumulated))
-    steps = int(settings.overrides.get("max_steps", 0)) or math.ceil(per_epoch * settings.epochs)
+    asked = int(settings.overrides.get("max_steps", 0))
+    steps = asked or math.ceil(examples / per_step(settings))
     every = settings.evaluate_every or max(1, steps // EVALUATIONS)
     told: dict[str, Any] = {
         "output_dir": str(folder),
-        "num_train_epochs": settings.epochs,
+        "num_train_epochs": 1,
         "learning_rate": settings.rate,
         "lr_scheduler_type": "cosine",
         "warmup_steps": WARM_UP,
         "weight_decay": 0.0,
         "per_device_train_batch_size": settings.batch_size,
         "per_device_eval_batch_size": settings.batch_size,
-        "train_sampling_strategy": "group_by_length",
+        "train_sampling_strategy": "sequential",
         "eval_strategy": "steps",
         "eval_steps": every,
         "save_strategy": "steps",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -9,14 +10,13 @@ from typing import Any
 import numpy as np
 
 from sal.learn.auc import auc
+from sal.learn.calibration import calibration
 from sal.learn.f1 import F1, Judged, f1_of, interval, resampled
 
 DRAWS = 1000
 MIDDLE = 0.5
 TUNED_ON = "gsm8k"
 """The subset on which ProcessBench chooses the one threshold of a PRM that states none."""
-
-BINS = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,23 +70,6 @@ def figures(subsets: Mapping[str, Sequence[Measured]], draws: int = DRAWS) -> di
     return {"subsets": told, "mean": means}
 
 
-def calibration(rows: Sequence[Measured]) -> dict[str, Any]:
-    """How often a step with a score is right, in bins of equal width, and the mean gap (ECE)."""
-    scores, right = _known_steps(rows)
-    at = np.minimum((scores * BINS).astype(int), BINS - 1)
-    bins = [
-        {
-            "steps": int((at == i).sum()),
-            "score": float(scores[at == i].mean()),
-            "right": float(right[at == i].mean()),
-        }
-        for i in range(BINS)
-        if (at == i).any()
-    ]
-    gaps = [b["steps"] * abs(b["score"] - b["right"]) for b in bins]
-    return {"ece": float(sum(gaps) / len(scores)) if bins else float("nan"), "bins": bins}
-
-
 def _judged(rows: Sequence[Measured]) -> Judged:
     return Judged([row.scores for row in rows], [row.label for row in rows])
 
@@ -97,8 +80,16 @@ def _steps(rows: Sequence[Measured]) -> dict[str, Any]:
         "solutions": len(rows),
         "wrong": sum(row.label >= 0 for row in rows),
         "failed": sum(row.scores is None for row in rows),
-        "auc": auc(scores.tolist(), right.tolist()),
-        "calibration": calibration(rows),
+        **of_steps(scores, right),
+    }
+
+
+def of_steps(scores: Any, right: Any) -> dict[str, Any]:
+    """AUC, None where all steps are right or all wrong, and calibration; of arrays."""
+    found = auc(scores, right)
+    return {
+        "auc": found if math.isfinite(found) else None,
+        "calibration": calibration(scores, right),
     }
 
 

@@ -8,17 +8,18 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from sal.learn.bench_prm import BenchSettings, served_verifier
+from sal.learn.bench_prm import BenchSettings, served_verifier, weights_of
 from sal.learn.rows import StepLabels
-from sal.learn.scoring import recorded, score_all
+from sal.learn.scoring import Tick, quiet, recorded, score_all
 from sal.runs.errors import FolderError
 from sal.runs.folder import write_atomically
 from sal.runs.journal import Journal, read_records
 from sal.runtime.launch import OnStatus
+from sal.runtime.usage import Usage
 from sal.verifiers.interface import Traits, Verifier
 
 JOURNAL = "scores.jsonl"
-FIGURES = "bench.json"
+FIGURES, PAGE, PLOT = "bench.json", "bench.md", "calibration.svg"
 
 
 class BenchFolder:
@@ -33,15 +34,17 @@ class BenchFolder:
         self.journal = Journal(path / JOURNAL)
         self._settings, self._rows = settings, rows
         told = {"prm": settings.prm, "family": settings.family, "solutions": _digest(rows)}
-        before = next((r for r in self.journal.records if r.get("type") == "bench"), None)
-        if before is None:
-            self.journal.append({"type": "bench"} | told)
-        elif names := [k for k, v in told.items() if before.get(k) != v]:
-            self.journal.close()
-            raise FolderError(
-                f"{path} holds a benchmark of other {', '.join(names)}: name another --out"
-            )
+        weights = weights_of(settings)
+        begun = next((r for r in self.journal.records if r.get("type") == "bench"), told)
         self._look()
+        names = [k for k, v in told.items() if begun.get(k) != v]
+        if names or (None not in (weights, self.weights) and weights != self.weights):
+            self.journal.close()
+            other = ", ".join(names or ["weights"])
+            raise FolderError(f"{path} holds a benchmark of other {other}: name another --out")
+        if begun is told:
+            self.journal.append({"type": "bench"} | told)
+        self._note(weights)
 
     def __enter__(self) -> BenchFolder:
         return self
@@ -57,7 +60,7 @@ class BenchFolder:
     def fill(
         self,
         on_status: OnStatus | None = None,
-        tick: Callable[[int, int], object] = lambda _done, _failed: None,
+        tick: Tick = quiet,
         stop: Callable[[], bool] = lambda: False,
     ) -> bool:
         """Score what is owed, on a server if anything is; whether all is scored now.
@@ -66,6 +69,7 @@ class BenchFolder:
         """
         if self.owed:
             with served_verifier(self._settings, on_status) as (verifier, workers):
+                self._note(weights_of(self._settings))  # a model of the Hub is here now
                 self.score(verifier, workers, tick=tick, stop=stop)
         return not self.owed
 
@@ -78,17 +82,36 @@ class BenchFolder:
         finally:
             self._look()
 
+    @property
+    def usage(self) -> Usage:
+        """What the PRM was asked for the solutions that it scored, in all sessions."""
+        spent = (Usage(**r["usage"]) for r in self.known.values() if "usage" in r)
+        return sum(spent, Usage())
+
     def write(self, told: Mapping[str, Any]) -> None:
         """bench.json; raises OSError."""
         write_atomically(self.path / FIGURES, (json.dumps(told, indent=1) + "\n").encode())
+
+    def write_page(self, page: str, plot: str) -> None:
+        """bench.md with the plot that it shows; raises OSError."""
+        write_atomically(self.path / PLOT, plot.encode())
+        write_atomically(self.path / PAGE, page.encode())
 
     def _look(self) -> None:
         records = read_records(self.journal.path)
         self.known = recorded(records)
         self.aggregate: str | None = None
         """How the PRM's own step scores are reduced; None before it was asked."""
+        self.weights: str | None = None
+        """The digest of the PRM's (`sal.learn.weights`); None while they are not here."""
         for record in records:
             self.aggregate = record.get("aggregate", self.aggregate)
+            self.weights = record.get("weights", self.weights)
+
+    def _note(self, weights: str | None) -> None:
+        if weights is not None and self.weights is None:
+            self.journal.append({"type": "weights", "weights": weights})
+            self.weights = weights
 
 
 def _digest(rows: Sequence[StepLabels]) -> str:

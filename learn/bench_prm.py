@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import cast
 
+from sal.learn.weights import weights_digest
 from sal.runs.endpoints import model_location, prm_serving
 from sal.runs.errors import RunError
 from sal.runtime.client import Engine
@@ -31,6 +32,14 @@ class BenchSettings:
     prm: str
     family: str | None = None
     prm_args: tuple[str, ...] = ()
+
+
+def weights_of(settings: BenchSettings) -> str | None:
+    """The digest of its weights; None where they are not here, as of a URL."""
+    try:
+        return weights_digest(str(model_location(settings.prm, "prm")))
+    except (NoModelFiles, OSError):  # whoever serves it will say so
+        return None
 
 
 @contextmanager

@@ -33,6 +33,16 @@ def last_whole(folder: Path) -> Path | None:
     return None
 
 
+def is_over(checkpoint: Path | None, patience: int) -> bool:
+    """Whether the training had ended there: with its last step, or early."""
+    if checkpoint is None:
+        return False
+    state = json.loads((checkpoint / "trainer_state.json").read_bytes())
+    early = state["stateful_callbacks"].get("EarlyStoppingCallback", {}).get("attributes", {})
+    worse = int(early.get("early_stopping_patience_counter", 0))
+    return bool(state["global_step"] >= state["max_steps"] or 0 < patience <= worse)
+
+
 def digest(examples: Examples) -> str:
     """Of all ids, places and targets, in their order."""
     found = hashlib.sha256()
@@ -58,7 +68,8 @@ def begin(folder: Path, settings: Mapping[str, Any]) -> dict[str, Any]:
                 "the same, or name another --out"
             )
         return record
-    if folder.exists() and any(folder.iterdir()):
+    torn = f".{RECORD}.tmp"  # of a training that was killed as it began
+    if folder.exists() and any(path.name != torn for path in folder.iterdir()):
         raise TrainError(f"{folder} is not empty, and holds no training: name another --out")
     folder.mkdir(parents=True, exist_ok=True)
     record = {"settings": dict(settings)}

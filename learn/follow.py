@@ -15,12 +15,13 @@ class Follow(TrainerCallback):  # type: ignore[misc]  # transformers is not foll
     """A line for every report of the loss and every evaluation.
 
     When `stop` says so, the step in hand is finished, a checkpoint is left, and `stopped` is true.
-    The last step is measured and kept as well.
+    The last step is measured and kept as well. Of a training that is `over` nothing more is: what
+    `Trainer` may do behind its last checkpoint counts for nothing.
     """
 
-    def __init__(self, say: Say, stop: Callable[[], bool]) -> None:
+    def __init__(self, say: Say, stop: Callable[[], bool], *, over: bool = False) -> None:
         self.stopped = False
-        self._say, self._stop = say, stop
+        self._say, self._stop, self._over = say, stop, over
         self._began, self._first = 0.0, 0
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:  # noqa: ARG002
@@ -29,6 +30,11 @@ class Follow(TrainerCallback):  # type: ignore[misc]  # transformers is not foll
             self._say(f"going on from step {state.global_step} of {state.max_steps}")
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:  # noqa: ARG002
+        if self._over:
+            control.should_evaluate = control.should_save = control.should_log = False
+            control.should_training_stop = True
+            state.global_step -= 1
+            return
         if state.global_step == state.max_steps:  # whether or not a report is due
             control.should_evaluate = control.should_save = True
         if self._stop():

@@ -18,6 +18,13 @@ from sal.verifiers.interface import Verifier
 
 _LOOK_S = 0.25
 
+Tick = Callable[[int, int, int], object]
+"""Is told how many solutions are done, of how many, and how many requests failed."""
+
+
+def quiet(_done: int, _of: int, _failed: int) -> None:
+    """Nobody follows."""
+
 
 def recorded(records: Iterable[Record]) -> dict[str, Record]:
     """What is known of each solution, by its id; one whose request failed is owed again."""
@@ -30,14 +37,14 @@ def score_all(
     journal: Journal,
     *,
     workers: int,
-    tick: Callable[[int, int], object] = lambda _done, _failed: None,
+    tick: Tick = quiet,
     stop: Callable[[], bool] = lambda: False,
 ) -> int:
     """Score `rows`, a solution in one go; how many requests failed.
 
     A solution that the PRM refuses, as one that is longer than its window, is recorded with the
-    reason and no scores. `tick` is told four times a second how many are done and failed. Ends in
-    order when `stop` says so. Raises `ServersLost` when the endpoint itself is at fault.
+    reason and no scores. `tick` is told four times a second. Ends in order when `stop` says so.
+    Raises `ServersLost` when the endpoint itself is at fault.
     """
 
     def score(row: StepLabels) -> Record:
@@ -69,7 +76,7 @@ def score_all(
                     journal.append({"type": "failure", "error": str(error)})
                     if error.at_fault:
                         raise ServersLost(str(error)) from error
-            tick(done, failed)
+            tick(done, len(rows), failed)
         for future in running:
             with suppress(EndpointError):  # owed again
                 journal.append(future.result())

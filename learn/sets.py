@@ -1,7 +1,8 @@
 """Step labels that are there already, in the formats of their sets, which their columns tell.
 
 PRM800K (Lightman et al., arXiv 2305.20050), Math-Shepherd (arXiv 2312.08935), ProcessBench
-(arXiv 2412.06559), TRL's stepwise supervision, and our own. Labels stay what they are.
+(arXiv 2412.06559), PRMBench (arXiv 2501.03124), TRL's stepwise supervision, and our own. Labels
+stay what they are.
 """
 
 from __future__ import annotations
@@ -19,6 +20,9 @@ from sal.runs.dataset_rows import read_dataset
 BAD_PROBLEM, NO_STEPS = "problems that the labeller calls broken", "solutions without a step"
 STEP_TAG = "ки"
 """Ends a step in Math-Shepherd's `input`; in its `label` one character, + or -, stands there."""
+
+PRMBENCH_ONCE, PRMBENCH_CORRECT = "redundency", "correct"
+"""The kind of PRMBench beside which a solution without an error is read, and what that one is."""
 
 Content = Mapping[str, Any]
 
@@ -168,6 +172,28 @@ def _processbench(id: str, content: Content) -> Iterator[dict[str, Any]]:
     }
 
 
+def _prmbench(id: str, content: Content) -> Iterator[dict[str, Any]]:  # noqa: ARG001 - has its own
+    """A solution into which one kind of error was put; with one of the kinds, also as it was."""
+    kind = content["classification"]
+    number = content["idx"].removeprefix(f"{kind}_")  # its files have it in either way
+    wrong, steps = content["error_steps"], content["modified_process"]
+    yield {
+        "id": f"{kind}/{number}",
+        "question": content["modified_question"],
+        "steps": steps,
+        "labels": [k not in wrong for k in range(1, len(steps) + 1)],
+        "source": f"PRMBench {kind}",
+    }
+    if kind == PRMBENCH_ONCE:
+        yield {
+            "id": f"{PRMBENCH_CORRECT}/{number}",
+            "question": content["original_question"],
+            "steps": content["original_process"],
+            "labels": [True] * len(content["original_process"]),
+            "source": f"PRMBench {PRMBENCH_CORRECT}",
+        }
+
+
 def _stepwise(id: str, content: Content) -> Iterator[dict[str, Any]]:
     if not isinstance(content["prompt"], str):
         raise TypeError("its prompt is not a text")
@@ -190,6 +216,11 @@ FORMATS = (
     Format("PRM800K", ("labeler", "question", "label"), _prm800k),
     Format("Math-Shepherd", ("input", "label"), _math_shepherd),
     Format("ProcessBench", ("problem", "steps", "label"), _processbench),
+    Format(
+        "PRMBench",
+        ("original_process", "modified_process", "error_steps", "classification"),
+        _prmbench,
+    ),
     Format("TRL's stepwise supervision", ("prompt", "completions", "labels"), _stepwise),
     Format("step labels", ("question", "steps", "rollouts"), _own),
 )

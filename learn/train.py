@@ -10,16 +10,18 @@ from pathlib import Path
 from typing import Any
 
 from sal.learn import checkpoints
-from sal.learn.arguments import check_overrides, processes, training_arguments
+from sal.learn.arguments import check_overrides, per_step, processes, training_arguments
 from sal.learn.batch import Collate, Margin, features
 from sal.learn.errors import TrainError
 from sal.learn.examples import Examples, check_classes, make_examples
 from sal.learn.follow import Follow, Say
 from sal.learn.held_out import HeldOut, split
 from sal.learn.lora import adapted, merged
+from sal.learn.order import in_order
 from sal.learn.rows import StepLabels
 from sal.learn.targets import Targets
 from sal.learn.taught import Taught, plan_prm
+from sal.learn.weights import weights_digest
 
 ADAPTER = "adapter"
 
@@ -117,7 +119,7 @@ def train(
     say: Say = print,
     stop: Callable[[], bool] = lambda: False,
 ) -> dict[str, Any] | None:
-    """Train, or go on, and leave the best PRM in `out`; its held-out figures.
+    """Train, or go on, and leave the best PRM in `out`; its held-out figures and `weights`' digest.
 
     Goes on from the last whole checkpoint of the same training. None where `stop` asked for an end,
     for which a checkpoint is left. Raises `TrainError`, and OSError.
@@ -129,22 +131,26 @@ def train(
     transformers.utils.logging.set_verbosity_error()
     transformers.utils.logging.disable_progress_bar()
     transformers.set_seed(settings.seed)
-    arguments = training_arguments(settings, where, len(planned.train.rows))
+    rows = planned.train.rows
+    order = in_order([len(r.ids) for r in rows], per_step(settings), settings.epochs, settings.seed)
+    arguments = training_arguments(settings, where, len(order))
     with arguments.main_process_first(local=False):
         record = checkpoints.begin(out, _recorded(planned))
         last = checkpoints.last_whole(where)
     if "figures" in record:
+        shutil.rmtree(where, ignore_errors=True)
         return dict(record["figures"])
     low = settings.rank and arguments.bf16
     model = taught.load("bfloat16" if low else "float32")
     if settings.rank:
         model = adapted(model, settings.rank, causal=taught.causal)
     margin = Margin(taught.good, taught.bad)
-    follow = Follow(say, stop)
+    follow = Follow(say, stop, over=checkpoints.is_over(last, settings.patience))
+    examples = features(rows)
     trainer = transformers.Trainer(
         model=model,
         args=arguments,
-        train_dataset=features(planned.train.rows),
+        train_dataset=[examples[i] for i in order],
         eval_dataset=features(planned.held_out.rows),
         data_collator=Collate(taught.causal),
         compute_loss_func=margin.loss,
@@ -157,11 +163,12 @@ def train(
     trainer.train(resume_from_checkpoint=None if last is None else str(last))
     if follow.stopped:
         return None
-    figures = _numbers(trainer.evaluate())
+    figures: dict[str, Any] = _numbers(trainer.evaluate())
     saved = out / (ADAPTER if settings.rank else ".saving")
     trainer.save_model(str(saved))
     if trainer.is_world_process_zero():
         _finish(planned, saved, out)
+        figures["weights"] = weights_digest(str(out))
         history = [_numbers(row) for row in trainer.state.log_history]
         checkpoints.write(out, record | {"figures": figures, "history": history})
         shutil.rmtree(where, ignore_errors=True)
@@ -195,6 +202,7 @@ def _recorded(planned: Planned) -> dict[str, Any]:
 
 
 def _numbers(row: Mapping[str, Any]) -> dict[str, float]:
-    """Figures by their names, as JSON can say them."""
-    kept = {k.removeprefix("eval_"): float(v) for k, v in row.items() if isinstance(v, int | float)}
+    """Figures by their names, as JSON can say them; all epochs are one to `Trainer`."""
+    told = {k: v for k, v in row.items() if isinstance(v, int | float) and k != "epoch"}
+    kept = {k.removeprefix("eval_"): float(v) for k, v in told.items()}
     return {name: round(value, 6) for name, value in kept.items() if math.isfinite(value)}

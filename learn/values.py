@@ -11,12 +11,16 @@ Values = tuple[float | None, ...]
 def values_of(row: StepLabels, kind: TargetKind = "hard") -> Values:
     """One per step, None where nothing is known: k / n of its rollouts, else its label.
 
-    A row that tells its first error says by that of the steps before it that they are right, which
-    is enough for hard targets alone: an error that was found by bisection leaves them unprobed.
+    For hard targets, and for these alone, more is known: a row that tells its first error says so
+    of the steps before it, too, and a step behind which nothing was tried is right where a later
+    one could be finished, as in a solution whose first error was found by bisection.
     """
     if row.rollouts:
-        pairs = zip(row.right, row.rollouts, strict=True)
-        known: Values = tuple(k / n if n else None for k, n in pairs)
+        last = max((t for t, k in enumerate(row.right) if k and kind == "hard"), default=0)
+        known: Values = tuple(
+            k / n if n else 1.0 if t < last else None
+            for t, (k, n) in enumerate(zip(row.right, row.rollouts, strict=True))
+        )
     elif row.labels:
         known = tuple(None if label is None else float(label) for label in row.labels)
     else:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import subprocess
 import threading
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,12 +13,13 @@ from typing import Any
 import pytest
 
 from sal.learn.bench import bench, read_sets
-from sal.learn.bench_folder import FIGURES, JOURNAL, BenchFolder
+from sal.learn.bench_folder import FIGURES, JOURNAL, PAGE, PLOT, BenchFolder
 from sal.learn.bench_prm import BenchSettings
 from sal.learn.errors import LabelError
 from sal.learn.files import write_labels
 from sal.learn.processbench import read_subset
 from sal.learn.rows import StepLabels
+from sal.learn.weights import weights_digest
 from sal.runs.errors import FolderError, RunError, ServersLost
 from sal.runtime.endpoint_errors import Misread, Rejected, Unreachable
 from sal.verifiers.interface import Scored, Usage
@@ -67,11 +70,11 @@ def figured(folder: BenchFolder) -> dict[str, Any]:
 
 def test_every_solution_is_scored_once_and_measured(tmp_path: Path) -> None:
     folder, oracle = BenchFolder(tmp_path, SETTINGS, ROWS), Oracle()
-    ticks: list[tuple[int, int]] = []
+    ticks: list[tuple[int, int, int]] = []
     assert folder.score(oracle, 4, tick=lambda *told: ticks.append(told)) == 0
     assert sorted(oracle.asked) == sorted(r.question for r in ROWS)
     assert folder.owed == []
-    assert ticks[-1] == (12, 0)
+    assert ticks[-1] == (12, 12, 0)
     told = figured(folder)
     assert told["0.5"]["f1"] == 1.0
     assert (told["solutions"], told["wrong"], told["failed"]) == (12, 6, 0)
@@ -130,6 +133,58 @@ def test_another_benchmark_in_the_folder_is_refused(tmp_path: Path) -> None:
         BenchFolder(tmp_path, other, ROWS)
 
 
+def test_other_weights_under_the_same_name_are_refused(tmp_path: Path) -> None:
+    """As of a PRM that was trained again in its folder: old scores are not taken for its own."""
+    prm = tmp_path / "prm"
+    prm.mkdir()
+    (prm / "model.safetensors").write_bytes(b"one")
+    settings = BenchSettings(prm=str(prm))
+    with BenchFolder(tmp_path / "bench", settings, ROWS) as folder:
+        assert folder.weights == hashlib.sha256(b"one").hexdigest()
+        folder.score(Oracle(), 1)
+    with BenchFolder(tmp_path / "bench", settings, ROWS) as folder:
+        assert folder.owed == []
+    (prm / "model.safetensors").write_bytes(b"two")
+    with pytest.raises(FolderError, match="a benchmark of other weights: name another --out"):
+        BenchFolder(tmp_path / "bench", settings, ROWS)
+
+
+def test_weights_that_come_later_are_known_from_then_on(tmp_path: Path) -> None:
+    """A model of the Hub is fetched when it is served; benchmarks of older versions name none."""
+    prm = tmp_path / "prm"
+    settings = BenchSettings(prm=str(prm))
+    with BenchFolder(tmp_path / "bench", settings, ROWS) as folder:
+        assert folder.weights is None
+    prm.mkdir()
+    (prm / "model.safetensors").write_bytes(b"one")
+    with BenchFolder(tmp_path / "bench", settings, ROWS) as folder:
+        known = folder.weights
+    (prm / "model.safetensors").unlink()
+    with BenchFolder(tmp_path / "bench", settings, ROWS) as folder:
+        assert folder.weights == known is not None
+
+
+def test_the_digest_is_what_sha256sum_says(tmp_path: Path) -> None:
+    index = {"weight_map": {"a": "model-1.safetensors", "b": "model-2.safetensors"}}
+    (tmp_path / "model.safetensors.index.json").write_text(json.dumps(index))
+    for name in ("model-2.safetensors", "model-1.safetensors"):
+        (tmp_path / name).write_bytes(name.encode())
+    sums = subprocess.run(
+        ["sha256sum", "model-1.safetensors", "model-2.safetensors"],
+        cwd=tmp_path,
+        capture_output=True,
+        check=True,
+    ).stdout
+    assert weights_digest(str(tmp_path)) == hashlib.sha256(sums).hexdigest()
+    one = tmp_path / "one"
+    one.mkdir()
+    stored = tmp_path / ("ab" * 32)  # as in the Hub's cache, whose names are not computed again
+    stored.write_bytes(b"large")
+    (one / "model.safetensors").symlink_to(stored)
+    assert weights_digest(str(one)) == stored.name
+    assert weights_digest("http://prm") is weights_digest(str(tmp_path / "nowhere")) is None
+
+
 def score(question: str, steps: list[str]) -> list[float]:
     """A PRM that is a function: it dislikes the middle step of three."""
     return [0.2 if k == 1 else 0.8 for k in range(len(steps))]
@@ -141,6 +196,13 @@ def test_a_function_is_measured_like_any_prm(tmp_path: Path) -> None:
     assert found is not None
     told = found["subsets"]["own"]["0.5"]
     assert (told["error"], told["correct"]) == pytest.approx((2 / 3, 1 / 2))
+    page = (tmp_path / PAGE).read_text()
+    assert "| own | 0.5 | 66.7 | 50.0 | 57.1 |" in page
+    assert f"| PRM | {__name__}:score |" in page
+    assert "| requests | " in page
+    plot = (tmp_path / PLOT).read_text()
+    assert plot.count("<circle") == len(found["subsets"]["own"]["calibration"]["bins"]) == 2
+    assert "own (ECE " in plot
 
 
 def test_a_prm_that_is_not_there_is_said(tmp_path: Path) -> None:
@@ -165,6 +227,28 @@ def test_own_labels_are_a_set_and_must_tell_the_first_error(tmp_path: Path) -> N
     write_labels([counted, counted, row(1, -1)], tmp_path / "twice")
     with pytest.raises(LabelError, match="1 ids are there more than once, as c"):
         read_sets([str(tmp_path / "twice")])
+
+
+@pytest.mark.parametrize(
+    ("limit", "kept"),
+    [
+        (4, "0 1 4 5"),
+        (3, "0 1 4"),
+        (5, "0 1 2 4 5"),
+        (6, "0 1 2 3 4 5"),
+        (1, "0"),
+        (9, "0 1 2 3 4 5"),
+    ],
+)
+def test_a_limit_takes_solutions_of_both_kinds(limit: int, kept: str, tmp_path: Path) -> None:
+    """ProcessBench's subsets begin with hundreds that have an error."""
+    write_labels([row(i, 0 if i < 4 else -1) for i in range(6)], tmp_path)
+    if limit == 1:
+        with pytest.raises(LabelError, match="with a wrong step, and without one"):
+            read_sets([str(tmp_path)], limit)
+        return
+    (rows,) = read_sets([str(tmp_path)], limit).values()
+    assert [r.id for r in rows] == [f"p-{i}" for i in kept.split()]
 
 
 def test_processbench_is_read_from_a_local_copy(

@@ -10,6 +10,7 @@ from learn_examples import base_model, labelled
 
 from sal.cli.main import main
 from sal.learn.files import write_labels
+from sal.learn.weights import weights_digest
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -42,19 +43,22 @@ def test_labels_become_a_prm_and_a_prm_its_figures(
     assert code == 0, err
     assert err.startswith("train: 240 solutions, ")
     assert "held out: 60 solutions, " in err
-    assert json.loads(out)["best_f1"] > 0.9
+    figures = json.loads(out)
+    assert figures["best_f1"] > 0.9
+    assert figures["weights"] == weights_digest(str(tmp_path / "prm"))
     assert json.loads((tmp_path / "prm" / "config.json").read_text())["sal_prm"] == {
         **{"family": "step-token", "tag": "ки", "good": "+", "bad": "-", "before": " "},
         **{"after": "\n", "question_end": " ", "step_prefix": "", "one_line": False},
         **{"aggregate": "last", "label": "hard"},
     }
-    told = ["--prm", f"{__name__}:oracle", "--out", str(tmp_path / "bench")]
-    code, out, err = sal(capsys, "bench", str(tmp_path / "others"), *told)
+    words = ["--prm", f"{__name__}:oracle", "--out", str(tmp_path / "bench")]
+    code, out, err = sal(capsys, "bench", str(tmp_path / "others"), *words)
     assert code == 0, err
+    assert "60 of 60 solutions" in err
     assert (
         f"| {tmp_path / 'others'} | 0.5 | 100.0 | 100.0 | 100.0 | 100.0 to 100.0 | 1.000 |" in out
     )
-    code, out, _ = sal(capsys, "bench", str(tmp_path / "others"), *told, "--json")
+    code, out, _ = sal(capsys, "bench", str(tmp_path / "others"), *words, "--json")
     assert code == 0
     assert json.loads(out)["mean"]["0.5"]["f1"] == 1.0
 

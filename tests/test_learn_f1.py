@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sal.learn.auc import auc
-from sal.learn.bench_figures import Measured, calibration, figures
+from sal.learn.bench_figures import Measured, figures
 from sal.learn.f1 import Judged, f1_of, resampled, said
 
 SCORES = st.lists(st.sampled_from([0.0, 0.1, 0.3, 0.5, 0.7, 0.9, 1.0]), min_size=1, max_size=5)
@@ -133,7 +133,7 @@ def test_auc_is_the_share_of_pairs_in_order() -> None:
 def test_calibration_by_hand() -> None:
     """Steps behind the first wrong one are in no bin."""
     rows = [Measured((0.95, 0.95, 0.95), 1), Measured((1.0, 0.25), -1)]
-    found = calibration(rows)
+    found = figures({"own": rows}, draws=5)["subsets"]["own"]["calibration"]
     assert [b["steps"] for b in found["bins"]] == [1, 3]
     assert found["bins"][1]["right"] == pytest.approx(2 / 3)
     gap = (0.95 + 0.95 + 1.0) / 3 - 2 / 3

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from sal.learn.rows import StepLabels
+from sal.learn.scoring import known_error
 from sal.learn.targets import Targets, first_error
 from sal.learn.values import values_of
 
@@ -87,3 +88,17 @@ def test_a_first_error_tells_of_the_steps_before_it_and_for_hard_targets_alone()
         id="a", question="q", steps=steps, first_error=1, right=(0, 0, 0, 0), rollouts=(0, 8, 8, 0)
     )
     assert values_of(bisected) == (1, 0, 0, None)
+
+
+def test_before_a_step_that_could_be_finished_nothing_is_wrong() -> None:
+    """As bisection leaves it: the third step is wrong, and of the first nothing was tried."""
+    steps = ("a", "b", "c", "d", "e")
+    row = StepLabels(
+        id="a", question="q", steps=steps, right=(0, 3, 0, 0, 0), rollouts=(0, 8, 8, 0, 1)
+    )
+    assert values_of(row) == (1, 0.375, 0, None, 0)
+    assert known_error(row) == 2
+    assert Targets("hard").of(values_of(row)) == (1, 1, 0, None, None)
+    assert values_of(row, "soft") == (None, 0.375, 0, None, 0)
+    tried = StepLabels(id="a", question="q", steps=steps[:2], right=(0, 3), rollouts=(8, 8))
+    assert values_of(tried) == (0, 0.375)  # Math-Shepherd's label of a step that was tried

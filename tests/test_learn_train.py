@@ -198,7 +198,6 @@ def test_accumulated_gradients_are_those_of_the_large_batch(base: str, tmp_path:
         overrides = {
             "gradient_accumulation_steps": accumulated,
             "max_steps": 3,
-            "train_sampling_strategy": "sequential",
             "optim": "sgd",
         }
         planned = quick(base, batch_size=size, learning_rate=0.5, overrides=overrides)
@@ -288,6 +287,8 @@ def test_lora_leaves_an_adapter_with_its_head_and_a_model_that_is_both(
     planned = quick(base, family=family, rank=8, learning_rate=1e-2)
     figures = train(planned, tmp_path / "prm", silent)
     assert figures is not None
+    told = json.loads((tmp_path / "prm" / "adapter" / "adapter_config.json").read_text())
+    assert told["task_type"] == ("CAUSAL_LM" if family == "step-token" else "TOKEN_CLS")
     adapter = stored_names(tmp_path / "prm" / "adapter" / "adapter_model.safetensors")
     head = {name for name in adapter if "lora" not in name}
     assert {name.rsplit(".", 2)[-2] for name in head} == (

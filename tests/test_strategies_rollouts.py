@@ -20,6 +20,12 @@ def test_harder_problems_get_more_rollouts_as_genprms(pass_at_1: float, rollouts
     assert rollouts_for(pass_at_1, 32) == rollouts
 
 
+def test_four_times_as_many_want_eleven_solutions() -> None:
+    """docs/labels.md: a problem with none that is right gets none, and one is the least."""
+    assert {rollouts_for(1 / n, 1) for n in range(2, 11)} == {2}
+    assert rollouts_for(1 / 11, 1) == 4
+
+
 def test_only_problems_that_come_out_both_ways_teach() -> None:
     assert is_instructive([True, False, True])
     assert not is_instructive([True, True])
