@@ -19,14 +19,6 @@ from sal.serve.errors import ApiError, unavailable
 _CONNECT_S = 15.0
 
 
-@dataclass(eq=False, slots=True)
-class Stream:
-    """The chunks of a reply, and what its usage was once they have ended; None for unknown."""
-
-    chunks: AsyncIterator[dict[str, Any]]
-    tokens: int | None = None
-
-
 @dataclass(eq=False)
 class PolicyAlone:
     """The server at `url`, and the name that it knows its model by. Of one event loop."""
@@ -51,39 +43,35 @@ class PolicyAlone:
             transport=self.transport,
         )
 
-    async def whole(self, path: str, body: Mapping[str, Any]) -> tuple[dict[str, Any], int | None]:
-        """The reply, and the tokens that were generated, None where it does not tell."""
+    async def whole(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        """The reply."""
         async with self._asked(path, body) as reply:
-            told = _read(await reply.aread())
-            return told, _generated(told.get("usage"))
+            return _read(await reply.aread())
 
     @asynccontextmanager
     async def stream(
-        self, path: str, body: Mapping[str, Any], *, usage: bool
-    ) -> AsyncIterator[Stream]:
-        """The reply as it comes; the chunk with the usage is passed on where `usage` is wanted."""
+        self, path: str, body: Mapping[str, Any]
+    ) -> AsyncIterator[AsyncIterator[dict[str, Any]]]:
+        """The chunks of the reply as they come, the last with its usage."""
         asked = {**body, "stream": True, "stream_options": {"include_usage": True}}
         async with self._asked(path, asked) as reply:
 
             async def chunks() -> AsyncIterator[dict[str, Any]]:
                 async for line in reply.aiter_lines():
                     name, _, data = line.partition(":")
-                    if name != "data" or data.strip() == "[DONE]":
-                        continue
-                    chunk = _read(data.encode())
-                    if chunk.get("usage"):
-                        stream.tokens = _generated(chunk["usage"])
-                    if chunk.get("choices") or "error" in chunk or usage:
+                    if name == "data" and data.strip() != "[DONE]":
+                        chunk = _read(data.encode())
+                        if "error" in chunk:
+                            raise _refusal(502, data.encode())
                         yield chunk
 
-            stream = Stream(chunks())
-            yield stream
+            yield chunks()
 
     @asynccontextmanager
     async def _asked(self, path: str, body: Mapping[str, Any]) -> AsyncIterator[httpx.Response]:
         """Within, the server answers; who leaves before its end aborts it there."""
         id = uuid.uuid4().hex
-        named = {} if (body.get("n") or 1) > 1 else {"rid": id}  # SGLang's name of a request
+        named = {"rid": id}  # SGLang's name of a request
         ended = False
         try:
             async with self._client.stream(
@@ -98,7 +86,7 @@ class PolicyAlone:
                 f"the policy's server does not answer ({type(error).__name__})"
             ) from error
         finally:
-            if not ended and named:
+            if not ended:
                 await self._abort(id)
 
     async def _abort(self, id: str) -> None:
@@ -122,11 +110,6 @@ def _read(data: bytes) -> dict[str, Any]:
     if not isinstance(told, dict):
         raise unavailable("the policy's server answers with no JSON object", status=502)
     return told
-
-
-def _generated(usage: Any) -> int | None:
-    tokens = usage.get("completion_tokens") if isinstance(usage, dict) else None
-    return tokens if isinstance(tokens, int) else None
 
 
 def _refusal(status: int, body: bytes) -> ApiError:

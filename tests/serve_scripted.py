@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 import httpx
+import openai
+import uvicorn
 
 from sal.programs.problem import SEPARATOR, Problem
 from sal.programs.vote import boxed_answers
@@ -18,6 +21,7 @@ from sal.runtime.endpoint_errors import Aborted
 from sal.runtime.frontend.backend import Policy
 from sal.runtime.policy import Reply, Request
 from sal.runtime.usage import Usage
+from sal.serve.app import make_app
 from sal.serve.gateway import Gateway
 from sal.serve.keys import Keys
 from sal.serve.ledger import Ledger
@@ -159,3 +163,25 @@ def gateway(
 
 def page(flight: Any) -> str:
     return f"<html>{flight.id}</html>"
+
+
+@contextmanager
+def listening(of: Gateway | None = None) -> Iterator[str]:
+    """A real server; its URL."""
+    config = uvicorn.Config(make_app(of or gateway(), page), port=0, log_level="warning")
+    server = uvicorn.Server(config)
+    socket = config.bind_socket()
+    thread = threading.Thread(target=server.run, args=([socket],), daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{socket.getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        thread.join(PATIENCE)
+        assert not thread.is_alive()
+
+
+def strict(url: str) -> openai.OpenAI:
+    return openai.OpenAI(
+        base_url=f"{url}/v1", api_key="none", max_retries=0, _strict_response_validation=True
+    )
