@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -79,7 +80,7 @@ class Writer(Policy):
         if self.held is not None:
             self._wait(self.held)
         question, _, solution = request.text.rpartition("?" + SEPARATOR)
-        done = solution.count(SEPARATOR)
+        done = min(solution.count(SEPARATOR), len(self.steps) - 1)
         text = self.steps[done].format(len(question))
         more = done + 1 < len(self.steps) and SEPARATOR in request.stop
         if SEPARATOR not in request.stop:
@@ -173,6 +174,11 @@ def listening(of: Gateway | None = None) -> Iterator[str]:
     socket = config.bind_socket()
     thread = threading.Thread(target=server.run, args=([socket],), daemon=True)
     thread.start()
+    until = time.monotonic() + PATIENCE
+    while not server.started:
+        assert thread.is_alive()
+        assert time.monotonic() < until
+        time.sleep(0.01)
     try:
         yield f"http://127.0.0.1:{socket.getsockname()[1]}"
     finally:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -139,14 +138,3 @@ def test_inspect_ai(url: str, tmp_path: Path) -> None:
         assert score["accuracy"] >= 0.5, way
         assert 0 < score["reasoning_tokens"] < score["output_tokens"], way
         assert score["reasoning"] == ["reasoning", "text"], way
-
-
-def test_the_page_lists_the_clients_that_are_asked() -> None:
-    page = (CLIENTS.parent.parent / "docs/serve.md").read_text("utf-8")
-    pins = dict(
-        re.findall(
-            r"^([\w.-]+)(?:\[\w+\])?==(\S+)$", (CLIENTS / "requirements.txt").read_text(), re.M
-        )
-    )
-    table = dict(re.findall(r"^\| `([\w.-]+)` +\| ([\d.]+)", page, re.M))
-    assert table == pins
