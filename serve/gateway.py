@@ -120,9 +120,8 @@ class Gateway:
                     )
                     return {}
                 replies = await several.replies(self.policy_alone, path, body)
-                reply = (
-                    elected(replies) if asked.votes else several.joined(replies, body.get("n") or 1)
-                )
+                each = body.get("n") or 1
+                reply = elected(replies) if asked.votes else several.joined(replies, each)
                 admission.spent = several.generated(reply["usage"])
                 if asked.stream:
                     await tell(chunks_of(reply, usage=asked.include_usage))

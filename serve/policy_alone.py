@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,17 +15,22 @@ import orjson
 from sal.runtime.access import OPEN, Access
 from sal.serve.answer import without_urls
 from sal.serve.errors import ApiError, unavailable
+from sal.serve.plain_chat import TEXTS, AsChat, text_body
 
 _CONNECT_S = 15.0
 
 
 @dataclass(eq=False)
 class PolicyAlone:
-    """The server at `url`, and the name that it knows its model by. Of one event loop."""
+    """The server at `url`, and the name that it knows its model by. Of one event loop.
+
+    `text_of` is there where the model has no chat template: a conversation as it goes on behind it.
+    """
 
     url: str
     model: str
     access: Access = OPEN
+    text_of: Callable[[Sequence[dict[str, Any]]], str] | None = None
     limit_s: float = 600.0
     transport: httpx.AsyncBaseTransport | None = None
     _client: httpx.AsyncClient = field(init=False)
@@ -45,14 +50,17 @@ class PolicyAlone:
 
     async def whole(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
         """The reply."""
+        path, body, chat = self._plain(path, body)
         async with self._asked(path, body) as reply:
-            return _read(await reply.aread())
+            told = _read(await reply.aread())
+            return told if chat is None else chat.whole(told)
 
     @asynccontextmanager
     async def stream(
         self, path: str, body: Mapping[str, Any]
     ) -> AsyncIterator[AsyncIterator[dict[str, Any]]]:
         """The chunks of the reply as they come, the last with its usage."""
+        path, body, chat = self._plain(path, body)
         asked = {**body, "stream": True, "stream_options": {"include_usage": True}}
         async with self._asked(path, asked) as reply:
 
@@ -63,9 +71,17 @@ class PolicyAlone:
                         chunk = _read(data.encode())
                         if "error" in chunk:
                             raise _refusal(502, data.encode())
-                        yield chunk
+                        yield chunk if chat is None else chat.chunk(chunk)
 
             yield chunks()
+
+    def _plain(
+        self, path: str, body: Mapping[str, Any]
+    ) -> tuple[str, Mapping[str, Any], AsChat | None]:
+        """What is sent, and what makes a chat of the reply where a text is asked for instead."""
+        if self.text_of is None or "messages" not in body:
+            return path, body, None
+        return TEXTS, text_body(body, self.text_of(body["messages"])), AsChat()
 
     @asynccontextmanager
     async def _asked(self, path: str, body: Mapping[str, Any]) -> AsyncIterator[httpx.Response]:

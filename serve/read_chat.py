@@ -58,7 +58,7 @@ def read_chat(
             said = _voted(said, params.budget, params.temperature)
         return passed_on(said, limits, for_policy)
     check_fields(body, HONOURED | SAYS_NOTHING)
-    turns = _turns(messages)
+    turns = turns_of(messages)
     search = read_search(body, headers, named, strategy, limits, turns=turns)
     return replace(said, search=search)
 
@@ -146,7 +146,8 @@ def _for_policy(body: Mapping[str, Any], messages: Sequence[Mapping[str, Any]]) 
     return fields + ["messages"] * used
 
 
-def _turns(messages: Sequence[dict[str, Any]]) -> tuple[Turn, ...]:
+def turns_of(messages: Sequence[dict[str, Any]]) -> tuple[Turn, ...]:
+    """A conversation of texts; raises `ApiError` for one that is none."""
     if messages[-1]["role"] == "assistant":
         raise wrong("messages", "the last is the assistant's, and a search does not go on with it")
     for name in {name for m in messages for name in m if m[name] not in (None, [], {}, "")}:

@@ -67,7 +67,8 @@ async def streamed(
                     head.update({**chunk, **head})  # all have the id of the first
                     choices = [{**c, "index": index} for c in chunk.get("choices") or []]
                     if choices:
-                        await tell([{**chunk, "id": head.get("id"), "choices": choices}])
+                        named = {name: head[name] for name in ("id",) if name in head}
+                        await tell([{**chunk, **named, "choices": choices}])
         return told
 
     usages = await _together([one(i, part) for i, part in enumerate(parts_of(body))])

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import httpx
+import openai
 import pytest
 from serve_scripted import LIMITS, catalogue, gateway, listening, page, strict
 from starlette.testclient import TestClient
@@ -263,3 +264,43 @@ def test_a_vote_is_within_the_limits(body: dict[str, Any], param: str) -> None:
     with pytest.raises(ApiError) as refused:
         read_chat(asked, {}, catalogue(), LIMITS)
     assert refused.value.param == param
+
+
+# A policy without a chat template
+
+
+def texts(request: httpx.Request) -> httpx.Response:
+    assert request.url.path == "/v1/completions"
+    body = json.loads(request.content)
+    assert (body["prompt"], body["max_tokens"]) == ("<Hello?>", 9)
+    assert not {"messages", "max_completion_tokens"} & body.keys()
+    usage = {"prompt_tokens": 1, "completion_tokens": 2, "total_tokens": 3}
+    head = {"id": "cmpl-1", "object": "text_completion", "created": 1, "model": "served"}
+    if not body.get("stream"):
+        choice = {"index": 0, "text": "Hi.", "finish_reason": "stop", "logprobs": None}
+        return httpx.Response(200, json={**head, "choices": [choice], "usage": usage})
+    pieces = [{"index": 0, "text": text} for text in ("H", "i.")]
+    pieces[-1]["finish_reason"] = "stop"
+    chunks = [{**head, "choices": [piece]} for piece in pieces] + [
+        {**head, "choices": [], "usage": usage}
+    ]
+    return httpx.Response(200, text="".join(f"data: {json.dumps(c)}\n\n" for c in chunks))
+
+
+def test_a_chat_is_a_text_where_there_is_no_template() -> None:
+    made_gateway = gateway(policy=texts)
+    made_gateway.policy_alone.text_of = lambda messages: f"<{messages[0]['content']}>"
+    with listening(made_gateway) as url, strict(url) as made:
+        asked: Any = {"model": "policy", "messages": HELLO, "max_completion_tokens": 9}
+        reply = made.chat.completions.create(**asked)
+        chunks: Any = list(made.chat.completions.create(**asked, stream=True))
+        response = made.responses.create(model="policy", input="Hello?", max_output_tokens=9)
+        for field_name, value in (("tools", TOOLS), ("logprobs", True)):
+            with pytest.raises(openai.BadRequestError) as refused:
+                made.chat.completions.create(**asked, **{field_name: value})
+            assert refused.value.param == field_name
+    assert reply.choices[0].message.content == "Hi."
+    assert [c.choices[0].delta.content for c in chunks] == ["H", "i."]
+    assert [c.choices[0].delta.role for c in chunks] == ["assistant", None]
+    assert chunks[-1].choices[0].finish_reason == "stop"
+    assert response.output_text == "Hi."
