@@ -53,6 +53,8 @@ class PolicyAlone:
         path, body, chat = self._plain(path, body)
         async with self._asked(path, body) as reply:
             told = _read(await reply.aread())
+            if not told.get("choices"):
+                raise unavailable("the policy's server answers without a choice", status=502)
             return told if chat is None else chat.whole(told)
 
     @asynccontextmanager

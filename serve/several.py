@@ -80,11 +80,11 @@ async def streamed(
 
 def summed(usages: Sequence[Any], each: int) -> dict[str, Any] | None:
     """The usage of all parts, of which `each` have the same prompt; None where one is unknown."""
-    if not all(isinstance(usage, dict) and generated(usage) is not None for usage in usages):
+    if any(generated(usage) is None for usage in usages):
         return None
     if len(usages) == 1:
-        return dict(usages[0])
-    prompt = sum(usage["prompt_tokens"] for usage in usages[::each])
+        return dict(usages[0])  # with all that the server told
+    prompt = sum(usage.get("prompt_tokens") or 0 for usage in usages[::each])
     written = sum(usage["completion_tokens"] for usage in usages)
     details = [usage.get("completion_tokens_details") or {} for usage in usages]
     thought = sum(detail.get("reasoning_tokens") or 0 for detail in details)
@@ -96,9 +96,9 @@ def summed(usages: Sequence[Any], each: int) -> dict[str, Any] | None:
     }
 
 
-def generated(usage: Mapping[str, Any] | None) -> int | None:
+def generated(usage: Any) -> int | None:
     """Tokens that were; None for unknown."""
-    tokens = None if usage is None else usage.get("completion_tokens")
+    tokens = usage.get("completion_tokens") if isinstance(usage, dict) else None
     return tokens if isinstance(tokens, int) else None
 
 

@@ -385,6 +385,7 @@ def test_the_policys_stream_is_handed_back() -> None:
         (500, {"message": "at http://10.0.0.1:1/x"}, 502),
         (503, {"message": "full"}, 503),
         (200, [], 502),
+        (200, {"choices": []}, 502),
     ],
 )
 def test_what_the_policys_server_refuses(status: int, body: Any, expected: int) -> None:
