@@ -80,7 +80,8 @@ def check_fields(body: Mapping[str, Any], known: frozenset[str]) -> None:
         value = body[name]
         if name not in _REFUSED:
             raise wrong(name, "unrecognized request argument", "unknown_parameter")
-        if value not in _NOTHING and value != _USUAL.get(name):
+        nothing = value in _NOTHING and name != "web_search_options"  # {} searches the web
+        if not nothing and value != _USUAL.get(name):
             raise unsupported(name, _ALONE)
 
 

@@ -36,6 +36,6 @@ def sal_serve(urls: tuple[str, str], folder: Path, *flags: str) -> Iterator[str]
             yield line.split()[0].removesuffix("/v1")
         finally:
             process.send_signal(signal.SIGINT)
-            code = process.wait(60)
+            code = process.wait(120)
     assert code == 130, log.read_text()
     assert "Traceback" not in log.read_text()

@@ -165,6 +165,7 @@ def test_parameters(body: dict[str, Any], name: str, value: Any) -> None:
         ({"presence_penalty": 0.5}, "presence_penalty"),
         ({"modalities": ["audio"]}, "modalities"),
         ({"verbosity": "low"}, "verbosity"),
+        ({"web_search_options": {}}, "web_search_options"),
         ({"response_format": "json"}, "response_format"),
         ({"colour": "red"}, "colour"),
         ({"search": []}, "search"),

@@ -146,6 +146,15 @@ def test_a_seed_repeats_a_search(client: openai.OpenAI) -> None:
     assert ask() == ask()
 
 
+def test_at_temperature_0_all_solutions_are_the_same(client: openai.OpenAI) -> None:
+    question = next(fresh_problems(1, seed=7)).question
+    reply = client.chat.completions.create(
+        model="best-of-n@4", messages=said(question), temperature=0
+    )
+    thought = (reply.choices[0].message.model_extra or {})["reasoning"]
+    assert "Chosen of 4 solutions, 4 with its answer" in thought
+
+
 def test_the_policy_alone_answers_through_the_gateway(client: openai.OpenAI) -> None:
     question = next(fresh_problems(1, seed=8)).question
     reply = client.completions.create(
