@@ -295,10 +295,11 @@ def test_a_chat_is_a_text_where_there_is_no_template() -> None:
         reply = made.chat.completions.create(**asked)
         chunks: Any = list(made.chat.completions.create(**asked, stream=True))
         response = made.responses.create(model="policy", input="Hello?", max_output_tokens=9)
-        for field_name, value in (("tools", TOOLS), ("logprobs", True)):
+        wrong: list[Any] = [{"tools": TOOLS}, {"logprobs": True}]
+        for more in wrong:
             with pytest.raises(openai.BadRequestError) as refused:
-                made.chat.completions.create(**asked, **{field_name: value})
-            assert refused.value.param == field_name
+                made.chat.completions.create(**asked, **more)
+            assert refused.value.param in more
     assert reply.choices[0].message.content == "Hi."
     assert [c.choices[0].delta.content for c in chunks] == ["H", "i."]
     assert [c.choices[0].delta.role for c in chunks] == ["assistant", None]

@@ -25,7 +25,7 @@ def main() -> dict[str, Any]:
     chunks = list(ChatOpenAI(model="dvts@4", stream_usage=True, **AT).stream(question))
     total = chunks[0]
     for chunk in chunks[1:]:
-        total += chunk  # type: ignore[assignment]
+        total += chunk
     chain = ChatPromptTemplate.from_messages([("user", "{question}")]) | model | StrOutputParser()
     responses = ChatOpenAI(model="dvts@4", use_responses_api=True, **AT)
     told = responses.invoke(question)
