@@ -30,6 +30,17 @@ demo *ARGS: setup
 test *ARGS: setup
     {{ bin }}/python -m pytest {{ ARGS }}
 
+# the gateway, asked by the newest of the clients that others wrote
+clients *ARGS: setup
+    #!/usr/bin/env bash
+    set -euo pipefail
+    if [ "$(cat .venv-clients/pins 2>/dev/null)" != "$(cat tests/clients/requirements.txt)" ]; then
+      "{{ bin }}/uv" venv --quiet --clear --python "{{ bin }}/python" .venv-clients
+      "{{ bin }}/uv" pip install --quiet --python .venv-clients/bin/python -r tests/clients/requirements.txt
+      cp tests/clients/requirements.txt .venv-clients/pins
+    fi
+    SAL_CLIENTS_PYTHON="$PWD/.venv-clients/bin/python" "{{ bin }}/python" -m pytest tests/test_clients.py {{ ARGS }}
+
 # lint and strict types over all rooms, tests and examples
 check: setup
     {{ bin }}/ruff check .

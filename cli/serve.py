@@ -195,7 +195,7 @@ def _serve(
         app = make_app(gateway, page_of(prepared, endpoints), local=is_loopback(host))
         collect_rarely()
         config = uvicorn.Config(
-            app, host=host, port=port, log_level="warning", timeout_graceful_shutdown=5
+            app, host=host, port=port, log_level="warning", ws="none", timeout_graceful_shutdown=5
         )
         socket = config.bind_socket()
         shown = socket.getsockname()[1]

@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any
 
 from starlette.applications import Starlette
@@ -23,9 +24,12 @@ from sal.serve.limits import Limits
 from sal.serve.models import POLICY, Catalogue
 from sal.serve.read_chat import read_chat
 from sal.serve.read_completion import read_completion
+from sal.serve.read_responses import read_responses
+from sal.serve.responses import ApiResponse
 from sal.serve.searcher import Flight
 from sal.serve.shapes import Chat, Text
 from sal.serve.streams import Working, error_response
+from sal.serve.structured_vote import RULE
 
 LARGEST = 4 << 20
 """Bytes of a request's body."""
@@ -52,6 +56,7 @@ def make_app(gateway: Gateway, page: Page, *, local: bool = True) -> Starlette:
             Route("/v1/models/{name:path}", paths.model),
             Route("/v1/chat/completions", paths.chat, methods=["POST"]),
             Route("/v1/completions", paths.completions, methods=["POST"]),
+            Route("/v1/responses", paths.responses, methods=["POST"]),
             Route("/searches/{id}", paths.search),
             Route("/metrics", paths.metrics),
             Route("/health", paths.health),
@@ -86,6 +91,9 @@ class _Paths:
     async def completions(self, request: Request) -> Response:
         return await self._answer(request, read_completion, Text)
 
+    async def responses(self, request: Request) -> Response:
+        return await self._answer(request, read_responses, Chat, as_response=True)
+
     async def search(self, request: Request) -> Response:
         """Whoever knows its id may see it: it was told to who asked."""
         flight = self._gateway.recent.get(request.path_params["id"])
@@ -109,7 +117,12 @@ class _Paths:
         return self._gateway.keys.account(request.headers.get("authorization"))
 
     async def _answer(
-        self, request: Request, read: Read, shape: type[Chat] | type[Text]
+        self,
+        request: Request,
+        read: Read,
+        shape: type[Chat] | type[Text],
+        *,
+        as_response: bool = False,
     ) -> Response:
         gateway = self._gateway
         name = "refused"
@@ -121,11 +134,11 @@ class _Paths:
             gateway.metrics.answered(name, error.status)
             raise
         wanted = asked.search
-        name = POLICY if wanted is None else wanted.strategy
+        name = wanted.strategy if wanted is not None else RULE if asked.votes else POLICY
 
         async def search(tell: Tell) -> dict[str, Any]:
             if wanted is None:
-                return await gateway.pass_on(asked, request.url.path, account, tell)
+                return await gateway.pass_on(asked, shape.path, account, tell)
             return await gateway.answer(asked, wanted, account, shape, tell)
 
         def ended(status: int) -> None:
@@ -134,8 +147,18 @@ class _Paths:
 
         headers = {"X-Search": name}
         if asked.because:
-            headers["X-Search"] = f"{POLICY}; {', '.join(asked.because)}"
-        return Working(search, stream=asked.stream, ended=ended, headers=headers)
+            headers["X-Search"] = f"{name}; {', '.join(asked.because)}"
+        if not as_response:
+            return Working(search, stream=asked.stream, ended=ended, headers=headers)
+        reply = ApiResponse(body)
+        return Working(
+            partial(reply.made_of, search, asked.stream),
+            stream=asked.stream,
+            ended=ended,
+            headers=headers,
+            failed=reply.failed,
+            done=b"",
+        )
 
 
 async def _body(request: Request) -> bytes:

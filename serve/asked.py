@@ -41,7 +41,10 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """Without a `search` the policy answers `body`; `because` names the fields that want it so."""
+    """Without a `search` the policy answers `body`; `because` names the fields that want it so.
+
+    `votes` where its answers are to be voted over.
+    """
 
     model: str
     body: Mapping[str, Any]
@@ -49,6 +52,7 @@ class Asked:
     include_usage: bool = False
     search: Wanted | None = None
     because: tuple[str, ...] = ()
+    votes: bool = False
 
 
 def read_json(raw: bytes) -> dict[str, Any]:
@@ -101,7 +105,7 @@ def stops_of(body: Mapping[str, Any]) -> tuple[str, ...]:
 
 def samples_of(body: Mapping[str, Any]) -> int:
     """How many texts the policy generates for a request that it answers alone."""
-    each = max(whole(body, "n") or 1, whole(body, "best_of") or 1)
+    each = whole(body, "n") or 1
     prompt = body.get("prompt")
     several = isinstance(prompt, list) and not all(isinstance(token, int) for token in prompt)
     return each * (len(prompt) if several and isinstance(prompt, list) else 1)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sal.programs.trace import SearchResult
+from sal.serve import several
 from sal.serve.answer import answer_of
 from sal.serve.asked import Asked, Wanted, samples_of
 from sal.serve.errors import ApiError, unavailable
@@ -24,6 +25,7 @@ from sal.serve.progress import Progress, chosen_path
 from sal.serve.queue import Queue
 from sal.serve.searcher import Flight, Recent, Searcher
 from sal.serve.shapes import Chat, Text, told_of, usage_of
+from sal.serve.structured_vote import chunks_of, elected
 
 LOOK_S = 0.1
 """Between two looks at a search's trace."""
@@ -112,15 +114,18 @@ class Gateway:
         longest = body.get("max_completion_tokens") or body.get("max_tokens") or 0
         async with self.admitted(samples, samples * longest, account) as admission:
             try:
-                if not asked.stream:
-                    reply, admission.spent = await self.policy_alone.whole(path, body)
-                    return reply
-                usage = asked.include_usage
-                async with self.policy_alone.stream(path, body, usage=usage) as stream:
-                    async for chunk in stream.chunks:
-                        await tell([chunk])
-                    admission.spent = stream.tokens
-                return {}
+                if asked.stream and not asked.votes:
+                    admission.spent = await several.streamed(
+                        self.policy_alone, path, body, tell, usage=asked.include_usage
+                    )
+                    return {}
+                replies = await several.replies(self.policy_alone, path, body)
+                each = body.get("n") or 1
+                reply = elected(replies) if asked.votes else several.joined(replies, each)
+                admission.spent = several.generated(reply["usage"])
+                if asked.stream:
+                    await tell(chunks_of(reply, usage=asked.include_usage))
+                return reply
             except ApiError as error:
                 if error.status < 500:  # refused: nothing was generated
                     admission.spent = 0

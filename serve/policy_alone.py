@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,25 +15,22 @@ import orjson
 from sal.runtime.access import OPEN, Access
 from sal.serve.answer import without_urls
 from sal.serve.errors import ApiError, unavailable
+from sal.serve.plain_chat import TEXTS, AsChat, text_body
 
 _CONNECT_S = 15.0
 
 
-@dataclass(eq=False, slots=True)
-class Stream:
-    """The chunks of a reply, and what its usage was once they have ended; None for unknown."""
-
-    chunks: AsyncIterator[dict[str, Any]]
-    tokens: int | None = None
-
-
 @dataclass(eq=False)
 class PolicyAlone:
-    """The server at `url`, and the name that it knows its model by. Of one event loop."""
+    """The server at `url`, and the name that it knows its model by. Of one event loop.
+
+    `text_of` is there where the model has no chat template: a conversation as it goes on behind it.
+    """
 
     url: str
     model: str
     access: Access = OPEN
+    text_of: Callable[[Sequence[dict[str, Any]]], str] | None = None
     limit_s: float = 600.0
     transport: httpx.AsyncBaseTransport | None = None
     _client: httpx.AsyncClient = field(init=False)
@@ -51,39 +48,48 @@ class PolicyAlone:
             transport=self.transport,
         )
 
-    async def whole(self, path: str, body: Mapping[str, Any]) -> tuple[dict[str, Any], int | None]:
-        """The reply, and the tokens that were generated, None where it does not tell."""
+    async def whole(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        """The reply."""
+        path, body, chat = self._plain(path, body)
         async with self._asked(path, body) as reply:
             told = _read(await reply.aread())
-            return told, _generated(told.get("usage"))
+            if not told.get("choices"):
+                raise unavailable("the policy's server answers without a choice", status=502)
+            return told if chat is None else chat.whole(told)
 
     @asynccontextmanager
     async def stream(
-        self, path: str, body: Mapping[str, Any], *, usage: bool
-    ) -> AsyncIterator[Stream]:
-        """The reply as it comes; the chunk with the usage is passed on where `usage` is wanted."""
+        self, path: str, body: Mapping[str, Any]
+    ) -> AsyncIterator[AsyncIterator[dict[str, Any]]]:
+        """The chunks of the reply as they come, the last with its usage."""
+        path, body, chat = self._plain(path, body)
         asked = {**body, "stream": True, "stream_options": {"include_usage": True}}
         async with self._asked(path, asked) as reply:
 
             async def chunks() -> AsyncIterator[dict[str, Any]]:
                 async for line in reply.aiter_lines():
                     name, _, data = line.partition(":")
-                    if name != "data" or data.strip() == "[DONE]":
-                        continue
-                    chunk = _read(data.encode())
-                    if chunk.get("usage"):
-                        stream.tokens = _generated(chunk["usage"])
-                    if chunk.get("choices") or "error" in chunk or usage:
-                        yield chunk
+                    if name == "data" and data.strip() != "[DONE]":
+                        chunk = _read(data.encode())
+                        if "error" in chunk:
+                            raise _refusal(502, data.encode())
+                        yield chunk if chat is None else chat.chunk(chunk)
 
-            stream = Stream(chunks())
-            yield stream
+            yield chunks()
+
+    def _plain(
+        self, path: str, body: Mapping[str, Any]
+    ) -> tuple[str, Mapping[str, Any], AsChat | None]:
+        """What is sent, and what makes a chat of the reply where a text is asked for instead."""
+        if self.text_of is None or "messages" not in body:
+            return path, body, None
+        return TEXTS, text_body(body, self.text_of(body["messages"])), AsChat()
 
     @asynccontextmanager
     async def _asked(self, path: str, body: Mapping[str, Any]) -> AsyncIterator[httpx.Response]:
         """Within, the server answers; who leaves before its end aborts it there."""
         id = uuid.uuid4().hex
-        named = {} if (body.get("n") or 1) > 1 else {"rid": id}  # SGLang's name of a request
+        named = {"rid": id}  # SGLang's name of a request
         ended = False
         try:
             async with self._client.stream(
@@ -98,7 +104,7 @@ class PolicyAlone:
                 f"the policy's server does not answer ({type(error).__name__})"
             ) from error
         finally:
-            if not ended and named:
+            if not ended:
                 await self._abort(id)
 
     async def _abort(self, id: str) -> None:
@@ -122,11 +128,6 @@ def _read(data: bytes) -> dict[str, Any]:
     if not isinstance(told, dict):
         raise unavailable("the policy's server answers with no JSON object", status=502)
     return told
-
-
-def _generated(usage: Any) -> int | None:
-    tokens = usage.get("completion_tokens") if isinstance(usage, dict) else None
-    return tokens if isinstance(tokens, int) else None
 
 
 def _refusal(status: int, body: bytes) -> ApiError:

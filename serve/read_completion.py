@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from sal.serve.asked import Asked, usage_wanted
 from sal.serve.effort import NONE
-from sal.serve.errors import wrong
+from sal.serve.errors import unsupported, wrong
 from sal.serve.limits import Limits
 from sal.serve.models import Catalogue
 from sal.serve.read_chat import HONOURED, SAYS_NOTHING, check_fields, passed_on
@@ -29,12 +30,12 @@ def read_completion(
     if named.strategy is None or effort_of(body) == NONE:
         return passed_on(said, limits, None if named.strategy is None else ())
     check_fields(body, _FIELDS)
+    if body.get("logprobs", False) is not False:  # 0 of them is the sampled token's own
+        raise unsupported("logprobs", "the model `policy` does")
     if isinstance(prompt, list) and len(prompt) == 1:
         prompt = prompt[0]
     if not isinstance(prompt, str):
         raise wrong("prompt", "a search goes on behind one text; the model `policy` takes others")
     strategy = catalogue.find(named.strategy)
     search = read_search(body, headers, named, strategy, limits, prompt=prompt)
-    return Asked(
-        model=said.model, body=body, stream=stream, include_usage=include_usage, search=search
-    )
+    return replace(said, search=search)

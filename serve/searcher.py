@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 import threading
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from time import monotonic
 from typing import Any, Protocol
@@ -17,13 +17,14 @@ from sal.programs.trace import SearchResult, Trace
 from sal.programs.vote import AnswerKeys
 from sal.runs.problems import Question
 from sal.runs.registry import Strategy
-from sal.runs.turns import question_of
+from sal.runs.turns import Turn, question_of
 from sal.runtime.calls import Calls, belonging_to
 from sal.runtime.endpoint_errors import Aborted, EndpointError, Rejected
 from sal.runtime.policy import PolicyFault
 from sal.serve.answer import without_urls
 from sal.serve.asked import Wanted
 from sal.serve.errors import ApiError, unavailable, wrong
+from sal.serve.read_chat import turns_of
 
 _SEEDS = 1 << 31
 
@@ -120,21 +121,36 @@ class Searcher:
         result: SearchResult = state["result"]
         return result
 
+    @property
+    def template(self) -> bool:
+        """Whether the policy has a chat template, or at least its server may."""
+        tokenizer = getattr(self.engines.backend, "tokenizer", None)
+        return tokenizer is None or bool(tokenizer.template)
+
+    def text_of(self, messages: Sequence[dict[str, Any]]) -> str:
+        """A conversation as the policy goes on behind it; raises `ApiError`."""
+        return self.problem(turns_of(messages)).prompt or ""
+
+    def problem(self, turns: tuple[Turn, ...]) -> Problem:
+        """A conversation as it is asked of the policy; raises `ApiError`."""
+        try:
+            problem = self.engines.problem(Question("", question_of(turns), "", turns=turns))
+        except jinja2.TemplateError as error:
+            raise wrong("messages", f"the policy's chat template: {error}") from None
+        tokenizer = getattr(self.engines.backend, "tokenizer", None)
+        if (tokenizer is None or not tokenizer.template) and turns[0].role == "system":
+            said = SEPARATOR.join(turn.content for turn in turns) + SEPARATOR
+            return replace(problem, prompt=said)
+        return problem
+
     def _problem(self, flight: Flight) -> Problem:
         """What is asked of the policy; raises `ApiError` for more than it can read."""
         wanted, backend = flight.wanted, self.engines.backend
-        tokenizer = getattr(backend, "tokenizer", None)
         if wanted.prompt is not None:
             problem = Problem.of(Problem(wanted.prompt, prompt=wanted.prompt))
         else:
-            question = Question("", question_of(wanted.turns), "", turns=wanted.turns)
-            try:
-                problem = self.engines.problem(question)
-            except jinja2.TemplateError as error:
-                raise wrong("messages", f"the policy's chat template: {error}") from None
-            if (tokenizer is None or not tokenizer.template) and wanted.turns[0].role == "system":
-                said = SEPARATOR.join(turn.content for turn in wanted.turns) + SEPARATOR
-                problem = replace(problem, prompt=said)
+            problem = self.problem(wanted.turns)
+        tokenizer = getattr(backend, "tokenizer", None)
         if tokenizer is None:
             return problem
         flight.prompt_tokens = len(tokenizer.encode(problem.prompt or "", special=True))

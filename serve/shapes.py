@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import orjson
 
@@ -23,8 +23,9 @@ _COUNTS = ("prompt_tokens", "cached_tokens", "completion_tokens", "requests")
 
 
 def event(content: Mapping[str, Any]) -> bytes:
-    """One server-sent event."""
-    return b"data: " + orjson.dumps(content) + b"\n\n"
+    """One server-sent event; those of responses have a name."""
+    name = f"event: {content['type']}\n" if "type" in content else ""
+    return name.encode() + b"data: " + orjson.dumps(content) + b"\n\n"
 
 
 def usage_of(prompt_tokens: int | None, trace: Trace, answer: Answer) -> dict[str, Any] | None:
@@ -71,6 +72,8 @@ def counts(usage: Usage) -> dict[str, int | None]:
 @dataclass(frozen=True, slots=True)
 class Chat:
     """The shapes of /v1/chat/completions. Reasoning has both names that clients look for."""
+
+    path: ClassVar[str] = "/v1/chat/completions"
 
     id: str
     model: str
@@ -126,6 +129,8 @@ class Chat:
 @dataclass(frozen=True, slots=True)
 class Text:
     """The shapes of /v1/completions, which have no place for reasoning."""
+
+    path: ClassVar[str] = "/v1/completions"
 
     id: str
     model: str

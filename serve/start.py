@@ -92,12 +92,17 @@ def make_gateway(
         list(summaries()), find_strategy, limits.strategy, prm=endpoints.verifier is not None
     )
     fitting = [n for n in names if find_strategy(n).program.fits(endpoints.verifier)]
+    searcher = Searcher(endpoints, find_strategy, grader.keys)
     return Gateway(
         catalogue=Catalogue(PurePath(served).name, fitting, find_strategy, int(time.time())),
         limits=limits,
-        searcher=Searcher(endpoints, find_strategy, grader.keys),
+        searcher=searcher,
         policy_alone=PolicyAlone(
-            policy.url, name, access.get("policy", OPEN), limit_s=2 * limits.seconds
+            policy.url,
+            name,
+            access.get("policy", OPEN),
+            text_of=None if searcher.template else searcher.text_of,
+            limit_s=2 * limits.seconds,
         ),
         queue=Queue(endpoints.capacity or _ROOM, operator.longest_queue),
         ledger=Ledger(operator.tokens_per_hour),

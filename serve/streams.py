@@ -19,6 +19,13 @@ ALIVE_S = 10.0
 Work = Callable[[Tell], Coroutine[Any, Any, dict[str, Any]]]
 """Makes a reply, and tells its chunks meanwhile."""
 
+Failed = Callable[[ApiError], Chunks]
+"""The chunks that tell of an error in the middle of a stream."""
+
+
+def _as_body(error: ApiError) -> Chunks:
+    return [error.body()]
+
 
 def error_response(error: ApiError) -> JSONResponse:
     """OpenAI's shape, and when to come again."""
@@ -34,8 +41,8 @@ class Working(Response):
     """Sends what `work` makes, whole or as a stream; cancels it when the client has gone.
 
     `ended` is told the status, 499 where nobody waited for it any more. A stream begins with the
-    first chunk, so that what is refused before has a status of its own; what fails later is an
-    event with the error.
+    first chunk, so that what is refused before has a status of its own; what fails later is told
+    as `failed` says. `done` is the last that a stream tells.
     """
 
     def __init__(
@@ -45,7 +52,11 @@ class Working(Response):
         stream: bool,
         ended: Callable[[int], None],
         headers: dict[str, str] | None = None,
+        failed: Failed = _as_body,
+        done: bytes = DONE,
     ) -> None:
+        self._failed = failed
+        self._done = done
         self._work = work
         self._stream = stream
         self._ended = ended
@@ -89,8 +100,8 @@ class Working(Response):
             status = error.status
             if not events.begun:
                 return await events.refuse(error)
-            await events.send(event(error.body()))
-        await events.end()
+            await events.tell(self._failed(error))
+        await events.end(self._done)
         return status
 
 
@@ -136,10 +147,10 @@ class _Events:
         await self._send({"type": "http.response.body", "body": response.body})
         return error.status
 
-    async def end(self) -> None:
+    async def end(self, done: bytes) -> None:
         if not self.begun:
             await self.send(ALIVE)
-        await self._send({"type": "http.response.body", "body": DONE})
+        await self._send({"type": "http.response.body", "body": done})
 
 
 async def _until_gone(receive: Receive) -> None:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 import httpx
+import openai
+import uvicorn
 
 from sal.programs.problem import SEPARATOR, Problem
 from sal.programs.vote import boxed_answers
@@ -18,6 +22,7 @@ from sal.runtime.endpoint_errors import Aborted
 from sal.runtime.frontend.backend import Policy
 from sal.runtime.policy import Reply, Request
 from sal.runtime.usage import Usage
+from sal.serve.app import make_app
 from sal.serve.gateway import Gateway
 from sal.serve.keys import Keys
 from sal.serve.ledger import Ledger
@@ -75,7 +80,7 @@ class Writer(Policy):
         if self.held is not None:
             self._wait(self.held)
         question, _, solution = request.text.rpartition("?" + SEPARATOR)
-        done = solution.count(SEPARATOR)
+        done = min(solution.count(SEPARATOR), len(self.steps) - 1)
         text = self.steps[done].format(len(question))
         more = done + 1 < len(self.steps) and SEPARATOR in request.stop
         if SEPARATOR not in request.stop:
@@ -159,3 +164,30 @@ def gateway(
 
 def page(flight: Any) -> str:
     return f"<html>{flight.id}</html>"
+
+
+@contextmanager
+def listening(of: Gateway | None = None) -> Iterator[str]:
+    """A real server; its URL."""
+    config = uvicorn.Config(make_app(of or gateway(), page), port=0, log_level="warning")
+    server = uvicorn.Server(config)
+    socket = config.bind_socket()
+    thread = threading.Thread(target=server.run, args=([socket],), daemon=True)
+    thread.start()
+    until = time.monotonic() + PATIENCE
+    while not server.started:
+        assert thread.is_alive()
+        assert time.monotonic() < until
+        time.sleep(0.01)
+    try:
+        yield f"http://127.0.0.1:{socket.getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        thread.join(PATIENCE)
+        assert not thread.is_alive()
+
+
+def strict(url: str) -> openai.OpenAI:
+    return openai.OpenAI(
+        base_url=f"{url}/v1", api_key="none", max_retries=0, _strict_response_validation=True
+    )

@@ -3,64 +3,16 @@
 from __future__ import annotations
 
 import random
-from typing import Any
+import socket
+import threading
 
-import orjson
+import httpx
 import pytest
-from serve_scripted import gateway, page
+from serve_hostile import BODY, RAW, hostile
+from serve_scripted import PATIENCE, gateway, listening, page
 from starlette.testclient import TestClient
 
 from sal.serve.app import make_app
-
-BODY: dict[str, Any] = {
-    "model": "dvts@4",
-    "messages": [{"role": "user", "content": "Hello?"}],
-    "prompt": "Hello?\n\n",
-    "max_tokens": 50,
-    "temperature": 0.8,
-    "top_p": 0.9,
-    "top_k": 10,
-    "min_p": 0.1,
-    "stop": ["###"],
-    "seed": 1,
-    "stream": True,
-    "stream_options": {"include_usage": True},
-    "reasoning_effort": "low",
-    "budget": 4,
-    "search": {"width": 2, "aggregate": "last", "max_steps": 5, "lookahead": 0},
-    "n": 1,
-    "logprobs": False,
-    "tools": [],
-    "response_format": {"type": "text"},
-    "user": "u",
-}
-ODD: list[Any] = [
-    *(
-        None,
-        True,
-        False,
-        0,
-        -1,
-        1,
-        2**63,
-        2**64 - 1,
-        1e308,
-        -1e308,
-        0.5,
-        "",
-        "x",
-        "\x00",
-        "🦊" * 50,
-    ),
-    *([], {}, [[]], [None], [1, "a"], {"a": {}}, {"type": []}, "a" * 20_000, [{}] * 500),
-    *({"role": "user", "content": None}, [{"role": 5}], [{"role": "user", "content": [5]}]),
-    *([{"role": "user", "content": [{"type": "text", "text": []}]}], "dvts@999999999", "dvts@0"),
-    *(["a"] * 4, "../../etc/passwd", "os:system", "{question}", "{{7*7}}", "\\boxed{" * 500),
-]
-RAW = [
-    *(b"", b"null", b"5", b"[]", b"{", b'{"model"', b"\xff\xfe", b"{}" * 2, b"[" * 5000),
-    *(b'{"model": NaN}', b'{"a":' * 2000, b'{"model": "\\ud800"}', b'"x"', b"\x00" * 100),
-]
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -72,7 +24,7 @@ def test_no_request_breaks_the_gateway(seed: int) -> None:
         make_app(made_gateway, page), base_url="http://127.0.0.1", raise_server_exceptions=False
     ) as client:
         for _ in range(250):
-            path, body, headers = _request(dice)
+            path, body, headers = hostile(dice)
             reply = client.post(path, content=body, headers=headers)
             statuses.add(reply.status_code)
             shown = (path, body[:500], headers, reply.text[:500])
@@ -87,20 +39,56 @@ def test_no_request_breaks_the_gateway(seed: int) -> None:
     assert made_gateway.ledger.account("").reserved == 0
 
 
-def _request(dice: random.Random) -> tuple[str, bytes, dict[str, str]]:
-    path = dice.choice(["/v1/chat/completions", "/v1/completions"])
-    headers = {}
-    if dice.random() < 0.1:
-        budget = dice.choice(["", "0", "-4", "4.0", "9" * 30, "4, 8", "0x4", "8"])
-        headers["X-Search-Budget"] = budget
-    if dice.random() < 0.1:
-        return path, dice.choice(RAW), headers
-    keys = dice.sample(sorted(BODY), dice.randrange(1, len(BODY)))
-    body = {k: BODY[k] for k in {*keys, "model", dice.choice(["messages", "prompt"])}}
-    for _ in range(dice.choice([0, 1, 1, 2])):
-        if dice.random() < 0.2 and isinstance(body.get("search"), dict):
-            inner = dice.choice([*BODY["search"], "rule", "embedder", "colour", "budget"])
-            body["search"] = {**body["search"], inner: dice.choice(ODD)}
-        else:
-            body[dice.choice([*BODY, "colour", "logit_bias", "audio"])] = dice.choice(ODD)
-    return path, orjson.dumps(body), headers
+HEAD = b"POST /v1/chat/completions HTTP/1.1\r\nHost: 127.0.0.1\r\n"
+WIRE = [
+    *(
+        b"",
+        b"\r\n" * 100,
+        b"\x00" * 1000,
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
+        b"GET\r\n\r\n",
+    ),
+    *(b"GET / HTTP/1.1\r\n\r\n", b"GET / HTTP/9.9\r\nHost: 127.0.0.1\r\n\r\n"),
+    b"GET /v1/models HTTP/1.1\r\nHost: 127.0.0.1\r\nX: " + b"a" * 200_000 + b"\r\n\r\n",
+    b"GET /" + b"a" * 200_000 + b" HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n",
+    b"GET /searches/%00%ff HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n",
+    b"GET /searches/../../etc/passwd HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n",
+    b"GET /v1/models HTTP/1.1\r\nHost: 127.0.0.1\r\n" + b"A: b\r\n" * 5000 + b"\r\n",
+    *(
+        HEAD + b"Content-Length: " + length + b"\r\n\r\n{}"
+        for length in (b"-1", b"x", b"1e9", b"5, 6")
+    ),
+    HEAD + b"Content-Length: 100\r\n\r\n{}",
+    HEAD + b"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    HEAD + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n{}\r\n0\r\n\r\n",
+    HEAD + b"Transfer-Encoding: chunked\r\n\r\nfffffffffffffff\r\n{}",
+    HEAD + b"Expect: 100-continue\r\nContent-Length: 2\r\n\r\n{}",
+    HEAD + b"Content-Encoding: gzip\r\nContent-Length: 2\r\n\r\n{}",
+    HEAD + b"Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\r\n",
+    (HEAD + b"Content-Length: 2\r\n\r\n{}") * 200,
+    *(HEAD + b"Content-Length: %d\r\n\r\n" % len(raw) + raw for raw in RAW),
+]
+"""What a client may put on the wire that is no request, or hardly one."""
+
+
+def test_nothing_on_the_wire_breaks_the_gateway() -> None:
+    made_gateway = gateway(longest=100)
+    with listening(made_gateway) as url:
+        port = int(url.rpartition(":")[2])
+        threads = threading.active_count()
+        for data in WIRE:
+            with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE) as wire:
+                try:
+                    wire.sendall(data)
+                    wire.shutdown(socket.SHUT_WR)
+                    answer = b"".join(iter(lambda: wire.recv(1 << 20), b""))
+                except (ConnectionError, BrokenPipeError):
+                    answer = b""  # it was cut off
+            assert not answer or answer.startswith(b"HTTP/1.1 "), data[:100]
+            assert b" 500 " not in answer[:20], data[:100]
+        reply = httpx.post(
+            f"{url}/v1/chat/completions", json={"model": "dvts", "messages": BODY["messages"]}
+        )
+        assert reply.status_code == 200
+        assert threading.active_count() <= threads + 20
+    assert made_gateway.queue.held == 0

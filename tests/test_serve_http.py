@@ -15,8 +15,7 @@ from typing import Any
 import httpx
 import openai
 import pytest
-import uvicorn
-from serve_scripted import PATIENCE, Held, Writer, gateway, page
+from serve_scripted import PATIENCE, Held, Writer, gateway, listening, page, strict
 from starlette.testclient import TestClient
 
 from sal.runtime.endpoint_errors import Rejected, Unreachable
@@ -34,22 +33,6 @@ def client(of: Gateway | None = None, *, local: bool = True) -> Iterator[TestCli
     app = make_app(of or gateway(), page, local=local)
     with TestClient(app, base_url="http://127.0.0.1:7727") as made:
         yield made
-
-
-@contextmanager
-def listening(of: Gateway | None = None) -> Iterator[str]:
-    """A real server; its URL."""
-    config = uvicorn.Config(make_app(of or gateway(), page), port=0, log_level="warning")
-    server = uvicorn.Server(config)
-    socket = config.bind_socket()
-    thread = threading.Thread(target=server.run, args=([socket],), daemon=True)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{socket.getsockname()[1]}"
-    finally:
-        server.should_exit = True
-        thread.join(PATIENCE)
-        assert not thread.is_alive()
 
 
 def ask(made: TestClient, **body: Any) -> httpx.Response:
@@ -402,6 +385,7 @@ def test_the_policys_stream_is_handed_back() -> None:
         (500, {"message": "at http://10.0.0.1:1/x"}, 502),
         (503, {"message": "full"}, 503),
         (200, [], 502),
+        (200, {"choices": []}, 502),
     ],
 )
 def test_what_the_policys_server_refuses(status: int, body: Any, expected: int) -> None:
@@ -478,12 +462,6 @@ def test_a_server_that_ends_aborts_what_is_under_way() -> None:
 def url() -> Iterator[str]:
     with listening(gateway(longest=100)) as made:
         yield made
-
-
-def strict(url: str) -> openai.OpenAI:
-    return openai.OpenAI(
-        base_url=f"{url}/v1", api_key="none", max_retries=0, _strict_response_validation=True
-    )
 
 
 def test_openais_own_client_reads_a_reply(url: str) -> None:

@@ -139,6 +139,7 @@ def test_parameters(body: dict[str, Any], name: str, value: Any) -> None:
             {"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {}}]}]},
             "messages",
         ),
+        ({"messages": [{"role": "user", "content": "x", "audio": {"id": "a"}}]}, "messages"),
         ({"max_tokens": 501}, "max_tokens"),
         ({"max_tokens": 0}, "max_tokens"),
         ({"max_tokens": 1.5}, "max_tokens"),
@@ -164,6 +165,7 @@ def test_parameters(body: dict[str, Any], name: str, value: Any) -> None:
         ({"presence_penalty": 0.5}, "presence_penalty"),
         ({"modalities": ["audio"]}, "modalities"),
         ({"verbosity": "low"}, "verbosity"),
+        ({"web_search_options": {}}, "web_search_options"),
         ({"response_format": "json"}, "response_format"),
         ({"colour": "red"}, "colour"),
         ({"search": []}, "search"),
@@ -191,6 +193,8 @@ def test_what_is_wrong_is_named(body: dict[str, Any], param: str) -> None:
         {"logprobs": False, "presence_penalty": 0, "frequency_penalty": 0.0, "logit_bias": {}},
         {"response_format": {"type": "text"}, "tools": [], "tool_choice": "auto"},
         {"modalities": ["text"]},
+        {"best_of": 1, "repetition_penalty": 1.0, "top_logprobs": 0},
+        {"messages": [{"role": "user", "content": "Hello?", "name": "ann", "tool_calls": []}]},
     ],
 )
 def test_what_asks_for_nothing_is_taken(body: dict[str, Any]) -> None:
@@ -204,6 +208,10 @@ def test_what_asks_for_nothing_is_taken(body: dict[str, Any]) -> None:
         ({"functions": [{"name": "f"}]}, ("functions",)),
         ({"response_format": {"type": "json_schema", "json_schema": {}}}, ("response_format",)),
         ({"messages": [*HELLO, {"role": "tool", "content": "5"}]}, ("messages",)),
+        (
+            {"messages": [*HELLO, {"role": "assistant", "function_call": {"name": "f"}}, *HELLO]},
+            ("messages",),
+        ),
         ({"model": "policy"}, ()),
         ({"model": "the-policy"}, ()),
         ({"reasoning_effort": "none"}, ()),
@@ -223,6 +231,8 @@ def test_what_the_policy_answers_alone(body: dict[str, Any], because: tuple[str,
 def test_the_policy_alone_is_within_the_operators_limits() -> None:
     assert refusal(model="policy", max_tokens=501).param == "max_tokens"
     assert refusal(model="policy", n=33).param == "n"
+    assert refusal(model="policy", n=2, best_of=3).param == "best_of"
+    assert refusal(model="policy", seed="5").param == "seed"
     assert chat(model="policy", n=2, logprobs=True, logit_bias={"5": 1}).body["n"] == 2
 
 
@@ -273,6 +283,8 @@ def test_a_text_is_gone_on_behind() -> None:
         ({"suffix": "x"}, "suffix"),
         ({"best_of": 2}, "best_of"),
         ({"logprobs": 3}, "logprobs"),
+        ({"logprobs": 0}, "logprobs"),
+        ({"response_format": {"type": "json_object"}}, "response_format"),
         ({"messages": HELLO}, "messages"),
     ],
 )
@@ -294,7 +306,6 @@ def test_a_body_that_is_no_object(raw: bytes) -> None:
     [
         ({}, 1),
         ({"n": 3}, 3),
-        ({"best_of": 4, "n": 2}, 4),
         ({"prompt": "a"}, 1),
         ({"prompt": [1, 2, 3]}, 1),
         ({"prompt": ["a", "b"], "n": 2}, 4),

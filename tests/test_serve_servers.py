@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import os
+import random
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
 from typing import Any
@@ -16,6 +20,7 @@ import pytest
 import uvicorn
 from conftest import CPU_ONLY
 from programs_scripted import PATIENCE
+from serve_hostile import hostile
 
 from sal.grading.grader import Grader
 from sal.runs.endpoints import RunEndpoints
@@ -29,6 +34,12 @@ from sal.strategies.answers import last_boxed
 from sal.tiny.fresh import fresh_problems
 
 pytestmark = pytest.mark.servers
+
+ABORTED_S = 10.0
+"""Until nothing of a search runs any more: well under one on a machine that does nothing else."""
+
+HOSTILE = int(os.environ.get("SAL_TEST_HOSTILE", "200"))
+"""Requests; the scripted engines take a thousand in `test_serve_hostile.py`."""
 
 SETTINGS = Settings(strategy="dvts", params={"budget": 8}, dataset="requests")
 
@@ -135,6 +146,15 @@ def test_a_seed_repeats_a_search(client: openai.OpenAI) -> None:
     assert ask() == ask()
 
 
+def test_at_temperature_0_all_solutions_are_the_same(client: openai.OpenAI) -> None:
+    question = next(fresh_problems(1, seed=7)).question
+    reply = client.chat.completions.create(
+        model="best-of-n@4", messages=said(question), temperature=0
+    )
+    thought = (reply.choices[0].message.model_extra or {})["reasoning"]
+    assert "Chosen of 4 solutions, 4 with its answer" in thought
+
+
 def test_the_policy_alone_answers_through_the_gateway(client: openai.OpenAI) -> None:
     question = next(fresh_problems(1, seed=8)).question
     reply = client.completions.create(
@@ -152,15 +172,50 @@ def test_the_policy_alone_answers_through_the_gateway(client: openai.OpenAI) -> 
     assert "".join(chunk.choices[0].text for chunk in stream)
 
 
-def test_json_schemas_reach_the_policy(client: openai.OpenAI) -> None:
-    """Which has no chat template, and says so itself."""
-    with pytest.raises(openai.BadRequestError, match="chat template"):
-        client.chat.completions.create(
-            model="dvts",
-            messages=said("1+1"),
-            max_tokens=30,
-            response_format={"type": "json_object"},
-        )
+FORM: Any = {
+    "type": "json_schema",
+    "json_schema": {
+        "name": "sum",
+        "schema": {
+            "type": "object",
+            "properties": {"sum": {"enum": [1, 2, 3]}},
+            "required": ["sum"],
+            "additionalProperties": False,
+        },
+    },
+}
+
+
+def test_json_schemas_are_voted_over(client: openai.OpenAI) -> None:
+    raw = client.chat.completions.with_raw_response.create(
+        model="majority@8", messages=said("Let a=1. Find a."), response_format=FORM, max_tokens=50
+    )
+    reply = raw.parse()
+    assert raw.headers["x-search"] == "majority; response_format"
+    content = reply.choices[0].message.content or ""
+    assert set(json.loads(content)) == {"sum"}
+    told = (reply.model_extra or {})["sal"]
+    assert told["solutions"] == 8
+    assert 1 <= told["votes"] <= 8
+    assert reply.usage is not None
+    assert reply.usage.completion_tokens > 8
+
+
+def test_a_policy_without_a_chat_template_chats_as_in_a_search(client: openai.OpenAI) -> None:
+    question = next(fresh_problems(1, seed=8)).question
+    chat = client.chat.completions.create(
+        model="policy", messages=said(question), n=4, temperature=1.0, seed=3
+    )
+    texts = [choice.message.content or "" for choice in chat.choices]
+    assert len(set(texts)) > 1  # each has a seed of its own
+    assert any("\\boxed" in text for text in texts)
+    stream = client.chat.completions.create(
+        model="dvts", messages=said(question), reasoning_effort="none", seed=3, stream=True
+    )
+    assert "".join(c.choices[0].delta.content or "" for c in stream) in texts
+    tools: Any = [{"type": "function", "function": {"name": "f"}}]
+    with pytest.raises(openai.BadRequestError, match="no chat template"):
+        client.chat.completions.create(model="dvts", messages=said("1+1"), tools=tools)
 
 
 def test_who_goes_away_leaves_nothing_running_at_either_engine(
@@ -185,9 +240,10 @@ def test_who_goes_away_leaves_nothing_running_at_either_engine(
             time.sleep(0.02)
         assert running(policy_server)
         reply.close()
+        gone = time.monotonic()
     while running(policy_server) + running(prm_server) and time.monotonic() < until:
         time.sleep(0.02)
-    assert running(policy_server) + running(prm_server) == 0
+    assert time.monotonic() - gone < ABORTED_S
     while gateway.queue.held and time.monotonic() < until:
         time.sleep(0.02)
     assert gateway.queue.held == 0
@@ -207,3 +263,27 @@ def test_a_real_search_opens_in_the_explorer(url: str, client: openai.OpenAI) ->
     page = httpx.get(f"{url}{told['trace']}")
     assert page.status_code == 200
     assert told["id"] in page.text
+
+
+def test_hostile_requests_leave_gateway_and_engines_well(
+    serving: tuple[str, Gateway], client: openai.OpenAI, policy_server: str, prm_server: str
+) -> None:
+    url, gateway = serving
+    dice = random.Random(1)
+    with httpx.Client(base_url=url, timeout=PATIENCE) as made, ThreadPoolExecutor(8) as threads:
+
+        def send(request: tuple[str, bytes, dict[str, str]]) -> tuple[int, str]:
+            path, body, headers = request
+            reply = made.post(path, content=body, headers=headers)
+            return reply.status_code, f"{path} {body[:300]!r} {headers} {reply.text[:300]}"
+
+        replies = list(threads.map(send, [hostile(dice) for _ in range(HOSTILE)]))
+    assert {status for status, _ in replies} >= {200, 400}
+    for status, shown in replies:
+        assert status in (200, 400, 404, 502, 504), shown
+    question = next(fresh_problems(1, seed=12)).question
+    reply = client.chat.completions.create(model="dvts", messages=said(question))
+    assert "\\boxed" in (reply.choices[0].message.content or "")
+    assert running(policy_server) + running(prm_server) == 0
+    assert gateway.queue.held == 0
+    assert gateway.ledger.account("").reserved == 0
