@@ -44,6 +44,10 @@ train-tiny *ARGS: setup
 bench *ARGS: setup
     {{ bin }}/python -m bench {{ ARGS }}
 
+# `sal serve` under load: answers, memory, fairness, and the same searches by `sal run` (load, share, fair)
+bench-serve *ARGS: setup
+    {{ bin }}/python -m bench.serve_load {{ ARGS }}
+
 # the same on a GPU, with random weights of 1B and 8B, and the hours of MATH-500 (tiny on a CPU)
 bench-gpu: setup
     {{ bin }}/python -m bench.gpu

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sal.programs.trace import SearchResult
+from sal.runs.admission import Admission as Demand
+from sal.runs.runner import SAMPLE_SECONDS
 from sal.serve.answer import answer_of
 from sal.serve.asked import Asked, Wanted, samples_of
 from sal.serve.errors import ApiError, unavailable
@@ -32,6 +34,8 @@ GRACE = 2.0
 """A search that does not end by itself within so many times its seconds is aborted."""
 
 _THREADS = 1000
+_MOST = 1000
+"""Completions at a time, however few requests they come to: each has a thread."""
 
 Chunks = Sequence[Mapping[str, Any]]
 Tell = Callable[[Chunks], Awaitable[None]]
@@ -56,12 +60,16 @@ class Gateway:
     recent: Recent = field(default_factory=Recent)
     failed: Callable[[], str] = lambda: ""
     """Why an engine is gone for good; "" while none is."""
+    requests: Callable[[], int] | None = None
+    """How many requests of searches are in flight at the policy's server."""
 
     def __post_init__(self) -> None:
         self.metrics = Metrics(lambda: self.queue.waiting, lambda: self.queue.held)
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="search")
         self._aborting = ThreadPoolExecutor(16, thread_name_prefix="abort")
         self._in_flight: dict[Flight, asyncio.Future[SearchResult]] = {}
+        self._demand = Demand(1, self.queue.room.capacity, _MOST)
+        self._looking: asyncio.Task[None] | None = None
 
     async def answer(
         self,
@@ -141,12 +149,25 @@ class Gateway:
             loop = asyncio.get_running_loop()
             future = loop.run_in_executor(self._threads, self.searcher.run, flight)
             self._in_flight[flight] = future
+            if self._looking is None or self._looking.done():
+                self._looking = loop.create_task(self._look())
             admission.held_by(future, lambda: self._ended(flight))
             try:
                 yield future
             finally:
                 if not future.done():
                     loop.run_in_executor(self._aborting, flight.calls.abort)
+
+    async def _look(self) -> None:
+        """While anything is searched for: make room by what its completions ask of the engine."""
+        seen = time.monotonic()
+        while self._in_flight and self.requests is not None:
+            await asyncio.sleep(SAMPLE_SECONDS)
+            before, seen = seen, time.monotonic()
+            weights = {f: self.queue.room.weight(f.wanted.budget) for f in self._in_flight}
+            silent = sum(w for f, w in weights.items() if not f.trace.policy.requests)
+            self._demand.sample(self.requests(), sum(weights.values()), silent, seen - before)
+            self.queue.resize(self._demand.problems)
 
     def _ended(self, flight: Flight) -> int | None:
         """Count a search that is over; returns what it generated, None where that is unknown."""
@@ -164,7 +185,7 @@ class Gateway:
         Raises `ApiError` (429).
         """
         reservation = self.ledger.reserve(account, tokens)
-        weight = self.queue.weight(completions)
+        weight = self.queue.room.weight(completions)
         try:
             await self.queue.enter(weight)
         except BaseException:

@@ -24,7 +24,7 @@ from sal.serve.ledger import Ledger
 from sal.serve.limits import Limits
 from sal.serve.models import Catalogue
 from sal.serve.policy_alone import PolicyAlone
-from sal.serve.queue import Queue
+from sal.serve.queue import Queue, Room
 from sal.serve.searcher import Searcher
 from sal.verifiers.interface import Scored
 
@@ -151,7 +151,7 @@ def gateway(
         limits=limits,
         searcher=Searcher(Scripted(backend or Writer()), find_strategy, boxed_answers),
         policy_alone=PolicyAlone("http://policy", "served", transport=transport),
-        queue=Queue(room, longest),
+        queue=Queue(Room(room), longest),
         ledger=Ledger(tokens_an_hour),
         keys=keys,
     )
