@@ -44,13 +44,13 @@ train-tiny *ARGS: setup
 bench *ARGS: setup
     {{ bin }}/python -m bench {{ ARGS }}
 
-# `sal serve` under load: answers, memory, fairness, and the same searches by `sal run` (load, share, fair)
-bench-serve *ARGS: setup
-    {{ bin }}/python -m bench.serve_load {{ ARGS }}
-
 # the same on a GPU, with random weights of 1B and 8B, and the hours of MATH-500 (tiny on a CPU)
 bench-gpu: setup
     {{ bin }}/python -m bench.gpu
+
+# `sal serve` under load: answers, memory, fairness, and the same searches by `sal run` (load, share, fair)
+bench-serve *ARGS: setup
+    {{ bin }}/python -m bench.serve_load {{ ARGS }}
 
 # every strategy on the same 200 problems, with costs and significance (goes on where it was killed)
 compare *ARGS: setup

@@ -140,7 +140,8 @@ def _read(body: bytes, *, stream: bool) -> tuple[str, dict[str, Any]]:
         reply = json.loads(body)
         choices = reply.get("choices") or [{"message": {"content": ""}}]
         return choices[0]["message"]["content"] or "", reply.get("sal", {})
-    content, told = "", {}
+    content = ""
+    told: dict[str, Any] = {}
     for line in body.decode().splitlines():
         name, _, data = line.partition(": ")
         if name != "data" or data == "[DONE]":

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, Self
 
 import orjson
 
-from sal.runtime import replies
+from sal.runtime import gateway, replies
 from sal.runtime.access import OPEN, Access
 from sal.runtime.calls import CALLS
 from sal.runtime.connection import Answer, Broken, Connection, TimedOut, Untrusted
@@ -91,6 +91,9 @@ class Engine:
         self.adapter: str | None = None
         """The LoRA adapter that `generate` names, where its server has one."""
         self._replicas: Replicas | None = None
+        self._behind_gateway = False
+        self._workers: tuple[float, list[Engine]] = 0.0, []
+        """Those behind a gateway, and when they were listed."""
         self._access = access
         self._slots = threading.Semaphore(max_inflight)
         self._closed = threading.Event()
@@ -149,11 +152,12 @@ class Engine:
     def find_replicas(self) -> None:
         """Ask the server how many it has; from now on all requests of a problem go to one of them.
 
-        One that does not say has none.
+        One that does not say has none, unless it is a gateway, which is told the problem.
         """
         count = None
         with suppress(Misread):  # no SGLang server, as a judge's need not be
             count = self.server_info().get("dp_size")
+        self._behind_gateway = bool(self._workers[1])
         self._replicas = Replicas(count) if isinstance(count, int) and count > 1 else None
 
     def classify(self, payload: Payload) -> Reply:
@@ -192,16 +196,35 @@ class Engine:
             return self._ask("/get_model_info", None, _INFO_LIMIT_S, replies.described)
 
     def server_info(self) -> dict[str, Any]:
-        """What the server says of itself: its arguments and its state; {} from a router.
+        """What the server says of itself: its arguments and its state.
 
-        Raises `Misread` where that is no JSON object.
+        Of a gateway, its workers' together; {} where they cannot be asked. Raises `Misread` where
+        that is no JSON object.
         """
         try:
             return self._ask("/server_info", None, _INFO_LIMIT_S, replies.an_object)
         except (Closed, Misread):
             raise
         except EndpointError:
-            return {}
+            return gateway.together([worker.server_info() for worker in self._listed()])
+
+    def workers(self) -> list[str]:
+        """The URLs of the servers behind a gateway; none of what is no gateway."""
+        return [worker.url for worker in self._listed()]
+
+    def _listed(self) -> list[Engine]:
+        """Clients of the gateway's workers, as of a moment ago."""
+        when, known = self._workers
+        if monotonic() - when < gateway.FRESH_S:
+            return known
+        urls: list[str] = []
+        with suppress(_Again, EndpointError):
+            told = self._once("/workers", None, _INFO_LIMIT_S, replies.an_object)
+            urls = [url for url in gateway.listed(told) if url != self.url]
+        clients = {worker.url: worker for worker in known}
+        listed = [clients.get(url) or Engine(url, self._access) for url in urls]
+        self._workers = monotonic(), listed
+        return listed
 
     def context(self) -> int | None:
         """The longest text that the server takes, in tokens; None where that is not told here."""
@@ -255,10 +278,13 @@ class Engine:
         with self._lock:
             self._closed.set()
             busy, idle, self._idle = set(self._busy), self._idle, []
+            _, workers = self._workers
         for connection in busy:
             connection.drop()
         for connection in idle:
             connection.close()
+        for worker in workers:
+            worker.close()
 
     def __enter__(self) -> Self:
         return self
@@ -329,15 +355,16 @@ class Engine:
     def _once(self, path: str, payload: Payload | None, limit_s: float, check: Check) -> Reply:
         connection = self._take()
         calls = CALLS.get()
+        more = gateway.routing() if self._behind_gateway else ()
         broken = True
         try:
             if calls is None:
-                answer = connection.exchange(self.url + path, _body(payload), limit_s)
+                answer = connection.exchange(self.url + path, _body(payload), limit_s, more)
             else:
-                with calls.one(connection.drop, self._abort) as id:
+                with calls.one(connection.drop, self.abort) as id:
                     named = path in _NAMED and payload is not None
                     body = _body({"rid": id, **(payload or {})} if named else payload)
-                    answer = connection.exchange(self.url + path, body, limit_s)
+                    answer = connection.exchange(self.url + path, body, limit_s, more)
             broken = False
         except Untrusted as error:
             raise Unreachable(
@@ -361,10 +388,11 @@ class Engine:
             return self._accept(path, answer, check)
         raise self._refusal(path, answer)
 
-    def _abort(self, id: str) -> None:
-        """Have the server abort a request, if it has it still."""
-        with suppress(_Again, EndpointError):
-            self._once("/abort_request", {"rid": id}, _ABORT_LIMIT_S, None)
+    def abort(self, id: str) -> None:
+        """Have the server abort a request, if it has it still: behind a gateway, whichever has."""
+        for server in self._listed() if self._behind_gateway else [self]:
+            with suppress(_Again, EndpointError):
+                server._once("/abort_request", {"rid": id}, _ABORT_LIMIT_S, None)
 
     def _refusal(self, path: str, answer: Answer) -> Exception:
         """What to raise for a status other than 200."""

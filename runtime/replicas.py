@@ -8,10 +8,14 @@ requests begin with would be read by every one of them. A request may name its r
 from __future__ import annotations
 
 import threading
+from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from sal.runtime.policy import PROBLEM
+
+_REMEMBERED = 10_000
+"""Problems: a server that goes on for days meets more, of which the oldest are long over."""
 
 
 class Replicas:
@@ -20,7 +24,7 @@ class Replicas:
     def __init__(self, count: int) -> None:
         self._in_flight = [0] * count
         self._problems = [0] * count
-        self._of: dict[str, int] = {}
+        self._of: OrderedDict[str, int] = OrderedDict()
         self._lock = threading.Lock()
 
     @contextmanager
@@ -38,6 +42,8 @@ class Replicas:
                 if problem:
                     self._of[problem] = chosen
                     self._problems[chosen] += 1
+                    if len(self._of) > _REMEMBERED:
+                        self._of.popitem(last=False)
             self._in_flight[chosen] += 1
         try:
             yield chosen

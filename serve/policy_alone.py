@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -29,10 +29,14 @@ class Stream:
 
 @dataclass(eq=False)
 class PolicyAlone:
-    """The server at `url`, and the name that it knows its model by. Of one event loop."""
+    """The server at `url`, and the name that it knows its model by. Of one event loop.
+
+    `abort` ends a request there, by its id; it may block for a moment.
+    """
 
     url: str
     model: str
+    abort: Callable[[str], object]
     access: Access = OPEN
     limit_s: float = 600.0
     transport: httpx.AsyncBaseTransport | None = None
@@ -99,16 +103,7 @@ class PolicyAlone:
             ) from error
         finally:
             if not ended and named:
-                await self._abort(id)
-
-    async def _abort(self, id: str) -> None:
-        async def abort() -> None:
-            try:
-                await self._client.post("/abort_request", json={"rid": id}, timeout=2.0)
-            except httpx.HTTPError:
-                return
-
-        await asyncio.shield(asyncio.create_task(abort()))
+                await asyncio.shield(asyncio.to_thread(self.abort, id))
 
     async def close(self) -> None:
         await self._client.aclose()

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import secrets
 import threading
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from time import monotonic
 from typing import Any, Protocol
@@ -17,7 +18,7 @@ from sal.programs.trace import SearchResult, Trace
 from sal.programs.vote import AnswerKeys
 from sal.runs.problems import Question
 from sal.runs.registry import Strategy
-from sal.runs.turns import question_of
+from sal.runs.turns import Turn, question_of
 from sal.runtime.calls import Calls, belonging_to
 from sal.runtime.endpoint_errors import Aborted, EndpointError, Rejected
 from sal.runtime.policy import PolicyFault
@@ -127,7 +128,9 @@ class Searcher:
         if wanted.prompt is not None:
             problem = Problem.of(Problem(wanted.prompt, prompt=wanted.prompt))
         else:
-            question = Question("", question_of(wanted.turns), "", turns=wanted.turns)
+            question = Question(
+                _name(wanted.turns), question_of(wanted.turns), "", turns=wanted.turns
+            )
             try:
                 problem = self.engines.problem(question)
             except jinja2.TemplateError as error:
@@ -148,6 +151,15 @@ class Searcher:
                 code="context_length_exceeded",
             )
         return problem
+
+
+def _name(turns: Sequence[Turn]) -> str:
+    """What the engines know a conversation by, from its first question on to its last.
+
+    So all its turns go to the replica that has read the ones before.
+    """
+    first = next(turn.content for turn in turns if turn.role == "user")
+    return hashlib.sha256(first.encode()).hexdigest()[:32]
 
 
 class Recent:

@@ -97,7 +97,7 @@ def make_gateway(
         limits=limits,
         searcher=Searcher(endpoints, find_strategy, grader.keys),
         policy_alone=PolicyAlone(
-            policy.url, name, access.get("policy", OPEN), limit_s=2 * limits.seconds
+            policy.url, name, policy.abort, access.get("policy", OPEN), limit_s=2 * limits.seconds
         ),
         queue=Queue(Room(endpoints.capacity or _ROOM), operator.longest_queue),
         ledger=Ledger(operator.tokens_per_hour),

@@ -150,11 +150,15 @@ def gateway(
         catalogue=catalogue(),
         limits=limits,
         searcher=Searcher(Scripted(backend or Writer()), find_strategy, boxed_answers),
-        policy_alone=PolicyAlone("http://policy", "served", transport=transport),
+        policy_alone=PolicyAlone("http://policy", "served", _nothing, transport=transport),
         queue=Queue(Room(room), longest),
         ledger=Ledger(tokens_an_hour),
         keys=keys,
     )
+
+
+def _nothing(id: str) -> None:
+    """No request of these is under way for long."""
 
 
 def page(flight: Any) -> str:
