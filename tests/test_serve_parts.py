@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import threading
 from pathlib import Path
 
+import httpx
 import pytest
 from runs_examples import recipe
 from serve_scripted import LIMITS, Half, Scripted, Writer, catalogue
@@ -19,6 +21,7 @@ from sal.serve.answer import answer_of
 from sal.serve.errors import ApiError
 from sal.serve.keys import Keys, new_key, read_keys
 from sal.serve.ledger import WINDOW_S, Ledger
+from sal.serve.policy_alone import PolicyAlone
 from sal.serve.progress import Progress, chosen_path
 from sal.serve.queue import PATIENCE, Queue, Room, Waiting
 from sal.serve.read_chat import read_chat
@@ -217,6 +220,29 @@ def test_more_may_search_where_completions_ask_for_little() -> None:
         assert queue.held == 28
 
     asyncio.run(use())
+
+
+def test_who_leaves_before_the_policy_has_ended_has_it_aborted() -> None:
+    asked: list[str] = []
+    aborted: list[str] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append(json.loads(request.content)["rid"])
+        return httpx.Response(200, content=b'data: {"choices": [{}]}\n\n')
+
+    async def use() -> None:
+        transport = httpx.MockTransport(answer)
+        alone = PolicyAlone("http://policy", "m", aborted.append, transport=transport)
+        async with alone.stream("/v1/chat/completions", {}, usage=False) as stream:
+            assert [chunk async for chunk in stream.chunks]
+        assert not aborted
+        with pytest.raises(ConnectionError):
+            async with alone.stream("/v1/chat/completions", {}, usage=False):
+                raise ConnectionError
+        await alone.close()
+
+    asyncio.run(use())
+    assert aborted == asked[1:]
 
 
 def done(text: str, score: float, finish: str = "eot", key: str = "") -> Completion:
