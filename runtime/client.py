@@ -296,8 +296,9 @@ class Engine:
         """One request, once there is a slot for it."""
         with self._lock:
             self._in_flight += 1
+        calls = CALLS.get()
         try:
-            with self._slots:
+            with nullcontext() if calls is None else calls.turn(self), self._slots:
                 return self._attempts(path, payload, limit_s, check)
         finally:
             with self._lock:

@@ -6,18 +6,21 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
 from sal.programs.trace import SearchResult
 from sal.runs.admission import Admission as Demand
 from sal.runs.runner import SAMPLE_SECONDS
+from sal.runtime.calls import Calls
+from sal.serve.admission import Admission
 from sal.serve.answer import answer_of
 from sal.serve.asked import Asked, Wanted, samples_of
 from sal.serve.errors import ApiError, unavailable
 from sal.serve.keys import Keys
-from sal.serve.ledger import Ledger, Reservation
+from sal.serve.lanes import Lanes
+from sal.serve.ledger import Ledger
 from sal.serve.limits import Limits
 from sal.serve.metrics import Metrics
 from sal.serve.models import Catalogue
@@ -68,6 +71,7 @@ class Gateway:
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="search")
         self._aborting = ThreadPoolExecutor(16, thread_name_prefix="abort")
         self._in_flight: dict[Flight, asyncio.Future[SearchResult]] = {}
+        self._lanes = Lanes(max(1, self.queue.room.kept))
         self._demand = Demand(1, self.queue.room.capacity, _MOST)
         self._looking: asyncio.Task[None] | None = None
 
@@ -83,7 +87,8 @@ class Gateway:
 
         To cancel this aborts the search at both engines. Raises `ApiError`.
         """
-        flight = Flight(wanted)
+        small = self.queue.room.is_small(wanted.budget)
+        flight = Flight(wanted, calls=Calls() if small else Calls(self._lanes))
         form = shape(flight.id, asked.model, int(time.time()))
         progress, said = Progress(), ""
         async with self._searching(flight, account) as future:
@@ -147,7 +152,7 @@ class Gateway:
             flight.began = time.monotonic()
             self.recent.add(flight)
             loop = asyncio.get_running_loop()
-            future = loop.run_in_executor(self._threads, self.searcher.run, flight)
+            future = loop.run_in_executor(self._threads, self._search, flight)
             self._in_flight[flight] = future
             if self._looking is None or self._looking.done():
                 self._looking = loop.create_task(self._look())
@@ -158,11 +163,19 @@ class Gateway:
                 if not future.done():
                     loop.run_in_executor(self._aborting, flight.calls.abort)
 
+    def _search(self, flight: Flight) -> SearchResult:
+        small = self.queue.room.is_small(flight.wanted.budget)
+        with self._lanes.small() if small else nullcontext():
+            return self.searcher.run(flight)
+
     async def _look(self) -> None:
         """While anything is searched for: make room by what its completions ask of the engine."""
         seen = time.monotonic()
-        while self._in_flight and self.requests is not None:
+        while self._in_flight:
             await asyncio.sleep(SAMPLE_SECONDS)
+            self._lanes.look()
+            if self.requests is None:
+                continue
             before, seen = seen, time.monotonic()
             weights = {f: self.queue.room.weight(f.wanted.budget) for f in self._in_flight}
             silent = sum(w for f, w in weights.items() if not f.trace.policy.requests)
@@ -191,7 +204,7 @@ class Gateway:
         except BaseException:
             self.ledger.settle(reservation, 0)
             raise
-        admission = Admission(self, reservation, weight)
+        admission = Admission(self.ledger, self.queue, reservation, weight)
         try:
             yield admission
         finally:
@@ -208,32 +221,3 @@ class Gateway:
         await self.policy_alone.close()
         self._aborting.shutdown()
         self._threads.shutdown(wait=False, cancel_futures=True)
-
-
-@dataclass(eq=False, slots=True)
-class Admission:
-    """Room in the queue, and tokens of the ledger, until what they were given for has ended."""
-
-    gateway: Gateway
-    reservation: Reservation
-    weight: int
-    spent: int | None = None
-    handed_on: bool = False
-    began: float = field(default_factory=time.monotonic)
-
-    def held_by(self, future: asyncio.Future[Any], ended: Callable[[], int | None]) -> None:
-        """Keep both until `future` is done; `ended` then says what was spent."""
-        self.handed_on = True
-
-        def end(done: asyncio.Future[Any]) -> None:
-            if not done.cancelled():
-                done.exception()  # whoever waits for it is told; nobody needs to
-            self.spent = ended()
-            self.end()
-
-        future.add_done_callback(end)
-
-    def end(self) -> None:
-        """Give both back."""
-        self.gateway.ledger.settle(self.reservation, self.spent)
-        self.gateway.queue.leave(self.weight, time.monotonic() - self.began)
