@@ -124,10 +124,11 @@ def _replicas(role: Role, url: str) -> Iterator[Check]:
     """Those behind a gateway; nothing of what is no gateway, or does not answer."""
     with Engine(url) as engine:
         for worker in engine.workers():
-            ready = answers(worker)
-            mend = "" if ready else "sal up starts another; its requests go to the others"
-            found = f"{worker}, {'ready' if ready else 'does not answer'}"
-            yield Check(f"replica: {role}", found, mend)
+            if answers(worker):
+                yield Check(f"replica: {role}", f"{worker}, ready")
+            else:
+                mend = "the others get its requests until it is there again, or another is"
+                yield Check(f"replica: {role}", f"{worker}, does not answer", mend)
 
 
 def _loads(library: str) -> bool:
