@@ -118,7 +118,7 @@ class WarmServers:
                 warm = Warm(**told, workers=workers)
             except FileNotFoundError:
                 continue
-            except (OSError, ValueError, TypeError):  # torn, or of another version
+            except (OSError, ValueError, TypeError, AttributeError):  # torn, or of another version
                 self.forget(role)
                 continue
             if any(process.alive() for process in (warm, *warm.workers)):
