@@ -51,7 +51,7 @@ SHARED = 96
 """Searches of each of `SHARES`."""
 ROUNDS = 2
 SMALL, LARGE, CROWD = "dvts@4", "dvts@256", 4
-FAIR = 60
+FAIR = 30
 """Small searches, alone and amid a `CROWD` of large ones."""
 MOST_LARGE = 400
 MOST_A_SECOND = 20
@@ -112,7 +112,7 @@ def share(
     return {"seconds of sal run / sal serve": dict(ratios), "right": dict(right)}
 
 
-def fair(gateway: Gateway, *, searches: int = FAIR, crowd: int = CROWD) -> Figures:
+def fair(gateway: Gateway, searches: int = FAIR, crowd: int = CROWD) -> Figures:
     """The large ones come one after the other from each of the crowd."""
     questions = (p.question for p in fresh_problems(3 * searches + MOST_LARGE, seed=3))
 

@@ -135,7 +135,7 @@ def test_a_problem_stays_on_its_worker_and_both_have_some(engine: Engine, two: W
 
 def test_an_abort_reaches_the_worker_that_has_the_request(engine: Engine, two: Warm) -> None:
     calls = Calls()
-    with ThreadPoolExecutor(1) as threads, belonging_to(calls):
+    with ThreadPoolExecutor(1) as threads:
         asked = threads.submit(_hang, engine, calls)
         worker = hanging(two)
         calls.abort()
