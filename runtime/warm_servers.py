@@ -19,8 +19,8 @@ _CLOCK_SLACK_S = 2.0
 
 
 @dataclass(frozen=True, slots=True)
-class Worker:
-    """A server behind a gateway. `started` as in `Warm`."""
+class Process:
+    """Of a recorded server. `started` is when (Unix seconds), against a reused pid."""
 
     url: str
     pid: int
@@ -29,15 +29,17 @@ class Worker:
 
     def alive(self) -> bool:
         """Whether that very process still runs."""
-        return _runs(self.pid, self.started)
+        try:
+            process = psutil.Process(self.pid)
+            runs = process.status() != psutil.STATUS_ZOMBIE
+            return runs and abs(_started(self.pid) - self.started) < _CLOCK_SLACK_S
+        except psutil.Error:
+            return False
 
 
 @dataclass(frozen=True, slots=True)
 class Warm:
-    """A recorded server, or a gateway with its `workers`.
-
-    `started` is its process's start (Unix seconds), against a reused pid.
-    """
+    """A recorded server, or a gateway with its `workers`; the rest as in `Process`."""
 
     role: Role
     model: str
@@ -46,11 +48,16 @@ class Warm:
     started: float
     digest: str
     log: str
-    workers: tuple[Worker, ...] = ()
+    workers: tuple[Process, ...] = ()
+
+    @property
+    def processes(self) -> tuple[Process, ...]:
+        """Its own, and those behind it."""
+        return Process(self.url, self.pid, self.started, self.log), *self.workers
 
     def alive(self) -> bool:
         """Whether that very process still runs."""
-        return _runs(self.pid, self.started)
+        return self.processes[0].alive()
 
     def answers(self) -> bool:
         """Whether it serves the model it was started for: of a gateway, whether any worker does."""
@@ -96,7 +103,7 @@ class WarmServers:
         gateway = self.get(server.spec.role)
         if gateway is None:
             raise KeyError(server.spec.role)
-        new = Worker(server.url, server.pid, _started(server.pid), str(server.log))
+        new = Process(server.url, server.pid, _started(server.pid), str(server.log))
         alive = [worker for worker in gateway.workers if worker.alive()]
         return self._write(replace(gateway, workers=(*alive, new)))
 
@@ -114,14 +121,14 @@ class WarmServers:
         for role in ("policy", "prm"):
             try:
                 told = json.loads(self._path(role).read_text())
-                workers = tuple(Worker(**worker) for worker in told.pop("workers", ()))
+                workers = tuple(Process(**worker) for worker in told.pop("workers", ()))
                 warm = Warm(**told, workers=workers)
             except FileNotFoundError:
                 continue
             except (OSError, ValueError, TypeError, AttributeError):  # torn, or of another version
                 self.forget(role)
                 continue
-            if any(process.alive() for process in (warm, *warm.workers)):
+            if any(process.alive() for process in warm.processes):
                 found.append(warm)
             else:
                 self.forget(role)
@@ -142,14 +149,14 @@ class WarmServers:
 
     def stop(self, warm: Warm) -> None:
         """End a warm server, those behind it, and its record."""
-        for process in (warm, *warm.workers):
+        for process in warm.processes:
             if process.alive():
                 end_group(process.pid)
         self.forget(warm.role)
 
     def prune_logs(self, older_than_s: float = 7 * 24 * 3600) -> None:
         """Remove the logs of servers long gone."""
-        kept = {process.log for warm in self.entries() for process in (warm, *warm.workers)}
+        kept = {process.log for warm in self.entries() for process in warm.processes}
         for log in self.logs.glob("*.log"):
             if str(log) not in kept and time.time() - log.stat().st_mtime > older_than_s:
                 log.unlink(missing_ok=True)
@@ -160,15 +167,6 @@ class WarmServers:
 
 def _started(pid: int) -> float:
     return float(psutil.Process(pid).create_time())
-
-
-def _runs(pid: int, started: float) -> bool:
-    try:
-        process = psutil.Process(pid)
-        runs = process.status() != psutil.STATUS_ZOMBIE
-        return runs and abs(_started(pid) - started) < _CLOCK_SLACK_S
-    except psutil.Error:
-        return False
 
 
 def state_folder() -> Path:

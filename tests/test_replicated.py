@@ -199,7 +199,7 @@ def test_they_are_found_shown_and_ended(
     assert {f"{worker.url}, ready" for worker in two.workers} <= checks
     warm_servers.stop(two)
     assert warm_servers.entries() == []
-    assert not any(process.alive() for process in (two, *two.workers))
+    assert not any(process.alive() for process in two.processes)
 
 
 def test_servers_that_do_not_start_leave_no_gateway(
