@@ -47,14 +47,14 @@ CLIENTS = 64
 LOAD_S = 300.0
 MIX = ("dvts@4", "dvts@16", "best-of-n@16", "beam@16", "dvts@4", "dvts@64")
 SHARES = ("dvts@16", "best-of-n@16", "beam@64")
-SHARED = 96
+SHARED = 64
 """Searches of each of `SHARES`."""
 ROUNDS = 2
 SMALL, LARGE, CROWD = "dvts@4", "dvts@256", 4
 FAIR = 30
 """Small searches, alone and amid a `CROWD` of large ones."""
 MOST_LARGE = 400
-MOST_A_SECOND = 20
+MOST_A_SECOND = 8
 BEGIN_S = 3.0
 GATEWAY = ("dvts", "--budget", "16", "--max-budget", "256")
 
