@@ -74,6 +74,10 @@ bench-gpu: setup
 bench-verifiers: setup
     {{ bin }}/python -m bench.verifiers
 
+# `sal serve` under load: answers, memory, fairness, and the same searches by `sal run` (load, share, fair)
+bench-serve *ARGS: setup
+    {{ bin }}/python -m bench.serve_load {{ ARGS }}
+
 # every strategy on the same 200 problems, with costs and significance (goes on where it was killed)
 compare *ARGS: setup
     {{ bin }}/sal sweep -c recipes/compare-tiny.yaml --resume runs-out/compare-tiny {{ ARGS }}

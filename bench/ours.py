@@ -95,7 +95,7 @@ def search(
             words += ["--budget", str(budget)]
         began = time.monotonic()
         process = psutil.Popen(
-            words, env=_environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+            words, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         )
         cpu = before = 0.0
         threads = memory = 0
@@ -128,7 +128,7 @@ def search(
     )
 
 
-def _environment() -> dict[str, str]:
+def environment() -> dict[str, str]:
     """Ours, in which imports are compiled once and not by every run."""
     return {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
 

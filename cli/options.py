@@ -288,6 +288,24 @@ Thinking = Annotated[
         show_default=False,
     ),
 ]
+PolicyReplicas = Annotated[
+    int | None,
+    typer.Option(
+        help="As many servers of the policy, behind SGLang's model gateway on a CPU.",
+        envvar="SAL_POLICY_REPLICAS",
+        rich_help_panel=MODELS,
+        min=1,
+    ),
+]
+PrmReplicas = Annotated[
+    int | None,
+    typer.Option(
+        help="As many servers of the PRM.",
+        envvar="SAL_PRM_REPLICAS",
+        rich_help_panel=MODELS,
+        min=1,
+    ),
+]
 PolicyArg = Annotated[
     list[str] | None,
     typer.Option(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Container
 
 import typer
 from rich.console import Console
@@ -18,6 +19,7 @@ from sal.runtime.hardware import detect
 from sal.runtime.launch import Server, start_all
 from sal.runtime.needed_flags import with_needed_flags
 from sal.runtime.plan import Plan, PlanError, Role, ServerSpec, make_plan
+from sal.runtime.replicated import keep_replicas
 from sal.runtime.warm_servers import Warm, WarmServers
 
 _POLL_S = 0.5
@@ -30,10 +32,12 @@ def up(
     prm_arg: options.PrmArg = None,
     deterministic: options.Deterministic = False,
     prm_family: options.PrmFamily = None,
+    policy_replicas: options.PolicyReplicas = None,
+    prm_replicas: options.PrmReplicas = None,
 ) -> None:
     """Start the policy and the PRM, and keep them for the runs to come (`sal down` ends them).
 
-    The tiny ones, when none is named.
+    The tiny ones, when none is named. Replicas that are missing are started beside those that run.
     """
     console = Console(stderr=True)
     warm_servers = WarmServers()
@@ -42,26 +46,35 @@ def up(
     use_light_frontend()  # before what a run needs is imported
     from sal.runs.endpoints import prm_serving
 
+    said: dict[Role, int | None] = {"policy": policy_replicas, "prm": prm_replicas}
+    replicas = {role: count for role, count in said.items() if count is not None}
+    hardware = detect()
     try:
         serving = prm_serving(prm, prm_family)
         plan = make_plan(
-            detect(),
+            hardware,
             policy,
             serving.model,
             policy_args=policy_arg or (),
             prm_args=prm_arg or (),
             deterministic=deterministic,
+            replicas=replicas,
         )
         plan = with_needed_flags(plan, "prm", serving.args, serving.reason)
     except (PlanError, RunError) as error:
         console.print(str(error), style="red", highlight=False)
         raise typer.Exit(2) from error
-    missing, loading = _compare(plan, warm_servers, console)
+    if hardware.gpus:
+        replicas = {}  # one server's own
+    missing, loading = _compare(plan, warm_servers, console, replicas)
     if not plan.servers:
         console.print("Nothing to start: name a model with --policy or --prm.")
         raise typer.Exit(2)
     try:
         _start(missing, loading, warm_servers, console)
+        for role, count in replicas.items():
+            if role in plan.servers:
+                _replicate(plan.servers[role], count, warm_servers, console)
     except LaunchError as error:
         console.print(str(error), style="red", highlight=False, markup=False)
         raise typer.Exit(1) from error
@@ -71,21 +84,30 @@ def up(
 
 
 def _compare(
-    plan: Plan, warm_servers: WarmServers, console: Console
+    plan: Plan, warm_servers: WarmServers, console: Console, replicas: Container[Role]
 ) -> tuple[list[ServerSpec], list[Warm]]:
-    """Which servers are missing, and which another `sal up` is still loading."""
+    """Which servers are missing, and which another `sal up` is still loading.
+
+    But for roles that have `replicas`, which are looked at when they are started.
+    """
     missing: list[ServerSpec] = []
     loading: list[Warm] = []
     for role, spec in plan.servers.items():
         warm = warm_servers.get(role)
         if warm is None:
-            missing.append(spec)
+            if role not in replicas:
+                missing.append(spec)
+        elif role in replicas and not warm.workers:
+            console.print(f"A {role} without replicas is up: {warm.model}. End it first: sal down")
+            raise typer.Exit(2)
         elif warm.digest != spec.digest:
             console.print(
                 f"Another {role} is up, or the same with other flags: {warm.model}. "
                 "End it first: sal down"
             )
             raise typer.Exit(2)
+        elif role in replicas:
+            continue
         elif warm.answers():
             console.print(f"{role}: already up at {warm.url} ({warm.model})", highlight=False)
         else:
@@ -119,6 +141,17 @@ def _start(
         )
     for warm in loading:
         console.print(f"{warm.role}: up at {warm.url} ({warm.model})", highlight=False)
+
+
+def _replicate(spec: ServerSpec, count: int, warm_servers: WarmServers, console: Console) -> None:
+    with console.status("starting") as status:
+        warm = keep_replicas(
+            spec, count, warm_servers, lambda role, text: status.update(f"{role}: {text}")
+        )
+    running = sum(worker.alive() for worker in warm.workers)
+    console.print(
+        f"{spec.role}: {running} replicas up behind {warm.url} ({warm.model})", highlight=False
+    )
 
 
 def _wait(warm: Warm, warm_servers: WarmServers) -> None:

@@ -32,11 +32,12 @@ class Admission:
     it has. From then on its demand is the most that was lately seen of a problem, on the mean over
     those that run, and forgotten little by little. As many are admitted as the server, which runs
     `capacity` requests at a time, has room for. More would only finish later, and more would be
-    lost with a killed run.
+    lost with a killed run. `most` bounds it, whatever little they ask for.
     """
 
-    def __init__(self, expected: int, capacity: int | None) -> None:
+    def __init__(self, expected: int, capacity: int | None, most: int = MOST_PROBLEMS) -> None:
         self._room = min(capacity or MOST_REQUESTS, MOST_REQUESTS)
+        self._most = most
         self._expected = max(1, expected)
         self._demand = float(self._expected)
         self._most_seen = 0.0
@@ -44,7 +45,7 @@ class Admission:
     @property
     def problems(self) -> int:
         """How many may be searched at once now."""
-        least_demand = self._room / MOST_PROBLEMS
+        least_demand = self._room / self._most
         return max(LEAST_PROBLEMS, int(self._room / max(self._demand, least_demand)))
 
     def sample(self, requests: int, problems: int, silent: int, seconds: float) -> None:

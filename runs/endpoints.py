@@ -207,6 +207,8 @@ class RunEndpoints:
             self._engines["PRM"] = servers.prm
         self.notes: list[str] = []
         """What whoever follows the run should know of its endpoints."""
+        for engine in self._engines.values():
+            engine.find_replicas()
         self.backend = PooledBackend(servers.policy, context=servers.policy.context())
         self._prompts = Prompts(recipe)
         self.notes += self._prompts.check(self.backend.tokenizer)
@@ -215,8 +217,6 @@ class RunEndpoints:
                 f"policy: no tokenizer of {self.backend.get_model_name()} here or on the Hub: "
                 "questions go out as plain text, without a chat template"
             )
-        for engine in self._engines.values():
-            engine.find_replicas()
         self.capacity = servers.policy.capacity()
         self.verifier: Verifier | None = None
         self.models: dict[str, ModelCost | None] = {"policy": _cost(self.backend.get_model_name())}

@@ -8,10 +8,10 @@ from __future__ import annotations
 import threading
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
 from time import sleep
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from sal.runtime.endpoint_errors import Aborted
 
@@ -27,10 +27,21 @@ class Call(NamedTuple):
     abort: Callable[[str], None]
 
 
-class Calls:
-    """Those of one search. Safe to use from many threads."""
+class Turns(Protocol):
+    """When a request may go on the wire: within `large`, which calls `check` before it waits."""
 
-    def __init__(self) -> None:
+    def large(self, engine: object, check: Callable[[], None]) -> AbstractContextManager[None]: ...
+
+    def wake(self) -> None:
+        """Have all that wait call their `check`."""
+        ...
+
+
+class Calls:
+    """Those of one search. Safe to use from many threads. They wait for their `turns`, if any."""
+
+    def __init__(self, turns: Turns | None = None) -> None:
+        self._turns = turns
         self.aborted = False
         self._name = uuid.uuid4().hex
         self._number = 0
@@ -51,6 +62,10 @@ class Calls:
             with self._lock:
                 self._live.pop(call.id, None)
 
+    def turn(self, engine: object) -> AbstractContextManager[None]:
+        """Within, a request may be on the wire to `engine`. Raises `Aborted` if all are."""
+        return nullcontext() if self._turns is None else self._turns.large(engine, self.check)
+
     def check(self) -> None:
         """Raise `Aborted`, which ends the search, once they are aborted."""
         if self.aborted:
@@ -63,6 +78,8 @@ class Calls:
             live = list(self._live.values())
             for call in live:  # none ends meanwhile, or its connection might be another's
                 call.drop()
+        if self._turns is not None:
+            self._turns.wake()
         for again in (False, True):
             if again and live:
                 sleep(_AGAIN_S)

@@ -10,11 +10,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 
+from sal.runtime.client import Engine
 from sal.runtime.hardware import Hardware, detect
+from sal.runtime.launch import answers
 from sal.runtime.made_models import waiting
 from sal.runtime.model_files import NoModelFiles
 from sal.runtime.model_size import GIB
-from sal.runtime.plan import PlanError, make_plan
+from sal.runtime.plan import PlanError, Role, make_plan
 from sal.runtime.warm_servers import WarmServers
 
 _PACKAGES = ("sglang", "torch", "transformers")
@@ -99,6 +101,7 @@ def _plan(hardware: Hardware, policy: str | None, prm: str | None) -> Iterator[C
         return
     for role, url in plan.urls.items():
         yield Check(f"plan: {role}", url)
+        yield from _replicas(role, url)
     for role, spec in plan.servers.items():
         yield Check(f"plan: {role}", "; ".join([spec.model, *spec.reasons]))
 
@@ -107,9 +110,25 @@ def _warm(warm_servers: WarmServers) -> Iterator[Check]:
     entries = warm_servers.entries()
     for warm in entries:
         state = "ready" if warm.answers() else "loading"
-        yield Check(f"warm: {warm.role}", f"{warm.model} at {warm.url}, pid {warm.pid}, {state}")
+        behind = f", {len(warm.workers)} replicas" if warm.workers else ""
+        yield Check(
+            f"warm: {warm.role}", f"{warm.model} at {warm.url}, pid {warm.pid}{behind}, {state}"
+        )
+        if warm.workers:
+            yield from _replicas(warm.role, warm.url)
     if not entries:
         yield Check("warm servers", "none (`sal up` starts them)")
+
+
+def _replicas(role: Role, url: str) -> Iterator[Check]:
+    """Those behind a gateway; nothing of what is no gateway, or does not answer."""
+    with Engine(url) as engine:
+        for worker in engine.workers():
+            if answers(worker):
+                yield Check(f"replica: {role}", f"{worker}, ready")
+            else:
+                mend = "the others get its requests until it is there again, or another is"
+                yield Check(f"replica: {role}", f"{worker}, does not answer", mend)
 
 
 def _loads(library: str) -> bool:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import nullcontext, suppress
+from time import monotonic
 from typing import Any
 
-from sal.runtime import replies
+from sal.runtime import gateway, replies
 from sal.runtime.endpoint_errors import Closed, EndpointError, Misread, Missing, Rejected
 from sal.runtime.model_size import model_context
 from sal.runtime.replicas import Replicas
@@ -23,6 +25,9 @@ class Engine(Wire):
     adapter: str | None = None
     """The LoRA adapter that requests name, where the server has one."""
     _replicas: Replicas | None = None
+    _behind_gateway = False
+    _workers: tuple[float, list[Engine]] = 0.0, []
+    """Those behind a gateway, and when they were listed."""
     _wrote = False
     """Whether a reply held text."""
 
@@ -41,11 +46,12 @@ class Engine(Wire):
     def find_replicas(self) -> None:
         """Ask the server how many it has; from now on all requests of a problem go to one of them.
 
-        One that does not say has none.
+        One that does not say has none, unless it is a gateway, which is told the problem.
         """
         count = None
         with suppress(Misread):  # no SGLang server, as a judge's need not be
             count = self.server_info().get("dp_size")
+        self._behind_gateway = bool(self._workers[1])
         self._replicas = Replicas(count) if isinstance(count, int) and count > 1 else None
 
     def classify(self, payload: Payload) -> Reply:
@@ -84,16 +90,35 @@ class Engine(Wire):
             return self._ask("/get_model_info", None, _INFO_LIMIT_S, replies.described)
 
     def server_info(self) -> dict[str, Any]:
-        """What the server says of itself: its arguments and its state; {} from a router.
+        """What the server says of itself: its arguments and its state.
 
-        Raises `Misread` where that is no JSON object.
+        Of a gateway, its workers' together; {} where they cannot be asked. Raises `Misread` where
+        that is no JSON object.
         """
         try:
             return self._ask("/server_info", None, _INFO_LIMIT_S, replies.an_object)
         except (Closed, Misread):
             raise
         except EndpointError:
-            return {}
+            return gateway.together([worker.server_info() for worker in self._listed()])
+
+    def workers(self) -> list[str]:
+        """The URLs of the servers behind a gateway; none of what is no gateway."""
+        return [worker.url for worker in self._listed()]
+
+    def _listed(self) -> list[Engine]:
+        """Clients of the gateway's workers, as of a moment ago."""
+        when, known = self._workers
+        if monotonic() - when < gateway.FRESH_S:
+            return known
+        urls: list[str] = []
+        with suppress(Again, EndpointError):
+            told = self._once("/workers", None, _INFO_LIMIT_S, replies.an_object)
+            urls = [url for url in gateway.listed(told) if url != self.url]
+        clients = {worker.url: worker for worker in known}
+        listed = [clients.get(url) or Engine(url, self._access) for url in urls]
+        self._workers = monotonic(), listed
+        return listed
 
     def context(self) -> int | None:
         """The longest text that the server takes, in tokens; None where that is not told here."""
@@ -141,6 +166,19 @@ class Engine(Wire):
             return sum(int((load["decode_moments"] or [0])[-1]) for load in loads)
         except (Again, EndpointError, LookupError, TypeError, ValueError):
             return None
+
+    def close(self) -> None:
+        """End the client, and those of a gateway's workers: see `Wire`."""
+        super().close()
+        _, workers = self._workers
+        for worker in workers:
+            worker.close()
+
+    def _servers(self) -> Sequence[Wire]:
+        return self._listed() if self._behind_gateway else super()._servers()
+
+    def _headers(self) -> tuple[str, ...]:
+        return gateway.routing() if self._behind_gateway else super()._headers()
 
     def _generated(self, reply: Reply) -> str:
         wrong = replies.generated(reply)

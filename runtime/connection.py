@@ -62,9 +62,9 @@ class Connection:
         self._curl = curl = pycurl.Curl()
         curl.setopt(pycurl.NOSIGNAL, 1)
         curl.setopt(pycurl.PROXY, proxy_for(url))  # "" keeps libcurl from looking by itself
-        curl.setopt(
-            pycurl.HTTPHEADER, ["Content-Type: application/json", "Expect:", *access.lines()]
-        )
+        self._head = ["Content-Type: application/json", "Expect:", *access.lines()]
+        self._more: tuple[str, ...] = ()
+        curl.setopt(pycurl.HTTPHEADER, self._head)
         curl.setopt(pycurl.CONNECTTIMEOUT_MS, int(_CONNECT_LIMIT_S * 1000))
         curl.setopt(pycurl.MAXAGE_CONN, _KEEPALIVE_S)
         curl.setopt(pycurl.SOCKOPTFUNCTION, self._opened)
@@ -77,13 +77,20 @@ class Connection:
         if authorities.capath:
             curl.setopt(pycurl.CAPATH, authorities.capath)
 
-    def exchange(self, url: str, body: bytes | None, limit_s: float) -> Answer:
+    def exchange(
+        self, url: str, body: bytes | None, limit_s: float, more: tuple[str, ...] = ()
+    ) -> Answer:
         """What is answered to `body` posted to `url`, or to a GET without one.
+
+        `more` are headers of this request alone.
 
         Raises `TimedOut` after `limit_s`, `Untrusted`, and `Broken`; then close the connection.
         """
         curl = self._curl
         curl.setopt(pycurl.URL, url)
+        if more != self._more:
+            curl.setopt(pycurl.HTTPHEADER, [*self._head, *more])
+            self._more = more
         if body is None:
             curl.setopt(pycurl.HTTPGET, 1)
         else:

@@ -37,11 +37,16 @@ def on_cpu(
     hardware: Hardware,
     size_of: Callable[[str], ModelSize],
     load: Load = Load(),
+    replicas: Mapping[Role, int] = {},
 ) -> dict[Role, ServerSpec]:
-    """A server for each model; they share cores and memory. Raises `PlanError`."""
+    """A server for each model, or for each of its `replicas` one like it; they share cores and
+    memory. Raises `PlanError`."""
     servers: dict[Role, ServerSpec] = {}
     sizes = {role: size_of(model) for role, model in models.items()}
-    memory = dict(zip(sizes, rooms(list(sizes.values()), hardware), strict=True))
+    all_of_them = [role for role in models for _ in range(replicas.get(role, 1))]
+    memory = dict(
+        zip(all_of_them, rooms([sizes[role] for role in all_of_them], hardware), strict=True)
+    )
     for role, model in models.items():
         flags = overrides[role]
         _check(role, flags)
@@ -52,7 +57,7 @@ def on_cpu(
         choice = choose(
             size,
             hardware,
-            len(models),
+            len(all_of_them),
             room=memory[role],
             exact=DETERMINISTIC in flags,
             dtype=said(flags, "--dtype"),

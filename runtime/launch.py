@@ -34,14 +34,17 @@ _GUARD = Path(__file__).resolve().parent / "guard.py"
 class Server:
     """An SGLang server of ours: its processes live in a group of their own, logging to a file.
 
-    It ends with this process, however that ends, unless `detached`.
+    It ends with this process, however that ends, unless `detached`. `name` tells its log from those
+    of others of the same role.
     """
 
-    def __init__(self, spec: ServerSpec, logs: Path, *, detached: bool = False) -> None:
+    def __init__(
+        self, spec: ServerSpec, logs: Path, *, detached: bool = False, name: str = ""
+    ) -> None:
         self.spec = spec
         self.detached = detached
         self.port = spec.port
-        self.log = logs / f"{spec.role}-{os.getpid()}.log"
+        self.log = logs / f"{'-'.join(filter(None, [spec.role, name, str(os.getpid())]))}.log"
         self._process: subprocess.Popen[bytes] | None = None
         self._started = 0.0
 

@@ -7,7 +7,7 @@ passed through to SGLang (`--policy-arg`, `--prm-arg`); each decision carries it
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -70,6 +70,7 @@ def make_plan(
     deterministic: bool = False,
     load: Load = Load(),
     size_of: Callable[[str], ModelSize] = model_size,
+    replicas: Mapping[Role, int] = {},
 ) -> Plan:
     """Decide how to serve `policy` and `prm`: each a folder, a Hub name, a URL, or None.
 
@@ -77,6 +78,7 @@ def make_plan(
     SGLang flags ("--flag value") that win over the plan's own; on a CPU "--cpu-threads N" is one of
     them. `deterministic`: on a GPU, SGLang's own mode; on a CPU texts repeat without it, and with
     it their probabilities do too, to the last bit. `load` is what the run asks of the caches.
+    `replicas` of a model are to share the machine: on GPUs as one server's, on a CPU as servers.
     Raises `PlanError` when the models cannot fit or an override is not a flag.
     """
     asked: list[tuple[Role, str | None, Sequence[str]]] = [
@@ -97,6 +99,8 @@ def make_plan(
             urls[role] = model.rstrip("/")
             continue
         flags = parse_flags(args)
+        if role in replicas and hardware.gpus:
+            flags = {"--dp-size": (str(replicas[role]),), **flags}
         if "--api-key" in flags:
             raise PlanError(
                 f"--{role}-arg --api-key: a server of sal's needs no key, for it listens on "
@@ -110,7 +114,7 @@ def make_plan(
     if not models:
         return Plan({}, urls)
     if not hardware.gpus:
-        return Plan(on_cpu(models, overrides, hardware, size_of, load), urls)
+        return Plan(on_cpu(models, overrides, hardware, size_of, load, replicas), urls)
     servers, notes = on_gpus(models, overrides, hardware, size_of, load)
     return Plan(servers, urls, notes)
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import atexit
 import threading
 import weakref
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext, suppress
 from typing import Any, Self
 
 import orjson
@@ -106,8 +106,9 @@ class Wire:
         """One request, once there is a slot for it."""
         with self._lock:
             self._in_flight += 1
+        calls = CALLS.get()
         try:
-            with self._slots:
+            with nullcontext() if calls is None else calls.turn(self), self._slots:
                 return self._retries.run(
                     lambda left_s: self._once(path, payload, left_s, check), limit_s
                 )
@@ -118,15 +119,16 @@ class Wire:
     def _once(self, path: str, payload: Payload | None, limit_s: float, check: Check) -> Reply:
         connection = self._take()
         calls = CALLS.get()
+        more = self._headers()
         broken = True
         try:
             if calls is None:
-                answer = connection.exchange(self.url + path, _body(payload), limit_s)
+                answer = connection.exchange(self.url + path, _body(payload), limit_s, more)
             else:
-                with calls.one(connection.drop, self._abort) as id:
+                with calls.one(connection.drop, self.abort) as id:
                     named = path in _NAMED and payload is not None
                     body = _body({"rid": id, **(payload or {})} if named else payload)
-                    answer = connection.exchange(self.url + path, body, limit_s)
+                    answer = connection.exchange(self.url + path, body, limit_s, more)
             broken = False
         except Untrusted as error:
             raise Unreachable(
@@ -150,10 +152,19 @@ class Wire:
             return self._accept(path, answer, check)
         raise self._refusal(path, answer)
 
-    def _abort(self, id: str) -> None:
-        """Have the server abort a request, if it has it still."""
-        with suppress(Again, EndpointError):
-            self._once("/abort_request", {"rid": id}, _ABORT_LIMIT_S, None)
+    def abort(self, id: str) -> None:
+        """Have the server abort a request, if it has it still: of several, whichever has."""
+        for server in self._servers():
+            with suppress(Again, EndpointError):
+                server._once("/abort_request", {"rid": id}, _ABORT_LIMIT_S, None)
+
+    def _servers(self) -> Sequence[Wire]:
+        """Those that work on its requests."""
+        return [self]
+
+    def _headers(self) -> tuple[str, ...]:
+        """Of the request that is being sent, beside those of all."""
+        return ()
 
     def _refusal(self, path: str, answer: Answer) -> Exception:
         """What to raise for a status other than 200."""

@@ -6,17 +6,22 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
 from sal.programs.trace import SearchResult
+from sal.runs.admission import Admission as Demand
+from sal.runs.runner import SAMPLE_SECONDS
+from sal.runtime.calls import Calls
 from sal.serve import several
+from sal.serve.admission import Admission
 from sal.serve.answer import answer_of
 from sal.serve.asked import Asked, Wanted, samples_of
 from sal.serve.errors import ApiError, unavailable
 from sal.serve.keys import Keys
-from sal.serve.ledger import Ledger, Reservation
+from sal.serve.lanes import Lanes
+from sal.serve.ledger import Ledger
 from sal.serve.limits import Limits
 from sal.serve.metrics import Metrics
 from sal.serve.models import Catalogue
@@ -34,6 +39,8 @@ GRACE = 2.0
 """A search that does not end by itself within so many times its seconds is aborted."""
 
 _THREADS = 1000
+_MOST = 1000
+"""Completions at a time, however few requests they come to: each has a thread."""
 
 Chunks = Sequence[Mapping[str, Any]]
 Tell = Callable[[Chunks], Awaitable[None]]
@@ -58,12 +65,17 @@ class Gateway:
     recent: Recent = field(default_factory=Recent)
     failed: Callable[[], str] = lambda: ""
     """Why an engine is gone for good; "" while none is."""
+    requests: Callable[[], int] | None = None
+    """How many requests of searches are in flight at the policy's server."""
 
     def __post_init__(self) -> None:
         self.metrics = Metrics(lambda: self.queue.waiting, lambda: self.queue.held)
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="search")
         self._aborting = ThreadPoolExecutor(16, thread_name_prefix="abort")
         self._in_flight: dict[Flight, asyncio.Future[SearchResult]] = {}
+        self._lanes = Lanes(max(1, self.queue.room.kept))
+        self._demand = Demand(1, self.queue.room.capacity, _MOST)
+        self._looking: asyncio.Task[None] | None = None
 
     async def answer(
         self,
@@ -77,7 +89,8 @@ class Gateway:
 
         To cancel this aborts the search at both engines. Raises `ApiError`.
         """
-        flight = Flight(wanted)
+        small = self.queue.room.is_small(wanted.budget)
+        flight = Flight(wanted, calls=Calls() if small else Calls(self._lanes))
         form = shape(flight.id, asked.model, int(time.time()))
         progress, said = Progress(), ""
         async with self._searching(flight, account) as future:
@@ -144,14 +157,35 @@ class Gateway:
             flight.began = time.monotonic()
             self.recent.add(flight)
             loop = asyncio.get_running_loop()
-            future = loop.run_in_executor(self._threads, self.searcher.run, flight)
+            future = loop.run_in_executor(self._threads, self._search, flight)
             self._in_flight[flight] = future
+            if self._looking is None or self._looking.done():
+                self._looking = loop.create_task(self._look())
             admission.held_by(future, lambda: self._ended(flight))
             try:
                 yield future
             finally:
                 if not future.done():
                     loop.run_in_executor(self._aborting, flight.calls.abort)
+
+    def _search(self, flight: Flight) -> SearchResult:
+        small = self.queue.room.is_small(flight.wanted.budget)
+        with self._lanes.small() if small else nullcontext():
+            return self.searcher.run(flight)
+
+    async def _look(self) -> None:
+        """While anything is searched for: make room by what its completions ask of the engine."""
+        seen = time.monotonic()
+        while self._in_flight:
+            await asyncio.sleep(SAMPLE_SECONDS)
+            self._lanes.look()
+            if self.requests is None:
+                continue
+            before, seen = seen, time.monotonic()
+            weights = {f: self.queue.room.weight(f.wanted.budget) for f in self._in_flight}
+            silent = sum(w for f, w in weights.items() if not f.trace.policy.requests)
+            self._demand.sample(self.requests(), sum(weights.values()), silent, seen - before)
+            self.queue.resize(self._demand.problems)
 
     def _ended(self, flight: Flight) -> int | None:
         """Count a search that is over; returns what it generated, None where that is unknown."""
@@ -169,13 +203,13 @@ class Gateway:
         Raises `ApiError` (429).
         """
         reservation = self.ledger.reserve(account, tokens)
-        weight = self.queue.weight(completions)
+        weight = self.queue.room.weight(completions)
         try:
             await self.queue.enter(weight)
         except BaseException:
             self.ledger.settle(reservation, 0)
             raise
-        admission = Admission(self, reservation, weight)
+        admission = Admission(self.ledger, self.queue, reservation, weight)
         try:
             yield admission
         finally:
@@ -192,32 +226,3 @@ class Gateway:
         await self.policy_alone.close()
         self._aborting.shutdown()
         self._threads.shutdown(wait=False, cancel_futures=True)
-
-
-@dataclass(eq=False, slots=True)
-class Admission:
-    """Room in the queue, and tokens of the ledger, until what they were given for has ended."""
-
-    gateway: Gateway
-    reservation: Reservation
-    weight: int
-    spent: int | None = None
-    handed_on: bool = False
-    began: float = field(default_factory=time.monotonic)
-
-    def held_by(self, future: asyncio.Future[Any], ended: Callable[[], int | None]) -> None:
-        """Keep both until `future` is done; `ended` then says what was spent."""
-        self.handed_on = True
-
-        def end(done: asyncio.Future[Any]) -> None:
-            if not done.cancelled():
-                done.exception()  # whoever waits for it is told; nobody needs to
-            self.spent = ended()
-            self.end()
-
-        future.add_done_callback(end)
-
-    def end(self) -> None:
-        """Give both back."""
-        self.gateway.ledger.settle(self.reservation, self.spent)
-        self.gateway.queue.leave(self.weight, time.monotonic() - self.began)

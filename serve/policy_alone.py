@@ -25,10 +25,12 @@ class PolicyAlone:
     """The server at `url`, and the name that it knows its model by. Of one event loop.
 
     `text_of` is there where the model has no chat template: a conversation as it goes on behind it.
+    `abort` ends a request there, by its id; it may block for a moment.
     """
 
     url: str
     model: str
+    abort: Callable[[str], object]
     access: Access = OPEN
     text_of: Callable[[Sequence[dict[str, Any]]], str] | None = None
     limit_s: float = 600.0
@@ -104,17 +106,8 @@ class PolicyAlone:
                 f"the policy's server does not answer ({type(error).__name__})"
             ) from error
         finally:
-            if not ended:
-                await self._abort(id)
-
-    async def _abort(self, id: str) -> None:
-        async def abort() -> None:
-            try:
-                await self._client.post("/abort_request", json={"rid": id}, timeout=2.0)
-            except httpx.HTTPError:
-                return
-
-        await asyncio.shield(asyncio.create_task(abort()))
+            if not ended and named:
+                await asyncio.shield(asyncio.to_thread(self.abort, id))
 
     async def close(self) -> None:
         await self._client.aclose()

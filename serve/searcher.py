@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import secrets
 import threading
 from collections import OrderedDict
@@ -134,7 +135,9 @@ class Searcher:
     def problem(self, turns: tuple[Turn, ...]) -> Problem:
         """A conversation as it is asked of the policy; raises `ApiError`."""
         try:
-            problem = self.engines.problem(Question("", question_of(turns), "", turns=turns))
+            problem = self.engines.problem(
+                Question(_name(turns), question_of(turns), "", turns=turns)
+            )
         except jinja2.TemplateError as error:
             raise wrong("messages", f"the policy's chat template: {error}") from None
         tokenizer = getattr(self.engines.backend, "tokenizer", None)
@@ -164,6 +167,15 @@ class Searcher:
                 code="context_length_exceeded",
             )
         return problem
+
+
+def _name(turns: Sequence[Turn]) -> str:
+    """What the engines know a conversation by, from its first question on to its last.
+
+    So all its turns go to the replica that has read the ones before.
+    """
+    first = next(turn.content for turn in turns if turn.role == "user")
+    return hashlib.sha256(first.encode()).hexdigest()[:32]
 
 
 class Recent:

@@ -23,7 +23,7 @@ from sal.serve.ledger import Ledger
 from sal.serve.limits import MOST_BUDGETS, Limits
 from sal.serve.models import Catalogue, served_strategies
 from sal.serve.policy_alone import PolicyAlone
-from sal.serve.queue import Queue
+from sal.serve.queue import Queue, Room
 from sal.serve.searcher import Flight, Searcher
 from sal.serve.trace_page import search_page
 
@@ -100,14 +100,16 @@ def make_gateway(
         policy_alone=PolicyAlone(
             policy.url,
             name,
+            policy.abort,
             access.get("policy", OPEN),
             text_of=None if searcher.template else searcher.text_of,
             limit_s=2 * limits.seconds,
         ),
-        queue=Queue(endpoints.capacity or _ROOM, operator.longest_queue),
+        queue=Queue(Room(endpoints.capacity or _ROOM), operator.longest_queue),
         ledger=Ledger(operator.tokens_per_hour),
         keys=operator.keys,
         failed=lambda: servers.failed,
+        requests=lambda: policy.in_flight,
     )
 
 

@@ -29,7 +29,7 @@ from sal.serve.ledger import Ledger
 from sal.serve.limits import Limits
 from sal.serve.models import Catalogue
 from sal.serve.policy_alone import PolicyAlone
-from sal.serve.queue import Queue
+from sal.serve.queue import Queue, Room
 from sal.serve.searcher import Searcher
 from sal.verifiers.interface import Scored
 
@@ -155,11 +155,15 @@ def gateway(
         catalogue=catalogue(),
         limits=limits,
         searcher=Searcher(Scripted(backend or Writer()), find_strategy, boxed_answers),
-        policy_alone=PolicyAlone("http://policy", "served", transport=transport),
-        queue=Queue(room, longest),
+        policy_alone=PolicyAlone("http://policy", "served", _nothing, transport=transport),
+        queue=Queue(Room(room), longest),
         ledger=Ledger(tokens_an_hour),
         keys=keys,
     )
+
+
+def _nothing(id: str) -> None:
+    """No request of these is under way for long."""
 
 
 def page(flight: Any) -> str:

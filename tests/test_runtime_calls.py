@@ -138,7 +138,7 @@ def test_ids_are_sent_only_where_somebody_may_abort(server: Server, engine: Engi
 def test_a_server_that_is_gone_ends_no_abort() -> None:
     calls = Calls()
     with Engine(f"http://127.0.0.1:{free_port()}", deadline_s=20) as engine:
-        with calls.one(lambda: None, engine._abort):
+        with calls.one(lambda: None, engine.abort):
             calls.abort()
         with pytest.raises(Aborted):
             ask(engine, calls, "go")

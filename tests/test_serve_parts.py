@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import threading
 from pathlib import Path
 
+import httpx
 import pytest
 from runs_examples import recipe
 from serve_scripted import LIMITS, Half, Scripted, Writer, catalogue
@@ -19,8 +21,9 @@ from sal.serve.answer import answer_of
 from sal.serve.errors import ApiError
 from sal.serve.keys import Keys, new_key, read_keys
 from sal.serve.ledger import WINDOW_S, Ledger
+from sal.serve.policy_alone import PolicyAlone
 from sal.serve.progress import Progress, chosen_path
-from sal.serve.queue import PATIENCE, Queue, Waiting, next_one
+from sal.serve.queue import PATIENCE, Queue, Room, Waiting
 from sal.serve.read_chat import read_chat
 from sal.serve.searcher import Flight, Recent, Searcher
 from sal.serve.shapes import usage_of
@@ -122,32 +125,59 @@ def test_the_ledger_begins_anew_after_its_window_and_keeps_what_is_in_flight() -
 
 
 @pytest.mark.parametrize(
-    ("waiting", "held", "first"),
+    ("waiting", "small", "large", "first"),
     [
-        ([], 0, None),
-        ([(64, 1, 0), (4, 2, 0)], 0, 2),  # the small one
-        ([(64, 1, 0), (4, 2, PATIENCE)], 0, 2),
-        ([(64, 1, PATIENCE), (4, 2, 0)], 0, 1),  # overtaken often enough
-        ([(64, 1, PATIENCE), (4, 2, 0)], 1, None),  # and nobody passes it now
-        ([(32, 1, 0)], 24, 1),
-        ([(32, 1, 0)], 25, None),  # the last 8 are for small ones
-        ([(32, 1, 0), (8, 2, 0)], 56, 2),
-        ([(8, 1, 0)], 57, None),
-        ([(64, 1, 0)], 0, 1),  # as large as all: alone
+        ([], 0, 0, None),
+        ([(56, 1, 0), (4, 2, 0)], 0, 0, 2),  # the small one
+        ([(56, 1, 0), (4, 2, PATIENCE)], 0, 0, 2),
+        ([(56, 1, PATIENCE), (4, 2, 0)], 0, 0, 1),  # overtaken often enough
+        ([(56, 1, PATIENCE), (4, 2, 0)], 0, 32, 2),  # which small ones may still pass
+        ([(56, 1, PATIENCE), (4, 2, 0)], 8, 32, None),  # in their own part alone
+        ([(56, 1, PATIENCE), (9, 2, PATIENCE)], 0, 32, None),  # and large ones not at all
+        ([(32, 1, 0)], 0, 24, 1),
+        ([(32, 1, 0)], 0, 25, None),  # the last 8 are for small ones
+        ([(32, 1, 0)], 32, 0, 1),
+        ([(32, 1, 0)], 33, 0, None),
+        ([(32, 1, 0), (8, 2, 0)], 0, 56, 2),
+        ([(8, 1, 0)], 0, 57, 1),  # a small one never waits for large ones
+        ([(8, 1, 0)], 57, 0, None),
+        ([(56, 1, 0)], 8, 0, 1),
+        ([(56, 1, 0)], 9, 0, None),
     ],
 )
 def test_whose_turn_it_is(
-    waiting: list[tuple[int, int, int]], held: int, first: int | None
+    waiting: list[tuple[int, int, int]], small: int, large: int, first: int | None
 ) -> None:
     there = [Waiting(weight, order, overtaken) for weight, order, overtaken in waiting]
-    chosen = next_one(there, held, 64)
+    chosen = Room(64, small=small, large=large).next_one(there)
     assert (None if chosen is None else chosen.order) == first
+
+
+def test_the_largest_search_leaves_the_small_ones_their_part() -> None:
+    room = Room(64)
+    assert room.weight(1000) == 56
+    room.take(room.weight(1000))
+    room.take(8)
+    assert (room.small, room.large, room.held) == (8, 56, 64)
+    room.take(-56)
+    assert (room.small, room.large) == (8, 0)
+
+
+def test_a_large_search_begins_alone_where_it_never_fits() -> None:
+    """As where completions ask for more requests than there are of them."""
+    room = Room(64, size=16)
+    waiting = [Waiting(56, 1)]
+    assert room.next_one(waiting) is waiting[0]
+    room.take(56)
+    assert room.next_one([Waiting(56, 2)]) is None
+    assert room.next_one([Waiting(8, 3)]) is not None
 
 
 def test_a_queue_admits_refuses_and_forgets_who_went_away() -> None:
     async def use() -> None:
-        queue = Queue(16, 2)
-        await queue.enter(queue.weight(1000))
+        queue = Queue(Room(16), 2)
+        await queue.enter(14)
+        await queue.enter(2)
         assert queue.held == 16
         waiting = [asyncio.create_task(queue.enter(4)) for _ in range(2)]
         await asyncio.sleep(0)
@@ -157,16 +187,16 @@ def test_a_queue_admits_refuses_and_forgets_who_went_away() -> None:
         waiting[0].cancel()
         await asyncio.sleep(0)
         assert queue.waiting == 1
-        queue.leave(16, 20.0)
+        queue.leave(14, 20.0)
         await waiting[1]
-        assert (queue.held, queue.waiting, queue.typical_s) == (4, 0, 11.0)
+        assert (queue.held, queue.waiting, queue.typical_s) == (6, 0, 11.0)
 
     asyncio.run(use())
 
 
 def test_one_who_goes_away_just_when_it_is_admitted_holds_nothing() -> None:
     async def use() -> None:
-        queue = Queue(4, 2)
+        queue = Queue(Room(4), 2)
         await queue.enter(4)
         waiting = asyncio.create_task(queue.enter(4))
         await asyncio.sleep(0)
@@ -176,6 +206,43 @@ def test_one_who_goes_away_just_when_it_is_admitted_holds_nothing() -> None:
         assert queue.held == 0
 
     asyncio.run(use())
+
+
+def test_more_may_search_where_completions_ask_for_little() -> None:
+    async def use() -> None:
+        queue = Queue(Room(16), 2)
+        await queue.enter(14)
+        waiting = asyncio.create_task(queue.enter(14))
+        await asyncio.sleep(0)
+        assert queue.waiting == 1
+        queue.resize(32)
+        await waiting
+        assert queue.held == 28
+
+    asyncio.run(use())
+
+
+def test_who_leaves_before_the_policy_has_ended_has_it_aborted() -> None:
+    asked: list[str] = []
+    aborted: list[str] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append(json.loads(request.content)["rid"])
+        return httpx.Response(200, content=b'data: {"choices": [{}]}\n\n')
+
+    async def use() -> None:
+        transport = httpx.MockTransport(answer)
+        alone = PolicyAlone("http://policy", "m", aborted.append, transport=transport)
+        async with alone.stream("/v1/chat/completions", {}) as chunks:
+            assert [chunk async for chunk in chunks]
+        assert not aborted
+        with pytest.raises(ConnectionError):
+            async with alone.stream("/v1/chat/completions", {}):
+                raise ConnectionError
+        await alone.close()
+
+    asyncio.run(use())
+    assert aborted == asked[1:]
 
 
 def done(text: str, score: float, finish: str = "eot", key: str = "") -> Completion:

@@ -117,16 +117,14 @@ def test_who_goes_away_aborts_each_of_n_texts() -> None:
     aborted: list[str] = []
 
     async def hold(request: httpx.Request) -> httpx.Response:
-        rid = json.loads(request.content)["rid"]
-        if request.url.path == "/abort_request":
-            aborted.append(rid)
-            return httpx.Response(200)
-        asked.append(rid)
+        asked.append(json.loads(request.content)["rid"])
         await asyncio.Event().wait()
         raise AssertionError
 
     async def use() -> None:
-        policy = PolicyAlone("http://policy", "served", transport=httpx.MockTransport(hold))
+        policy = PolicyAlone(
+            "http://policy", "served", aborted.append, transport=httpx.MockTransport(hold)
+        )
         task = asyncio.create_task(replies(policy, "/v1/chat/completions", {"n": 3}))
         while len(asked) < 3:
             await asyncio.sleep(0.01)
