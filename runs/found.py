@@ -72,13 +72,13 @@ def read_run(path: Path) -> FoundRun:
     if not (path / "recipe.yaml").is_file():
         raise FolderError(f"{path}: holds no run")
     recipe = read_recipe(path / "recipe.yaml")
-    records, recorded, numbers = Records(path / "journal.jsonl"), Recorded(), {}
+    records, recorded = Records(path / "journal.jsonl"), Recorded()
+    numbers = array("q")  # of the problems, in the data set
     try:
         for start, size, record in each_record(path / "journal.jsonl"):
             if recorded.take(record):
-                place = records.add(start, size)
-                if record["type"] == "problem":
-                    numbers[place] = record.get("number", 0)
+                records.add(start, size)
+                numbers.append(record.get("number", 0))
     except OSError as error:
         raise FolderError(f"{error.filename}: {error.strerror}") from error
     places = sorted(recorded.last.values(), key=numbers.__getitem__)

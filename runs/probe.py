@@ -92,7 +92,7 @@ def _probed(prepared: Prepared, servers: Servers) -> Probe:
     traces: list[Trace] = []
     rows: list[ResultRow] = []
 
-    def search(_number: int, question: Question, trace: Trace) -> SearchResult:
+    def search(number: int, question: Question, trace: Trace) -> SearchResult:  # noqa: ARG001
         traces.append(trace)
         state = prepared.strategy.program.run(
             problem=endpoints.problem(question),

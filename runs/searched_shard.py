@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+from array import array
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
@@ -40,15 +41,14 @@ class SearchedShard:
             raise FolderError(f"{path}: a run is writing there") from error
         self.recorded = Recorded()
         self._records = Records(path / "journal.jsonl")
-        self._numbers: dict[int, int] = {}
+        self._numbers = array("q")  # of the records' problems, in the data set
         for start, size, record in each_record(path / "journal.jsonl"):
             of_problem = record.get("type") == "problem"
             if of_problem and not isinstance(record.get("number"), int):
                 continue  # of an older version, which did not say where a row belongs
             if self.recorded.take(record):
-                place = self._records.add(start, size)
-                if of_problem:
-                    self._numbers[place] = record["number"]
+                self._records.add(start, size)
+                self._numbers.append(record["number"] if of_problem else 0)
 
     def close(self) -> None:
         self._file.close()

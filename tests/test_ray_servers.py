@@ -31,17 +31,25 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     state = tmp_path_factory.mktemp("state")
     before = dict(os.environ)
     os.environ.update(environment(state), RAY_DISABLE_IMPORT_WARNING="1")
-    made = utils.Cluster(
-        initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False}
-    )
+    made = utils.Cluster()
     try:
-        for _ in range(2):
-            made.add_node(num_cpus=1)
+        for head in (True, False, False):
+            patiently(made.add_node, num_cpus=1, **({"include_dashboard": False} if head else {}))
         yield made
     finally:
         made.shutdown()
         os.environ.clear()
         os.environ.update(before)
+
+
+def patiently(start: Callable[..., Any], **how: Any) -> None:
+    """Ray gives a node 30 seconds to start, which is not much where other tests run."""
+    for _ in range(3):
+        try:
+            return start(**how)
+        except Exception as error:
+            last = error
+    raise last
 
 
 def words(cluster: Any, run: Path, servers: tuple[str, str], *more: str) -> list[str]:

@@ -106,7 +106,7 @@ class Nodes:
         try:
             with part.open() as folder, closing(make_grader("exact")) as grader:
                 work(
-                    asked,  # type: ignore[arg-type]
+                    asked,
                     part.prepared,
                     folder,
                     Endpoints(),
