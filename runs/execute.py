@@ -25,7 +25,7 @@ from sal.runs.problems import Question, Skipped
 from sal.runs.progress import Progress, Snapshot
 from sal.runs.recipe import Recipe
 from sal.runs.registry import Strategy
-from sal.runs.results import ResultRow, Summary, Totals
+from sal.runs.results import ResultRow, Summary, Totals, by_name
 from sal.runs.runner import Abortable, Owed, Runner, TimeLimit, owed_problems
 from sal.runs.settings import Prepared
 from sal.runtime.model_cost import ModelCost
@@ -302,7 +302,7 @@ def trace_json(problem_id: str, trace: Trace) -> dict[str, Any]:
     """Every node that the search made, in the order in which they finished."""
     return {
         "id": problem_id,
-        "policy": asdict(trace.policy),
-        "prm": asdict(trace.prm),
+        "policy": by_name(trace.policy),
+        "prm": by_name(trace.prm),
         "nodes": [node_json(node) for node in trace.nodes],
     }

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, BinaryIO, Self
 
@@ -89,6 +90,7 @@ def _file_name(number: int, problem_id: str) -> str:
     return f"{number:05d}-{readable(problem_id)}"
 
 
+@lru_cache(maxsize=4096)
 def readable(problem_id: str) -> str:
     """What a file's name shows of a problem's id; other ids may look the same."""
     return re.sub(r"[^A-Za-z0-9.-]+", "-", problem_id).strip("-.")[:60]

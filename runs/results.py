@@ -100,7 +100,7 @@ class ResultRow:
         """The row of `results.jsonl`; usage is nested under "usage"."""
         content = by_name(self)
         content["completions"] = [completion.as_json() for completion in self.completions]
-        content["usage"] = {role: asdict(content.pop(role)) for role in ("policy", "prm")}
+        content["usage"] = {role: by_name(content.pop(role)) for role in ("policy", "prm")}
         content["error"] = self.error or None
         return content
 

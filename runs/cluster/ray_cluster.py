@@ -6,6 +6,7 @@ Ray is an optional package: `pip install 'sal-sglang[ray]'`.
 from __future__ import annotations
 
 import pickle
+import signal
 from collections.abc import Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -39,10 +40,14 @@ def connect(address: str) -> Any:
         raise RunError("--ray needs Ray: pip install 'sal-sglang[ray]'") from error
     if ray.is_initialized():
         return ray
+    ours = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         ray.init(address=address, log_to_driver=False, logging_level="error")
     except Exception as error:  # whatever Ray raises where there is no cluster, or another version
         raise RunError(f"--ray {address}: {' '.join(str(error).split())}") from error
+    finally:
+        for number, handler in ours.items():  # Ray puts its own in their place, which end at once
+            signal.signal(number, handler)
     return ray
 
 

@@ -14,14 +14,16 @@ from typing import Any
 import psutil
 import pytest
 from runs_terminal import SAL, environment, records
+from scripted_server import ScriptedServer
 
 from sal.runs.cluster.gather import WORKERS
 from sal.runs.cluster.ray_cluster import connect
 from sal.runs.errors import RunError
 
-pytestmark = pytest.mark.servers
+PROBLEMS = 60
 
-PROBLEMS = 24
+PAUSE_S = 0.3
+"""Of the scripted policy, so that there is something to be killed."""
 
 
 @pytest.fixture(scope="module")
@@ -52,12 +54,18 @@ def patiently(start: Callable[..., Any], **how: Any) -> None:
     raise last
 
 
-def words(cluster: Any, run: Path, servers: tuple[str, str], *more: str) -> list[str]:
-    policy, prm = servers
+def words(cluster: Any, run: Path, policy: str, *more: str) -> list[str]:
     return [
-        *(str(SAL), "run", "best-of-n", "--budget", "4", "--limit", str(PROBLEMS), "--seed", "7"),
-        *("--policy", policy, "--prm", prm, "--ray", cluster.address, "--resume", str(run), *more),
+        *(str(SAL), "run", "majority", "--budget", "2", "--limit", str(PROBLEMS)),
+        *("--policy", policy, "--ray", cluster.address, "--resume", str(run), *more),
     ]
+
+
+@pytest.fixture
+def policy() -> Iterator[str]:
+    """The URL of a scripted policy, of which each worker has room for four requests at a time."""
+    with ScriptedServer(PAUSE_S) as server:
+        yield server.url
 
 
 def until(condition: Callable[[], Any], limit_s: float = 180.0) -> Any:
@@ -82,11 +90,11 @@ def rows(run: Path) -> list[dict[str, Any]]:
 
 
 def test_a_worker_and_a_node_are_killed_and_every_problem_is_searched(
-    cluster: Any, server_urls: tuple[str, str], tmp_path: Path
+    cluster: Any, policy: str, tmp_path: Path
 ) -> None:
     run = tmp_path / "run"
     process = subprocess.Popen(
-        words(cluster, run, server_urls, "--display", "plain"),
+        words(cluster, run, policy, "--display", "plain"),
         cwd=tmp_path,
         stdout=subprocess.DEVNULL,
         stderr=(tmp_path / "said").open("wb"),
@@ -110,7 +118,7 @@ def test_a_worker_and_a_node_are_killed_and_every_problem_is_searched(
     assert not (run / WORKERS).exists()
 
     alone = tmp_path / "alone"
-    command = words(cluster, alone, server_urls)
+    command = words(cluster, alone, policy)
     at = command.index("--ray")
     del command[at : at + 2]
     subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
@@ -123,10 +131,10 @@ def told(row: dict[str, Any]) -> Any:
 
 
 def test_a_driver_that_is_killed_loses_nothing_that_a_worker_recorded(
-    cluster: Any, server_urls: tuple[str, str], tmp_path: Path
+    cluster: Any, policy: str, tmp_path: Path
 ) -> None:
     run = tmp_path / "run"
-    command = words(cluster, run, server_urls)
+    command = words(cluster, run, policy)
     process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.DEVNULL)
     until(lambda: len(records(run, "problem")) >= 2)
     process.send_signal(signal.SIGKILL)
