@@ -46,12 +46,13 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
 
 def patiently(start: Callable[..., Any], **how: Any) -> None:
     """Ray gives a node 30 seconds to start, which is not much where other tests run."""
-    for _ in range(3):
+    for left in (2, 1, 0):
         try:
-            return start(**how)
-        except Exception as error:
-            last = error
-    raise last
+            start(**how)
+            return
+        except Exception:
+            if not left:
+                raise
 
 
 def words(cluster: Any, run: Path, policy: str, *more: str) -> list[str]:
@@ -109,7 +110,8 @@ def test_a_worker_and_a_node_are_killed_and_every_problem_is_searched(
     finally:
         process.kill()
     said = (tmp_path / "said").read_text()
-    assert said.count("is gone") == 2, said
+    assert said.count("is gone") >= 2, said  # a dead node may be thought to live for a while
+    assert said.count("go back to the queue") >= 1, said
     found = rows(run)
     assert len({row["id"] for row in found}) == len(found) == PROBLEMS
     assert len(list((run / "traces").iterdir())) == PROBLEMS
