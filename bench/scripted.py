@@ -59,7 +59,7 @@ class ScriptedEndpoints:
 
     backend = verifier = None
     models: Mapping[str, ModelCost | None] = {}
-    capacity = 256
+    capacity = 32
 
     def problem(self, question: Any) -> Problem:
         return Problem(question.text, question.text)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
 from sal.records.fields import NoField, field, find, listed, nearest
@@ -45,17 +46,21 @@ Contents = Iterable[dict[str, Any]]
 class Column:
     """A field of rows. Whole numbers among decimal ones are decimal too, as in a table."""
 
-    def __init__(self, rows: Contents, name: str) -> None:
+    def __init__(self, name: str) -> None:
         self._name = name
-        kinds: set[type] = set()
-        alone: set[type] = set()  # of the items of lists of one
-        for row in rows:
-            value = self._value(row)
-            kinds.add(type(value))
-            alone.add(type(unwrapped(value)))
-        if list in kinds:
-            kinds = alone
-        self._decimal = float in kinds and int in kinds and kinds <= {float, int, type(None)}
+        self._kinds: set[type] = set()
+        self._alone: set[type] = set()  # of the items of lists of one
+
+    def see(self, row: Mapping[str, Any]) -> None:
+        """Know what kind of value it has in one more row."""
+        value = self._value(row)
+        self._kinds.add(type(value))
+        self._alone.add(type(unwrapped(value)))
+
+    @cached_property
+    def _decimal(self) -> bool:
+        kinds = self._alone if list in self._kinds else self._kinds
+        return float in kinds and int in kinds and kinds <= {float, int, type(None)}
 
     def of(self, row: Mapping[str, Any]) -> Any:
         """Its value in `row`; None where there is none."""
@@ -72,6 +77,15 @@ class Column:
             return None
 
 
+def columns(rows: Contents, names: Sequence[str]) -> list[Column]:
+    """The columns of that name, all `rows` having been seen."""
+    found = [Column(name) for name in names]
+    for row in rows:
+        for column in found:
+            column.see(row)
+    return found
+
+
 def choose_fields(
     question: str | None,
     answer: str | None,
@@ -86,7 +100,7 @@ def choose_fields(
     """
     question = _field("question", question, QUESTION_FIELDS, there, dataset)
     unnamed = answer is None and find(ANSWER_FIELDS, there) is None
-    if unnamed and any(map(is_turns, map(Column(rows, question).of, rows))):
+    if unnamed and any(map(is_turns, map(Column(question).of, rows))):
         return question, question
     return question, _field("answer", answer, ANSWER_FIELDS, there, dataset)
 
@@ -130,7 +144,7 @@ def ids(
         spelled = (find([name], there) if any_case else None) or name
         if spelled not in there:
             continue
-        column = Column(rows, spelled)
+        (column,) = columns(rows, [spelled])
         found = [str(value) for row in used if (value := column.of(row)) is not None]
         if len(set(found)) == len(numbers):
             return found

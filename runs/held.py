@@ -61,12 +61,15 @@ class OnDisk(Sequence[T]):
         if not -self._length <= place < self._length:
             raise IndexError(place)
         number, within = divmod(place % self._length, BLOCK)
+        return self._block(number)[within]
+
+    def __iter__(self) -> Iterator[T]:
+        for number in range(len(self._starts) - 1):
+            yield from self._block(number)
+
+    def _block(self, number: int) -> list[T]:
         with self._reading:
             if self._last[0] != number:
                 self._file.seek(self._starts[number])
                 self._last = (number, pickle.load(self._file))  # noqa: S301 - our own, unnamed
-            return self._last[1][within]
-
-    def __iter__(self) -> Iterator[T]:
-        for place in range(self._length):
-            yield self[place]
+            return self._last[1]
