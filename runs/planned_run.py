@@ -42,7 +42,11 @@ class PlannedRun:
     def open(self) -> RunFolder:
         """Its folder, for writing, with what workers left there; raises `FolderError`."""
         folder = RunFolder(self.path, self.prepared.recipe, resume=self.resume)
-        gather_rest(folder)
+        try:
+            gather_rest(folder)
+        except BaseException:
+            folder.journal.close()
+            raise
         return folder
 
     def look(self) -> tuple[Summary | None, list[int]]:

@@ -1,6 +1,4 @@
-"""What a worker does: searches problems from the queue, on the endpoints near it, into a folder of
-its own. It stops when the queue is over.
-"""
+"""What a worker does: searches what the queue hands out, into a folder of its own."""
 
 from __future__ import annotations
 
