@@ -136,12 +136,15 @@ class SampleValues:
 
 def values_at(
     rows: Iterable[ResultRow], budget: int, ns: Iterable[int]
-) -> dict[str, dict[int, array[float]]]:
+) -> dict[str, dict[int, list[float]]]:
     """`SampleValues` of all `rows`."""
     values = SampleValues(budget, ns)
     for row in rows:
         values.add(row)
-    return values.result()
+    return {
+        rule: {n: list(found) for n, found in by_n.items()}
+        for rule, by_n in values.result().items()
+    }
 
 
 def sizes_up_to(budget: int) -> list[int]:
