@@ -8,6 +8,7 @@ its own, whose peak of memory is that phase's. The folder is in TMPDIR: its disk
 from __future__ import annotations
 
 import json
+import os
 import resource
 import subprocess
 import sys
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
 
 OWED = 1_000
 """Problems that are owed when a run goes on, or a half of all where these are few."""
+
+TAIL = 16 << 20
+"""Bytes that hold as many records."""
 
 
 def write_problems(path: Path, count: int) -> None:
@@ -129,11 +133,12 @@ def report(folder: Path) -> int:
 
 
 def _owe(journal: Path) -> None:
-    """Cut the last records off."""
-    lines = journal.read_bytes().splitlines(keepends=True)
-    cut = sum(map(len, lines[-min(OWED, len(lines) // 2) :]))
-    with open(journal, "ab") as file:
-        file.truncate(file.tell() - cut)
+    """Cut the last records off: a part of the file is looked at, which is large."""
+    with open(journal, "rb+") as file:
+        size = file.seek(0, os.SEEK_END)
+        file.seek(max(0, size - TAIL))
+        lines = file.read().splitlines(keepends=True)[1:]
+        file.truncate(size - sum(map(len, lines[-min(OWED, len(lines) // 2) :])))
 
 
 PHASES: dict[str, Callable[[Path], int]] = {

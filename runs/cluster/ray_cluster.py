@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import pickle
 import signal
+import socket
 from collections.abc import Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -29,7 +30,8 @@ from sal.runtime.access import Access
 from sal.runtime.model_files import is_url
 from sal.runtime.plan import Role
 
-CONNECT_S = 30.0
+CONNECT_S = 10.0
+"""For a first answer, and for workers to end in order."""
 
 
 def connect(address: str) -> Any:
@@ -40,6 +42,7 @@ def connect(address: str) -> Any:
         raise RunError("--ray needs Ray: pip install 'sal-sglang[ray]'") from error
     if ray.is_initialized():
         return ray
+    _check(address)
     ours = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         ray.init(address=address, log_to_driver=False, logging_level="error")
@@ -49,6 +52,17 @@ def connect(address: str) -> Any:
         for number, handler in ours.items():  # Ray puts its own in their place, which end at once
             signal.signal(number, handler)
     return ray
+
+
+def _check(address: str) -> None:
+    """Raise `RunError` where nothing answers: Ray itself would try for minutes."""
+    host, colon, port = address.rpartition(":")
+    if not colon or not port.isdecimal() or "/" in host:  # "auto", or a URL
+        return
+    try:
+        socket.create_connection((host, int(port)), timeout=CONNECT_S).close()
+    except (OSError, OverflowError) as error:
+        raise RunError(f"--ray {address}: no cluster answers there: {error}") from error
 
 
 def on_ray(
