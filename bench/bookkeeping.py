@@ -112,7 +112,8 @@ def resume(folder: Path) -> int:
     with RunFolder(folder / "merged", ours.recipe, resume=True) as there:
         done = there.recorded.finished(again=False)
         owed = owed_problems(ours.problems, done)
-        there.recorded.done(there.recorded.rows(there.journal.records), len(done), again=False)
+        rows = there.recorded.rows(there.journal.records)
+        there.recorded.done(rows, ours.problems.questions, len(done), again=False)
         return len(ours.problems.questions) - len(owed)
 
 

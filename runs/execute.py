@@ -99,7 +99,7 @@ def execute(
     until = time_limit.admit_until if time_limit is not None else None
     progress = Progress(
         len(questions),
-        recorded.done(rows, len(questions) - len(owed), again=retry_failed),
+        recorded.done(rows, questions, len(questions) - len(owed), again=retry_failed),
         until=until,
         budget=prepared.budget,
         before=before,

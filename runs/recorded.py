@@ -5,11 +5,12 @@ A damaged record must not end the run that meets it.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from sal.runs.journal import Record
+from sal.runs.problems import Question
 from sal.runs.progress import Done
 from sal.runs.results import ResultRow
 from sal.runtime.model_cost import ModelCost
@@ -90,11 +91,13 @@ class Recorded:
         `again`."""
         return self.last.keys() - self.failed if again else self.last.keys()
 
-    def done(self, rows: FinishedRows, count: int, *, again: bool) -> Done:
-        """What the finished problems come to, as above; `count` of them are problems of the run."""
+    def done(
+        self, rows: FinishedRows, questions: Iterable[Question], count: int, *, again: bool
+    ) -> Done:
+        """What the finished problems come to, as above: those of `questions`, which are `count`."""
         ids = self.finished(again=again)
         if self._again or count < len(ids):
-            return Done.of(rows[id] for id in ids)
+            return Done.of(rows[question.id] for question in questions if question.id in ids)
         return self._done[False] if again else self._done[False] + self._done[True]
 
     def seconds(self, until: float = 0.0) -> float:

@@ -61,7 +61,7 @@ def test_whatever_was_damaged_in_a_row_ends_no_run(data: st.DataObject) -> None:
     recorded.take(whole)
     rows = recorded.rows([whole])
     recorded.seconds()
-    Progress(1, recorded.done(rows, 1, again=False)).snapshot()
+    Progress(1, recorded.done(rows, questions(1), 1, again=False)).snapshot()
     summary = summarise(
         rows.values(),
         strategy="s",

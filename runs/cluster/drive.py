@@ -142,7 +142,9 @@ class Drive:
         self._before = recorded.seconds()
         self._progress = Progress(
             total,
-            recorded.done(rows, total - self._left, again=run.retry_failed),
+            recorded.done(
+                rows, prepared.problems.questions, total - self._left, again=run.retry_failed
+            ),
             budget=prepared.budget,
             before=self._before,
         )
