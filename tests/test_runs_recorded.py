@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from runs_examples import row
+from runs_examples import questions, row
 
 from sal.runs.at_n import numbers_at
 from sal.runs.execute import finished
