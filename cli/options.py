@@ -368,6 +368,16 @@ Shard = Annotated[
         rich_help_panel=PROBLEMS,
     ),
 ]
+Ray = Annotated[
+    str | None,
+    typer.Option(
+        metavar="ADDRESS",
+        help="Search on a Ray cluster, with a worker on each node: HOST:6379, or auto on one of "
+        "them (docs/scale.md).",
+        envvar="SAL_RAY",
+        rich_help_panel=RUN,
+    ),
+]
 QuestionField = Annotated[
     str | None,
     typer.Option(

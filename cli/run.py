@@ -41,6 +41,8 @@ sal run dvts --policy meta-llama/Llama-3.2-1B-Instruct --dataset openai/gsm8k:ma
 sal run greedy --policy http://127.0.0.1:30000 --dataset problems.jsonl --json
 
 sal run best-of-n --budget 16 --dataset gpqa --grader mine:grade
+
+sal run dvts --budget 64 --ray auto --policy http://gateway:30000 --prm http://gateway:30001
 """
 
 _STRATEGIES = summaries()
@@ -108,6 +110,7 @@ def run(
     split: options.Split = None,
     limit: options.Limit = None,
     shard: options.Shard = None,
+    ray: options.Ray = None,
     question_field: options.QuestionField = None,
     answer_field: options.AnswerField = None,
     choices_field: options.ChoicesField = None,
@@ -162,5 +165,6 @@ def run(
         said=settings,
         access=access,
         secrets=secrets_of(context),
+        ray=ray,
     )
     return search(again, chosen, began)

@@ -26,7 +26,9 @@ from sal.runtime.endpoint_errors import EndpointError, LaunchError
 from sal.runtime.policy import PolicyFault
 
 if TYPE_CHECKING:
+    from sal.runs.display import RunDisplay
     from sal.runs.execute import Outcome
+    from sal.runs.experiment import Elsewhere
     from sal.runtime.access import Access
     from sal.runtime.plan import Plan, Role
 
@@ -57,6 +59,8 @@ class Options:
     secrets: Secrets
     command: str = "run"
     """Behind `sal`: what goes on with it."""
+    ray: str | None = None
+    """The address of the Ray cluster that searches."""
 
 
 def search(settings: Settings, options: Options, began: float) -> int:
@@ -74,12 +78,19 @@ def search(settings: Settings, options: Options, began: float) -> int:
     # Below, as late as this: they import the programs.
     from sal.runs.experiment import Experiment
     from sal.runs.planned_run import PlannedRun
-    from sal.runs.server_plan import plan_servers
+    from sal.runs.server_plan import given_plan, plan_servers
 
     with Interrupt() as interrupt:
-        fetch_and_convert([settings.policy], [settings.prm], display)
+        elsewhere = None
+        if options.ray is not None:
+            elsewhere = on_ray(options.ray, options.access, display, interrupt)
+        else:
+            fetch_and_convert([settings.policy], [settings.prm], display)
         prepared = prepare(settings, gpu=bool(hardware.gpus), access=options.access)
-        plan = plan_servers([prepared.recipe], hardware, make=not options.dry_run)
+        if elsewhere is not None:
+            plan = given_plan([prepared.recipe])
+        else:
+            plan = plan_servers([prepared.recipe], hardware, make=not options.dry_run)
         path = options.resume or options.out or _new_folder(prepared)
         prepared = _as_served(prepared, plan, options, new=not path.exists())
         kept = check_folder(path, prepared.recipe, resume=options.resume is not None)
@@ -93,7 +104,7 @@ def search(settings: Settings, options: Options, began: float) -> int:
 
                 print(f"\n# push: dataset {options.push_to_hub}, revision {run_name(kept)}")
             return 0
-        timed = _is_default_tiny(options.said, prepared)
+        timed = elsewhere is None and _is_default_tiny(options.said, prepared)
         display.header(f"sal {settings.strategy}", _shown(settings, options, prepared, path))
         if TINY in (prepared.recipe.policy, prepared.recipe.dataset) and not hardware.gpus:
             until = ": as many of its problems as finish in 5 minutes" if timed else ""
@@ -115,6 +126,7 @@ def search(settings: Settings, options: Options, began: float) -> int:
             interruption=interrupt,
             access=options.access,
             time_limit=lambda: _time_left(began) if timed else None,
+            elsewhere=elsewhere,
         )
         if not experiment.owed:
             display.note(f"Nothing is owed in {path}.")
@@ -134,10 +146,22 @@ def search(settings: Settings, options: Options, began: float) -> int:
     return code
 
 
+def on_ray(
+    address: str, access: Mapping[Role, Access], display: RunDisplay, interrupt: Interrupt
+) -> Elsewhere:
+    """See `sal.runs.cluster.ray_cluster.on_ray`; Ray is imported for those alone who want it."""
+    from sal.runs.cluster import ray_cluster
+
+    return ray_cluster.on_ray(address, access=access, display=display, interruption=interrupt)
+
+
 def _resume_command(path: Path, options: Options, *flags: str) -> str:
     """With what the recipe does not say."""
     push = [] if options.push_to_hub is None else ["--push-to-hub", options.push_to_hub]
-    return resume_command(path, *flags, *push, command=options.command, secrets=options.secrets)
+    ray = [] if options.ray is None else ["--ray", options.ray]
+    return resume_command(
+        path, *flags, *ray, *push, command=options.command, secrets=options.secrets
+    )
 
 
 def _shown(settings: Settings, options: Options, prepared: Prepared, path: Path) -> dict[str, str]:

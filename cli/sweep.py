@@ -179,6 +179,7 @@ def sweep(
         json=json,
         access=access,
         secrets=secrets_of(context),
+        ray=flags["ray"],
     )
     return sweep_all(grid, chosen)
 

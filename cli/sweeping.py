@@ -15,6 +15,7 @@ from sal.cli.display.names import DisplayName
 from sal.cli.interrupt import Interrupt
 from sal.cli.ready import fetch_and_convert
 from sal.cli.resume import Secrets, resume_command
+from sal.cli.search import on_ray
 from sal.runs.errors import FolderError, RunError, ServersLost
 from sal.runtime.endpoint_errors import EndpointError, LaunchError
 from sal.runtime.policy import PolicyFault
@@ -44,6 +45,8 @@ class Options:
     json: bool
     access: Mapping[Role, Access]
     secrets: Secrets
+    ray: str | None = None
+    """The address of the Ray cluster that searches."""
 
 
 def sweep_all(grid: Grid, options: Options) -> int:
@@ -58,7 +61,11 @@ def sweep_all(grid: Grid, options: Options) -> int:
     display = choose_display(options.display)
     with Interrupt() as interrupt:
         base, axes = grid.base, grid.axes
-        fetch_and_convert([base.policy, *axes.policies], [base.prm, *axes.prms], display)
+        elsewhere = None
+        if options.ray is not None:
+            elsewhere = on_ray(options.ray, options.access, display, interrupt)
+        else:
+            fetch_and_convert([base.policy, *axes.policies], [base.prm, *axes.prms], display)
         cells = grid.cells(gpu=gpu, access=options.access)
         path = options.resume or options.out or _new_folder(cells)
         there = grid_of(path)
@@ -85,10 +92,12 @@ def sweep_all(grid: Grid, options: Options) -> int:
                 display=display,
                 interruption=interrupt,
                 access=options.access,
+                elsewhere=elsewhere,
             )
             if not sweep.owed:
                 display.note(f"Nothing is owed in {path}.")
-            command = resume_command(path, command="sweep", secrets=options.secrets)
+            ray = [] if options.ray is None else ["--ray", options.ray]
+            command = resume_command(path, *ray, command="sweep", secrets=options.secrets)
             try:
                 sweep.run()
             except KeyboardInterrupt:
@@ -116,14 +125,17 @@ def _served(
     """
     from sal.runs.endpoints import check_urls
     from sal.runs.planned_run import PlannedRun
-    from sal.runs.server_plan import plan_servers
+    from sal.runs.server_plan import given_plan, plan_servers
     from sal.runs.sweep.folder import places
     from sal.runs.sweep.sweep import served_together
 
     groups: list[tuple[Plan, Placed]] = []
     for of in served_together(cells).values():
         recipes = [cell.prepared.recipe for cell in of]
-        plan = plan_servers(recipes, hardware, make=not options.dry_run)
+        if options.ray is not None:
+            plan = given_plan(recipes)
+        else:
+            plan = plan_servers(recipes, hardware, make=not options.dry_run)
         try:
             infos = check_urls(
                 plan.urls,

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from sal import __version__
+from sal.reports.report_markdown import of_a_part
 from sal.reports.run_data import CHOSEN, Columns, ProblemKey, RunData
 from sal.reports.series import GREEDY, Point, Series, accuracies, series_of
 from sal.runs.results import Estimate
@@ -36,6 +37,7 @@ def page_data(runs: Sequence[RunData], title: str) -> dict[str, Any]:
         "series": [_series(line, runs) | {"look": i} for i, line in enumerate(lines)],
         "samples": sample_curves(lines),
         "levels": levels(lines),
+        "part": of_a_part(lines),
     }
 
 

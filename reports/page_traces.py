@@ -5,12 +5,14 @@ from __future__ import annotations
 import base64
 import gzip
 import json
+import os
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from sal.reports.run_data import ProblemKey, problem_key
+from sal.reports.run_data import ProblemKey, problem_key, shown
 from sal.runs.encoding import json_bytes, json_value
+from sal.runs.folder import readable
 from sal.runs.found import FoundRun
 from sal.runs.results import ResultRow
 
@@ -74,16 +76,20 @@ class PackedTraces:
         self, found: FoundRun, numbers: Mapping[ProblemKey, int]
     ) -> Iterator[tuple[int, int, str]]:
         """Place among the rows, the report's number, and the packed trace, in the rows' order."""
-        places = {row.id: place for place, row in enumerate(found.rows)}
-        for path in sorted((found.path / "traces").glob("[!.]*.json")):
+        rows = shown(found)
+        places = {row.id: place for place, row in enumerate(rows)}
+        names = {readable(row.id) for row in rows}
+        traces = found.path / "traces"
+        files = os.scandir(traces) if traces.is_dir() else ()
+        for name in sorted(f.name for f in files if _problem(f.name) in names):
             try:
-                trace = json_value(path.read_bytes())
+                trace = json_value((traces / name).read_bytes())
             except (OSError, ValueError):  # it is being replaced, or the disk lost it
                 continue
             place = places.get(str(trace.get("id"))) if isinstance(trace, dict) else None
             if place is None:
                 continue
-            row = found.rows[place]
+            row = rows[place]
             content = json_bytes(self._trace_data(trace, row))
             packed = base64.b64encode(gzip.compress(content, _FAST, mtime=0)).decode("ascii")
             yield place, numbers[problem_key(row)], packed
@@ -94,3 +100,9 @@ class PackedTraces:
         self._beside.mkdir(parents=True, exist_ok=True)
         (self._beside / name).write_text(text, encoding="ascii")
         self._files.setdefault(run, []).append((first, f"{self._beside.name}/{name}"))
+
+
+def _problem(name: str) -> str:
+    """What the name of a trace's file shows of the problem's id; "" for another file."""
+    number, dash, rest = name.partition("-")
+    return rest.removesuffix(".json") if number.isdecimal() and dash else ""

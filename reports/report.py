@@ -13,7 +13,7 @@ from sal.reports.html_page import html_page
 from sal.reports.page_data import AXES, page_data
 from sal.reports.page_traces import PackedTraces
 from sal.reports.report_markdown import report_markdown
-from sal.reports.run_data import ProblemKey, RunData, problem_key, run_data
+from sal.reports.run_data import ProblemKey, RunData, problem_key, run_data, shown
 from sal.reports.series import series_of
 from sal.reports.trace_data import trace_data
 from sal.runs.errors import FolderError
@@ -80,14 +80,14 @@ def write_report(folders: Iterable[Path], out: Path, title: str, svg: Path | Non
             empty.append(folder)
             continue
         runs.append(run_data(found))
-        for row in found.rows:
+        for row in shown(found):
             numbers.setdefault(problem_key(row), len(numbers))
         traces.add(found, numbers)
     if not runs:
         raise FolderError(f"{', '.join(map(str, empty))}: no problem is done yet")
-    shown = page_data(runs, title)
-    curves = _write_curves(shown, svg or out.with_name(f"{out.stem}-curves"))
-    write_atomically(out, html_page(shown, traces.as_json()).encode())
+    content = page_data(runs, title)
+    curves = _write_curves(content, svg or out.with_name(f"{out.stem}-curves"))
+    write_atomically(out, html_page(content, traces.as_json()).encode())
     markdown = out.with_suffix(".md")
     pictures = [(LABELS[axis], Path(relpath(path, out.parent))) for axis, path in curves]
     text = report_markdown(

@@ -21,7 +21,7 @@ REFERENCES = ("majority", "best-of-n")
 
 def report_markdown(lines: Sequence[Series], title: str, curves: Sequence[tuple[str, str]]) -> str:
     """All tables under headings; `curves` are titles and addresses of pictures."""
-    parts = [f"# {title}", _partial(lines)]
+    parts = [f"# {title}", _partial(lines), of_a_part(lines)]
     parts += [f"![Accuracy against {name}]({address})" for name, address in curves]
     parts += ["## Accuracy", accuracy_table(lines), "## Cost of a problem", cost_table(lines)]
     if (comparison := comparison_of(lines)) is not None:
@@ -43,7 +43,7 @@ def accuracy_table(lines: Sequence[Series]) -> str:
                 percent(found),
                 interval(found),
                 *(percent(point.accuracy(rule)) for rule in RULES),
-                str(max(run.summary.problems for run in point.runs)),
+                str(point.problems),
                 str(len(point.runs)),
             ]
             for line in lines
@@ -112,6 +112,24 @@ def _partial(lines: Sequence[Series]) -> str:
         if run.summary.owed
     ]
     return f"Not finished, told by what is done: {'; '.join(owed)}." if owed else ""
+
+
+def of_a_part(lines: Sequence[Series]) -> str:
+    """What is told by fewer problems than were searched; "" where nothing is."""
+    large = [
+        f"{line.name} at N = {point.budget} ({len(point.runs[0].columns.problems):,} of "
+        f"{point.problems:,})"
+        for line in lines
+        for point in line.points
+        if len(point.runs[0].columns.problems) < point.runs[0].summary.problems
+    ]
+    if not large:
+        return ""
+    return (
+        "Single problems, pairs, curves of n < N and means over seeds are told by a part of the "
+        f"problems, taken evenly from all: {'; '.join(large)}. Accuracies and costs of one run are "
+        "those of all."
+    )
 
 
 def _arm(name: str, point: Point) -> Arm:

@@ -17,6 +17,9 @@ CHOSEN = "chosen"
 INDEPENDENT = frozenset({"best-of-n", "majority"})
 """Strategies whose samples show what fewer of them would have come to."""
 
+MOST = 20_000
+"""Problems of a run that a report shows one by one; a page with more would not open."""
+
 LONGEST = 4000
 """Characters of a question that a page holds; of an answer a twentieth."""
 
@@ -47,8 +50,9 @@ class Columns:
 
 @dataclass(frozen=True, slots=True)
 class RunData:
-    """A run without its completions. `samples[rule][n]` has a value for each row (see `values_at`),
-    and is empty where fewer samples tell nothing."""
+    """A run without its completions. `summary` is of all its rows, `columns` of those that are
+    `shown`. `samples[rule][n]` has a value for each of these (see `values_at`), and is empty where
+    fewer samples tell nothing."""
 
     path: Path
     recipe: Recipe
@@ -90,10 +94,12 @@ class RunData:
 
 def run_data(found: FoundRun) -> RunData:
     """What a report keeps of `found`."""
-    recipe = found.recipe
+    recipe, rows, summary = found.recipe, shown(found), found.summary()
     budget = found.budget
-    sampled = recipe.strategy in INDEPENDENT and not any(row.capped for row in found.rows)
-    samples = values_at(found.rows, budget, sizes_up_to(budget)) if sampled else {}
+    sampled = recipe.strategy in INDEPENDENT and not summary.capped
+    samples: Mapping[str, Mapping[int, Sequence[float]]] = {}
+    if sampled:
+        samples = values_at(rows, budget, sizes_up_to(budget))
     if recipe.strategy == "majority":  # no PRM looked at its samples
         samples = {rule: samples[rule] for rule in ("pass", "majority") if rule in samples}
     return RunData(
@@ -101,10 +107,16 @@ def run_data(found: FoundRun) -> RunData:
         recipe=recipe,
         policy=_model(recipe, "policy", recipe.policy),
         prm=None if recipe.prm is None else _model(recipe, "prm", recipe.prm),
-        summary=found.summary(),
-        columns=columns(found.rows),
+        summary=summary,
+        columns=columns(rows),
         samples=samples,
     )
+
+
+def shown(found: FoundRun) -> Sequence[ResultRow]:
+    """The rows of a run that a report shows one by one: all, or `MOST` from all over."""
+    rows, total = found.rows, len(found.rows)
+    return rows if total <= MOST else [rows[i * total // MOST] for i in range(MOST)]
 
 
 def problem_key(row: ResultRow) -> ProblemKey:

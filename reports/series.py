@@ -31,12 +31,23 @@ class Point:
         return self.runs[0].recipe.strategy
 
     @property
+    def problems(self) -> int:
+        """How many are done, in the run that has most."""
+        return max(run.summary.problems for run in self.runs)
+
+    @property
     def partial(self) -> bool:
         """Whether a problem is owed."""
         return any(run.summary.owed for run in self.runs)
 
     def accuracy(self, rule: str) -> Estimate:
-        """Over problems, each the mean over its runs: a seed more is no problem more."""
+        """Over problems, each the mean over its runs: a seed more is no problem more.
+
+        Of one run all its problems count, of several those that are shown.
+        """
+        if len(self.runs) == 1 and len(self.runs[0].columns.problems) < self.problems:
+            summary = self.runs[0].summary
+            return summary.accuracy[summary.rule if rule == CHOSEN else rule]
         return self._pooled([run.columns.right[rule] for run in self.runs])
 
     def cost(self, axis: str) -> float | None:

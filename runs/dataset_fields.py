@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
 from sal.records.fields import NoField, field, find, listed, nearest
@@ -38,38 +39,57 @@ ANSWER_FIELDS = (
 )
 ID_FIELDS = ("id", "unique_id", "problem_id", "idx", "Record ID")
 
-Rows = Mapping[int, dict[str, Any]]
-"""The contents of rows by their numbers."""
+Contents = Iterable[dict[str, Any]]
+"""Of rows, in their order; as often as it is asked."""
 
 
-def column(rows: Rows, name: str) -> dict[int, Any]:
-    """The values of a field, by row; None where there is none.
+class Column:
+    """A field of rows. Whole numbers among decimal ones are decimal too, as in a table."""
 
-    Whole numbers among decimal ones are decimal too, as in a table.
-    """
-    values: dict[int, Any] = {}
-    for number, row in rows.items():
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._kinds: set[type] = set()
+        self._alone: set[type] = set()  # of the items of lists of one
+
+    def see(self, row: Mapping[str, Any]) -> None:
+        """Know what kind of value it has in one more row."""
+        value = self._value(row)
+        self._kinds.add(type(value))
+        self._alone.add(type(unwrapped(value)))
+
+    @cached_property
+    def _decimal(self) -> bool:
+        kinds = self._alone if list in self._kinds else self._kinds
+        return float in kinds and int in kinds and kinds <= {float, int, type(None)}
+
+    def of(self, row: Mapping[str, Any]) -> Any:
+        """Its value in `row`; None where there is none."""
+        value = self._value(row)
+        if not self._decimal:
+            return value
+        value = unwrapped(value)
+        return float(value) if type(value) is int else value
+
+    def _value(self, row: Mapping[str, Any]) -> Any:
         try:
-            values[number] = field(row, name)
+            return field(row, self._name)
         except NoField:
-            values[number] = None
-    kinds = set(map(type, values.values()))
-    if list in kinds:
-        kinds = {type(unwrapped(value)) for value in values.values()}
-    if float not in kinds or int not in kinds or not kinds <= {float, int, type(None)}:
-        return values
-    return {number: _decimal(value) for number, value in values.items()}
+            return None
 
 
-def _decimal(value: Any) -> Any:
-    value = unwrapped(value)
-    return float(value) if type(value) is int else value
+def columns(rows: Contents, names: Sequence[str]) -> list[Column]:
+    """The columns of that name, all `rows` having been seen."""
+    found = [Column(name) for name in names]
+    for row in rows:
+        for column in found:
+            column.see(row)
+    return found
 
 
 def choose_fields(
     question: str | None,
     answer: str | None,
-    rows: Rows,
+    rows: Contents,
     there: Sequence[str],
     dataset: str,
 ) -> tuple[str, str]:
@@ -80,7 +100,7 @@ def choose_fields(
     """
     question = _field("question", question, QUESTION_FIELDS, there, dataset)
     unnamed = answer is None and find(ANSWER_FIELDS, there) is None
-    if unnamed and any(is_turns(value) for value in column(rows, question).values()):
+    if unnamed and any(map(is_turns, map(Column(question).of, rows))):
         return question, question
     return question, _field("answer", answer, ANSWER_FIELDS, there, dataset)
 
@@ -115,12 +135,17 @@ def _field(
     return wanted
 
 
-def ids(rows: Rows, numbers: Sequence[int], *, any_case: bool) -> list[str]:
-    """Of the rows `numbers`: the first id field in which all have another; else their numbers."""
-    there = list(dict.fromkeys(name for row in rows.values() for name in row)) if any_case else []
+def ids(
+    rows: Contents, used: Contents, numbers: Sequence[int], there: Sequence[str], *, any_case: bool
+) -> list[str]:
+    """Of the rows that are `used`, out of all `rows` with the fields `there`: the first id field in
+    which all have another; else their numbers."""
     for name in ID_FIELDS:
-        values = column(rows, find([name], there) or name)
-        found = [str(values[number]) for number in numbers if values[number] is not None]
+        spelled = (find([name], there) if any_case else None) or name
+        if spelled not in there:
+            continue
+        (column,) = columns(rows, [spelled])
+        found = [str(value) for row in used if (value := column.of(row)) is not None]
         if len(set(found)) == len(numbers):
             return found
     return [str(number) for number in numbers]

@@ -8,13 +8,14 @@ import os
 import tempfile
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from sal.records.read import CSV, JSON, PACKED, TABLES, read_rows, suffix
 from sal.records.row import RecordsError, Row
 from sal.runs.errors import DatasetError, NotHad
+from sal.runs.held import held
 from sal.runs.presets import PRESETS
 
 TINY = "tiny"
@@ -22,6 +23,9 @@ TINY = "tiny"
 
 ONLY_SPLIT = "train"
 """The split of a file that holds no other, as `datasets` names it."""
+
+_AT_ONCE = 1000
+"""Rows of a table that are made Python's own at a time."""
 
 _NOT_FOUND = ("DatasetNotFoundError", "ValueError", "FileNotFoundError", "HFValidationError")
 
@@ -31,7 +35,7 @@ class DatasetRows:
     """The rows of one split."""
 
     split: str
-    rows: list[Row] = field(default_factory=list)
+    rows: Sequence[Row] = ()
 
 
 def read_dataset(
@@ -103,7 +107,7 @@ def _file(dataset: str, path: Path, split: str | None, names: Collection[str]) -
             f"(also with {', '.join(PACKED)}): unpack, convert or rename it"
         )
     try:
-        read.rows = list(read_rows(path, names, choose))
+        read.rows = held(read_rows(path, names, choose))
     except RecordsError as error:
         raise DatasetError(str(error)) from error
     if read.split == ONLY_SPLIT:
@@ -212,11 +216,16 @@ def _loaded(
         table = found[split]
         if limit is not None:
             table = table.select(range(min(limit, len(table))))
-        return DatasetRows(split, [Row(i, row) for i, row in enumerate(table.to_list())])
+        return DatasetRows(split, held(Row(i, row) for i, row in enumerate(_contents(table))))
     except DatasetError:
         raise
     except Exception as error:  # `datasets` and the Hub raise anything: the user sees one line
         raise reason(error) from error
+
+
+def _contents(table: Any) -> Iterator[dict[str, Any]]:
+    for start in range(0, len(table), _AT_ONCE):
+        yield from table.select(range(start, min(start + _AT_ONCE, len(table)))).to_list()
 
 
 def _root(error: Exception) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -13,20 +13,20 @@ from sal.grading.graders import AnyGrader
 from sal.programs.problem import Problem
 from sal.programs.trace import SearchResult, Trace
 from sal.runs.admission import Admission
-from sal.runs.at_n import numbers_at, sizes_up_to
+from sal.runs.at_n import NumbersAt, sizes_up_to
 from sal.runs.encoding import json_bytes
-from sal.runs.folder import RunFolder, write_atomically
+from sal.runs.folder import RunFolder, write_atomically, written_atomically
 from sal.runs.graded import Graded
+from sal.runs.journal import Record
 from sal.runs.judging import judge, judge_of
 from sal.runs.node_records import node_json
 from sal.runs.nodes import RunNodes
 from sal.runs.problems import Question, Skipped
 from sal.runs.progress import Progress, Snapshot
 from sal.runs.recipe import Recipe
-from sal.runs.recorded import finished_rows, recorded_models, seconds_spent
 from sal.runs.registry import Strategy
-from sal.runs.results import ResultRow, Summary, summarise
-from sal.runs.runner import Abortable, Runner, TimeLimit, owed_problems
+from sal.runs.results import ResultRow, Summary, Totals, by_name
+from sal.runs.runner import Abortable, Owed, Runner, TimeLimit, owed_problems
 from sal.runs.settings import Prepared
 from sal.runtime.model_cost import ModelCost
 
@@ -91,36 +91,86 @@ def execute(
     results. Raises `ServersLost`, or OSError when the folder cannot be written.
     """
     questions = prepared.problems.questions
-    rows = finished_rows(folder.journal.records, questions)
-    done = [row for row in rows.values() if not (retry_failed and row.error)]
-    owed = owed_problems(prepared.problems, done)
-    sessions = sum(r.get("type") == "session" for r in folder.journal.records)
-    nodes = RunNodes(folder, owed, sessions + 1)
-    before = seconds_spent(folder.journal.records, nodes.until)
+    recorded = folder.recorded
+    rows = recorded.rows(folder.journal.records)
+    owed = owed_problems(prepared.problems, recorded.finished(again=retry_failed))
+    nodes = RunNodes(folder, owed, recorded.sessions + 1)
+    before = recorded.seconds(nodes.until)
     until = time_limit.admit_until if time_limit is not None else None
     progress = Progress(
         len(questions),
-        done,
+        recorded.done(rows, questions, len(questions) - len(owed), again=retry_failed),
         until=until,
         budget=prepared.budget,
         before=before,
         written=written,
     )
     models = dict(endpoints.models)
-    folder.journal.append(
-        {
-            "type": "session",
-            "before": before,
-            "problems": len(questions),
-            "versions": dict(prepared.recipe.versions),
-            "models": {role: model and asdict(model) for role, model in models.items()},
-        }
+    folder.journal.append(session_record(prepared, before, models))
+
+    def record(_number: int, row: ResultRow, place: int) -> None:
+        rows.places[row.id] = place
+
+    runner = make_runner(
+        prepared,
+        folder,
+        endpoints,
+        grader,
+        owed,
+        nodes=nodes,
+        progress=progress,
+        recorded=record,
+        requests=requests,
+        time_limit=time_limit,
     )
 
+    def look() -> None:
+        tick(progress.snapshot())
+        if interrupted():
+            runner.interrupt()
+
+    try:
+        runner.run(look)
+    finally:
+        summary = write_results(prepared, folder, rows, before + progress.seconds, models)
+    return Outcome(summary, interrupted=interrupted(), timed_out=runner.timed_out)
+
+
+def session_record(
+    prepared: Prepared, before: float, models: Mapping[str, ModelCost | None]
+) -> Record:
+    """What a session says of itself when it begins, `before` seconds having been spent."""
+    return {
+        "type": "session",
+        "before": before,
+        "problems": len(prepared.problems.questions),
+        "versions": dict(prepared.recipe.versions),
+        "models": {role: model and asdict(model) for role, model in models.items()},
+    }
+
+
+def make_runner(
+    prepared: Prepared,
+    folder: RunFolder,
+    endpoints: SearchEndpoints,
+    grader: AnyGrader,
+    owed: Owed,
+    *,
+    nodes: RunNodes,
+    progress: Progress,
+    recorded: Callable[[int, ResultRow, int], object],
+    requests: Callable[[], int],
+    time_limit: TimeLimit | None = None,
+) -> Runner:
+    """A runner of what is `owed`, into `folder`.
+
+    `recorded` is told the number of each problem whose row is in the journal, the row, and the
+    number of its record there.
+    """
     labels = prepared.strategy.program.labels
 
-    def search(question: Question, trace: Trace) -> SearchResult:
-        with nodes.of(question.id, lambda: progress.seconds, runner.stop) as recall:
+    def search(number: int, question: Question, trace: Trace) -> SearchResult:
+        with nodes.of(number, question.id, lambda: progress.seconds, runner.stop) as recall:
             state = prepared.strategy.program.run(
                 problem=endpoints.problem(question),
                 params=prepared.params,
@@ -138,11 +188,11 @@ def execute(
     def record(number: int, row: ResultRow, trace: Trace) -> None:
         # The trace first: a problem in the journal always has one.
         folder.write_trace(number, row.id, trace_json(row.id, trace))
-        folder.journal.append(
+        place = folder.journal.append(
             {"type": "problem", "number": number, "at": progress.seconds, "row": row.as_json()}
         )
-        nodes.remove(row.id)
-        rows[row.id] = row
+        nodes.remove(number, row.id)
+        recorded(number, row, place)
 
     runner = Runner(
         owed,
@@ -155,17 +205,7 @@ def execute(
         requests=requests,
         time_limit=time_limit,
     )
-
-    def look() -> None:
-        tick(progress.snapshot())
-        if interrupted():
-            runner.interrupt()
-
-    try:
-        runner.run(look)
-    finally:
-        summary = write_results(prepared, folder, rows, before + progress.seconds, models)
-    return Outcome(summary, interrupted=interrupted(), timed_out=runner.timed_out)
+    return runner
 
 
 def finished(
@@ -175,16 +215,12 @@ def finished(
 
     Needs no server: all that a summary says is in the journal.
     """
-    rows = finished_rows(folder.journal.records, prepared.problems.questions)
-    if len(rows) < len(prepared.problems.questions):
-        return None
-    if retry_failed and any(row.error for row in rows.values()):
+    recorded = folder.recorded
+    if owed_problems(prepared.problems, recorded.finished(again=retry_failed)):
         return None
     RunNodes(folder, [], 0)
-    models: dict[str, ModelCost | None] = {}
-    for record in folder.journal.records:
-        models.update(recorded_models(record))
-    return write_results(prepared, folder, rows, seconds_spent(folder.journal.records), models)
+    rows = recorded.rows(folder.journal.records)
+    return write_results(prepared, folder, rows, recorded.seconds(), recorded.models)
 
 
 def write_results(
@@ -196,19 +232,26 @@ def write_results(
 ) -> Summary:
     """Write results.jsonl and summary.json from the rows that are there, by problem id."""
     questions = prepared.problems.questions
-    done = [rows[q.id] for q in questions if q.id in rows]
-    summary = summary_of(
-        done,
-        prepared.recipe,
-        prepared.strategy,
-        owed=len(questions) - len(done),
-        seconds=seconds,
-        models=models,
-        ns=prepared.ns,
-        skipped=prepared.problems.skipped,
-    )
-    lines = b"".join(json_bytes(row.as_json()) + b"\n" for row in done)
-    write_atomically(folder.path / "results.jsonl", lines)
+    done = sum(question.id in rows for question in questions)
+    with written_atomically(folder.path / "results.jsonl") as file:
+
+        def written() -> Iterator[ResultRow]:
+            for question in questions:
+                if question.id in rows:
+                    row = rows[question.id]
+                    file.write(json_bytes(row.as_json()) + b"\n")
+                    yield row
+
+        summary = summary_of(
+            written(),
+            prepared.recipe,
+            prepared.strategy,
+            owed=len(questions) - done,
+            seconds=seconds,
+            models=models,
+            ns=prepared.ns,
+            skipped=prepared.problems.skipped,
+        )
     write_summary(folder.path, summary)
     return summary
 
@@ -220,7 +263,7 @@ def write_summary(folder: Path, summary: Summary) -> None:
 
 
 def summary_of(
-    rows: Sequence[ResultRow],
+    rows: Iterable[ResultRow],
     recipe: Recipe,
     strategy: Strategy,
     *,
@@ -230,10 +273,19 @@ def summary_of(
     ns: Sequence[int] = (),
     skipped: Skipped = Skipped(),
 ) -> Summary:
-    """What `rows` come to, also with fewer samples: 1, 2, 4, ... and `ns`."""
+    """What `rows` come to, also with fewer samples: 1, 2, 4, ... and `ns`. None is held."""
     budget = int(recipe.params.get("budget", 1))
-    return summarise(
-        rows,
+    totals = Totals()
+    numbers = NumbersAt(
+        recipe.strategy,
+        budget,
+        independent=strategy.program.independent,
+        ns=[*sizes_up_to(budget), *ns],
+    )
+    for row in rows:
+        totals.add(row)
+        numbers.add(row)
+    return totals.summary(
         strategy=recipe.strategy,
         budget=budget,
         owed=owed,
@@ -241,13 +293,7 @@ def summary_of(
         versions=recipe.versions,
         recipe=recipe.digest,
         models=models,
-        at_n=numbers_at(
-            rows,
-            recipe.strategy,
-            budget,
-            independent=strategy.program.independent,
-            ns=[*sizes_up_to(budget), *ns],
-        ),
+        at_n=numbers.result(),
         skipped=skipped,
     )
 
@@ -256,7 +302,7 @@ def trace_json(problem_id: str, trace: Trace) -> dict[str, Any]:
     """Every node that the search made, in the order in which they finished."""
     return {
         "id": problem_id,
-        "policy": asdict(trace.policy),
-        "prm": asdict(trace.prm),
+        "policy": by_name(trace.policy),
+        "prm": by_name(trace.prm),
         "nodes": [node_json(node) for node in trace.nodes],
     }

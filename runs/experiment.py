@@ -40,6 +40,13 @@ class Interruption(Protocol):
         ...
 
 
+Execute = Callable[..., Outcome]
+"""As `sal.runs.execute.execute`."""
+
+Elsewhere = Callable[[PlannedRun, RunFolder, LiveFile], Outcome]
+"""Has a run searched by others, into its folder."""
+
+
 class Experiment:
     """Runs that share their servers, their grader and their display, which live as long as it does.
 
@@ -47,7 +54,8 @@ class Experiment:
     What is finished already is known from the start, in `outcomes`; when nothing is owed, no server
     is started and none is asked. Each run has clients of its own, made by `client` with the
     `access` of its role, and so counts its own requests. `time_limit` is asked when a run's search
-    begins, `begun` before, where these runs are a part of something larger.
+    begins, `begun` before, where these runs are a part of something larger. A run is searched by
+    `execute` on this machine, or with `elsewhere` by that, and no server is started here.
 
     Raises `FolderError` for a folder that a run cannot be in.
     """
@@ -63,6 +71,8 @@ class Experiment:
         access: Mapping[Role, Access] | None = None,
         time_limit: Callable[[], TimeLimit | None] = lambda: None,
         begun: Callable[[PlannedRun], Begun] | None = None,
+        execute: Execute = execute,
+        elsewhere: Elsewhere | None = None,
     ) -> None:
         self.runs = list(runs)
         self.outcomes: dict[Path, Outcome] = {}
@@ -73,6 +83,8 @@ class Experiment:
         self._access = access
         self._time_limit = time_limit
         self._begun = begun or self._place
+        self._execute = execute
+        self._elsewhere = elsewhere
         for run in self.runs:
             summary, damaged = run.look()
             if damaged:
@@ -109,6 +121,9 @@ class Experiment:
                 self._display.begin(self._begun(run))
                 try:
                     with run.open() as folder, LiveFile(run.path) as live:
+                        if self._elsewhere is not None:
+                            self._ended(run, live, self._elsewhere(run, folder, live))
+                            continue
                         if shared is None:  # not before the first run's folder is known to be ours
                             shared = (self._servers(stack), stack.enter_context(GradingPool()))
                             collect_rarely()
@@ -161,7 +176,7 @@ class Experiment:
             beside(servers.policy),
             pulse,
         ):
-            outcome = execute(
+            outcome = self._execute(
                 run.prepared,
                 folder,
                 endpoints,
@@ -173,9 +188,12 @@ class Experiment:
                 retry_failed=run.retry_failed,
                 written=lambda: pulse.written,
             )
-        self.outcomes[run.path] = outcome
         if grader.note:
             self._display.note(grader.note)
+        self._ended(run, live, outcome)
+
+    def _ended(self, run: PlannedRun, live: LiveFile, outcome: Outcome) -> None:
+        self.outcomes[run.path] = outcome
         if outcome.interrupted:
             raise KeyboardInterrupt
         if outcome.timed_out:

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, BinaryIO, Self
 
 from sal.runs import live
 from sal.runs.encoding import json_bytes
 from sal.runs.errors import FolderError
 from sal.runs.journal import Journal
 from sal.runs.recipe import Recipe, differences, moved, read_recipe
-from sal.runs.recorded import is_usable
+from sal.runs.recorded import Recorded
 
 _OF_A_START = {
     *("journal.jsonl", "recipe.yaml", ".recipe.yaml.tmp", "traces", "nodes"),
@@ -36,7 +39,8 @@ class RunFolder:
         check_folder(path, recipe, resume=resume)
         try:
             path.mkdir(parents=True, exist_ok=True)
-            self.journal = Journal(path / "journal.jsonl", is_usable)
+            self.recorded = Recorded()
+            self.journal = Journal(path / "journal.jsonl", self.recorded.take)
         except OSError as error:
             raise FolderError(f"{path}: {error.strerror or error}") from error
         try:
@@ -58,9 +62,13 @@ class RunFolder:
         write_atomically(self.recipe_path, recipe.dump().encode())
 
     def write_trace(self, number: int, problem_id: str, trace: dict[str, Any]) -> None:
-        """One compact JSON file; `number` is the problem's place in its dataset."""
-        name = _file_name(number, problem_id)
-        write_atomically(self.path / "traces" / f"{name}.json", json_bytes(trace))
+        """One compact JSON file; `number` is the problem's place in its dataset.
+
+        It survives a kill of every process. It is not waited for until it is on disk: a power loss
+        may cost the traces of the last seconds, never a finished problem.
+        """
+        with written_atomically(trace_file(self.path, number, problem_id), sync=False) as file:
+            file.write(json_bytes(trace))
 
     def nodes_of(self, number: int, problem_id: str) -> Path:
         """Where the nodes of a problem stand while it is searched."""
@@ -73,10 +81,16 @@ class RunFolder:
         self.journal.close()
 
 
+def trace_file(run: Path, number: int, problem_id: str) -> Path:
+    """Where the trace of a problem is, in a run's folder."""
+    return run / "traces" / f"{_file_name(number, problem_id)}.json"
+
+
 def _file_name(number: int, problem_id: str) -> str:
     return f"{number:05d}-{readable(problem_id)}"
 
 
+@lru_cache(maxsize=4096)
 def readable(problem_id: str) -> str:
     """What a file's name shows of a problem's id; other ids may look the same."""
     return re.sub(r"[^A-Za-z0-9.-]+", "-", problem_id).strip("-.")[:60]
@@ -122,13 +136,26 @@ def write_atomically(path: Path, content: bytes) -> None:
 
     Raises OSError, which names the file: the disk may be full.
     """
+    with written_atomically(path) as file:
+        file.write(content)
+
+
+@contextmanager
+def written_atomically(path: Path, *, sync: bool = True) -> Iterator[BinaryIO]:
+    """What is written within is there, whole, as `path` afterwards; nothing is, if that raises.
+
+    Without `sync` a loss of power may cost it. Raises OSError as above.
+    """
     unfinished = path.with_name(f".{path.name}.tmp")
     try:
         with open(unfinished, "wb") as file:
-            file.write(content)
+            yield file
             file.flush()
-            os.fsync(file.fileno())
+            if sync:
+                os.fsync(file.fileno())
         os.replace(unfinished, path)
-    except OSError as error:
+    except BaseException as error:
         unfinished.unlink(missing_ok=True)  # it takes room that is needed
-        raise OSError(error.errno, error.strerror, str(path)) from error
+        if isinstance(error, OSError):
+            raise OSError(error.errno, error.strerror, str(path)) from error
+        raise

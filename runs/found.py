@@ -8,18 +8,20 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Collection
+from array import array
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, overload
 
 from sal.runs.errors import FolderError
 from sal.runs.folder import readable
-from sal.runs.journal import Record, read_records
+from sal.runs.held import IN_MEMORY
+from sal.runs.journal import Records, each_record
 from sal.runs.node_records import node_json
 from sal.runs.nodes import nodes_in_flight
 from sal.runs.recipe import Recipe, read_recipe
-from sal.runs.recorded import is_usable, recorded_models, seconds_spent
+from sal.runs.recorded import Recorded
 from sal.runs.results import ResultRow, Summary, summarise
 from sal.runtime.model_cost import ModelCost
 
@@ -28,14 +30,15 @@ from sal.runtime.model_cost import ModelCost
 class FoundRun:
     """A run as its folder tells it now.
 
-    `rows` are its finished problems in the order of the data set, `problems` all that it has to
+    `rows` are its finished problems in the order of the data set (of a large run they stay on disk,
+    and each is read when it is asked for), `problems` all that it has to
     search (None where an older version did not record it), `seconds` its searching time so far.
     `models` are what its models compute, by endpoint.
     """
 
     path: Path
     recipe: Recipe
-    rows: tuple[ResultRow, ...]
+    rows: Sequence[ResultRow]
     problems: int | None
     seconds: float
     models: dict[str, ModelCost | None]
@@ -69,16 +72,40 @@ def read_run(path: Path) -> FoundRun:
     if not (path / "recipe.yaml").is_file():
         raise FolderError(f"{path}: holds no run")
     recipe = read_recipe(path / "recipe.yaml")
+    records, recorded = Records(path / "journal.jsonl"), Recorded()
+    numbers = array("q")  # of the problems, in the data set
     try:
-        records = [r for r in read_records(path / "journal.jsonl") if is_usable(r)]
+        for start, size, record in each_record(path / "journal.jsonl"):
+            if recorded.take(record):
+                records.add(start, size)
+                numbers.append(record.get("number", 0))
     except OSError as error:
         raise FolderError(f"{error.filename}: {error.strerror}") from error
-    models: dict[str, ModelCost | None] = {}
-    problems: int | None = None
-    for record in records:
-        models.update(recorded_models(record))
-        problems = record.get("problems", problems)
-    return FoundRun(path, recipe, _rows(records), problems, seconds_spent(records), models)
+    places = sorted(recorded.last.values(), key=numbers.__getitem__)
+    rows: Sequence[ResultRow] = RowsOnDisk(records, places)
+    if len(rows) <= IN_MEMORY:
+        rows = tuple(rows)
+    return FoundRun(path, recipe, rows, recorded.problems, recorded.seconds(), recorded.models)
+
+
+class RowsOnDisk(Sequence[ResultRow]):
+    """Rows in the `places` of a journal's records, each read when it is asked for."""
+
+    def __init__(self, records: Records, places: Iterable[int]) -> None:
+        self._records = records
+        self._places = array("q", places)
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    @overload
+    def __getitem__(self, item: int) -> ResultRow: ...
+    @overload
+    def __getitem__(self, item: slice) -> RowsOnDisk: ...
+    def __getitem__(self, item: int | slice) -> ResultRow | RowsOnDisk:
+        if isinstance(item, slice):
+            return RowsOnDisk(self._records, self._places[item])
+        return ResultRow.from_json(self._records[self._places[item]]["row"])
 
 
 def find_runs(path: Path) -> list[FoundRun]:
@@ -122,10 +149,3 @@ def traces_in_flight(run: Path, done: Collection[str]) -> dict[str, dict[str, An
         problem_id: {"id": problem_id, "nodes": [node_json(node) for node in nodes]}
         for problem_id, nodes in nodes_in_flight(run, done).items()
     }
-
-
-def _rows(records: list[Record]) -> tuple[ResultRow, ...]:
-    """Of a problem that was searched again the last; in the order of the data set."""
-    last = {r["row"]["id"]: r for r in records if r["type"] == "problem"}
-    ordered = sorted(last.values(), key=lambda r: r.get("number", 0))
-    return tuple(ResultRow.from_json(r["row"]) for r in ordered)

@@ -1,11 +1,12 @@
 """The shards of a run, put together: the folder is what the run by itself would have left.
 
-Rows and traces are copied one at a time; of all problems no more is held than a summary needs.
+Rows and traces are copied one at a time; of all problems no more is held than where they stand.
 Nothing is searched, and no server or data set is asked.
 """
 
 from __future__ import annotations
 
+import heapq
 import json
 import os
 import shlex
@@ -14,6 +15,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import asdict, replace
+from operator import itemgetter
 from pathlib import Path
 from uuid import uuid4
 
@@ -21,7 +23,6 @@ from sal.runs.encoding import json_bytes
 from sal.runs.errors import FolderError
 from sal.runs.execute import summary_of, write_summary
 from sal.runs.folder import write_atomically
-from sal.runs.journal import Record
 from sal.runs.problems import Skipped
 from sal.runs.recipe import Recipe, differences
 from sal.runs.registry import find_strategy
@@ -90,7 +91,7 @@ def _incomplete(shard: SearchedShard) -> str:
     what = f"{shard.path}: shard {shard.shard}"
     if shard.owed is None:
         return f"{what} has not begun"
-    return f"{what} owes {shard.owed} of {shard.problems} problems"
+    return f"{what} owes {shard.owed} of {shard.recorded.problems} problems"
 
 
 def _whole(recipe: Recipe) -> Recipe:
@@ -99,52 +100,48 @@ def _whole(recipe: Recipe) -> Recipe:
 
 def _write(folder: Path, shards: Sequence[SearchedShard]) -> Summary:
     recipe = _recipe(shards)
-    seconds = sum(shard.seconds for shard in shards)
-    models = shards[0].models
+    seconds = sum(shard.recorded.seconds() for shard in shards)
+    models = shards[0].recorded.models
     session = {
         "type": "session",
-        "problems": sum(len(shard.places) for shard in shards),
+        "problems": sum(len(shard.recorded.last) for shard in shards),
         "versions": dict(recipe.versions),
         "models": {role: model and asdict(model) for role, model in models.items()},
         "before": seconds,
         "shards": len(shards),
     }
-    rows = []
     with ExitStack() as stack:
         journal, results = (
             stack.enter_context(open(folder / name, "wb"))
             for name in ("journal.jsonl", "results.jsonl")
         )
         journal.write(json_bytes(session) + b"\n")
-        for record in _records(shards):
-            journal.write(json_bytes(record | {"at": 0.0}) + b"\n")
-            results.write(json_bytes(record["row"]) + b"\n")
-            rows.append(_without_texts(ResultRow.from_json(record["row"])))
+
+        def written() -> Iterator[ResultRow]:
+            each = [shard.records() for shard in shards]
+            for _, record in heapq.merge(*each, key=itemgetter(0)):
+                journal.write(json_bytes(record | {"at": 0.0}) + b"\n")
+                results.write(json_bytes(record["row"]) + b"\n")
+                yield ResultRow.from_json(record["row"])
+
+        summary = summary_of(
+            written(),
+            recipe,
+            find_strategy(recipe.strategy),
+            owed=0,
+            seconds=seconds,
+            models=models,
+            skipped=_skipped(shards[0].path),
+        )
         for file in (journal, results):
             file.flush()
             os.fsync(file.fileno())
     (folder / "traces").mkdir()
     for shard in shards:
         _copy_traces(shard.path / "traces", folder / "traces")
-    summary = summary_of(
-        rows,
-        recipe,
-        find_strategy(recipe.strategy),
-        owed=0,
-        seconds=seconds,
-        models=models,
-        skipped=_skipped(shards[0].path),
-    )
     write_atomically(folder / "recipe.yaml", recipe.dump().encode())
     write_summary(folder, summary)
     return summary
-
-
-def _records(shards: Sequence[SearchedShard]) -> Iterator[Record]:
-    """Of every problem, in the order of the data set."""
-    places = [(place.number, shard, place) for shard in shards for place in shard.places]
-    for _, shard, place in sorted(places, key=lambda item: item[0]):
-        yield shard.record(place)
 
 
 def _recipe(shards: Sequence[SearchedShard]) -> Recipe:
@@ -163,24 +160,16 @@ def _recipe(shards: Sequence[SearchedShard]) -> Recipe:
     )
 
 
-def _without_texts(row: ResultRow) -> ResultRow:
-    """All that a summary looks at: of texts those that ended without an answer."""
-    completions = tuple(
-        replace(c, steps=(), scores=(), text=c.text if c.verdict == "no_answer" else "")
-        for c in row.completions
-    )
-    return replace(row, question="", completions=completions)
-
-
 def _copy_traces(source: Path, target: Path) -> None:
     """Files that are never written again, only replaced: two names for one are enough."""
-    for path in source.iterdir():
-        if path.name.startswith("."):  # of a search that was killed
-            continue
-        try:
-            os.link(path, target / path.name)
-        except OSError:  # another file system, or one without links
-            shutil.copyfile(path, target / path.name)
+    with os.scandir(source) as files:
+        for file in files:
+            if file.name.startswith("."):  # of a search that was killed
+                continue
+            try:
+                os.link(file.path, target / file.name)
+            except OSError:  # another file system, or one without links
+                shutil.copyfile(file.path, target / file.name)
 
 
 def _skipped(path: Path) -> Skipped:

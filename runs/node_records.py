@@ -19,12 +19,12 @@ _NAMES = tuple(field.name for field in fields(Node))
 
 def node_json(node: Node) -> dict[str, Any]:
     """A node as traces and node records hold it: without what is empty, but for its id."""
-    content = ((name, getattr(node, name)) for name in _NAMES)
-    return {name: value for name, value in content if name == "id" or _says(value)}
-
-
-def _says(value: Any) -> bool:
-    return value is not None and value != "" and value != ()
+    return {
+        name: value
+        for name in _NAMES
+        if ((value := getattr(node, name)) is not None and value != "" and value != ())
+        or name == "id"
+    }
 
 
 def node_of(content: Mapping[str, Any]) -> Node:

@@ -119,11 +119,13 @@ class RunNodes:
     def __init__(
         self, folder: RunFolder, owed: Iterable[tuple[int, Question]], session: int
     ) -> None:
+        self._folder = folder
         self._session = session
-        self._files = {q.id: folder.nodes_of(number, q.id) for number, q in owed}
-        for path in set((folder.path / "nodes").iterdir()) - set(self._files.values()):
+        there = set((folder.path / "nodes").iterdir())
+        ours = {folder.nodes_of(number, q.id): q.id for number, q in owed} if there else {}
+        for path in there - ours.keys():
             path.unlink(missing_ok=True)
-        self._kept = {id: read_kept(path) for id, path in self._files.items()}
+        self._kept = {ours[path]: read_kept(path) for path in there & ours.keys()}
 
     @property
     def until(self) -> float:
@@ -132,14 +134,19 @@ class RunNodes:
         return max(last, default=0.0)
 
     def of(
-        self, id: str, clock: Callable[[], float], failed: Callable[[Exception], object]
+        self,
+        number: int,
+        id: str,
+        clock: Callable[[], float],
+        failed: Callable[[Exception], object],
     ) -> ProblemNodes:
         """Those of one problem, for its search."""
-        return ProblemNodes(self._files[id], id, self._kept.pop(id), self._session, clock, failed)
+        path, kept = self._folder.nodes_of(number, id), self._kept.pop(id, None)
+        return ProblemNodes(path, id, kept or Kept(), self._session, clock, failed)
 
-    def remove(self, id: str) -> None:
+    def remove(self, number: int, id: str) -> None:
         """The problem is finished."""
-        self._files[id].unlink(missing_ok=True)
+        self._folder.nodes_of(number, id).unlink(missing_ok=True)
 
 
 def read_kept(path: Path) -> Kept:

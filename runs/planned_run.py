@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from sal.runs.cluster.gather import gather_rest
 from sal.runs.execute import finished
 from sal.runs.folder import RunFolder
 from sal.runs.results import ResultRow, Summary
@@ -18,7 +19,8 @@ class PlannedRun:
     """A run that could start in `path`. With `resume`, one that is there already goes on.
 
     With `retry_failed`, problems that failed in it are searched again. `title` is what a display
-    calls it, where strategy and N do not tell it from others.
+    calls it, where strategy and N do not tell it from others. A `part` of a run has no problems of
+    its own: it is handed them while it is searched.
     """
 
     prepared: Prepared
@@ -26,6 +28,7 @@ class PlannedRun:
     resume: bool = True
     retry_failed: bool = False
     title: str = ""
+    part: bool = False
 
     @property
     def name(self) -> str:
@@ -37,14 +40,22 @@ class PlannedRun:
         return self.prepared.budget * len(self.prepared.problems.questions)
 
     def open(self) -> RunFolder:
-        """Its folder, for writing; raises `FolderError`."""
-        return RunFolder(self.path, self.prepared.recipe, resume=self.resume)
+        """Its folder, for writing, with what workers left there; raises `FolderError`."""
+        folder = RunFolder(self.path, self.prepared.recipe, resume=self.resume)
+        try:
+            gather_rest(folder)
+        except BaseException:
+            folder.journal.close()
+            raise
+        return folder
 
     def look(self) -> tuple[Summary | None, list[int]]:
         """Its summary if nothing is owed, and the damaged lines of its journal.
 
         Reads the journal, and makes the folder.
         """
+        if self.part:
+            return None, []
         with self.open() as folder:
             summary = finished(self.prepared, folder, retry_failed=self.retry_failed)
             return summary, folder.journal.damaged

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections import deque
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
@@ -91,7 +92,7 @@ def _probed(prepared: Prepared, servers: Servers) -> Probe:
     traces: list[Trace] = []
     rows: list[ResultRow] = []
 
-    def search(question: Question, trace: Trace) -> SearchResult:
+    def search(number: int, question: Question, trace: Trace) -> SearchResult:  # noqa: ARG001
         traces.append(trace)
         state = prepared.strategy.program.run(
             problem=endpoints.problem(question),
@@ -117,7 +118,7 @@ def _probed(prepared: Prepared, servers: Servers) -> Probe:
 
     began = time.monotonic()
     Runner(
-        list(enumerate(questions)),
+        deque(enumerate(questions)),
         search=search,
         judge=judge,
         record=lambda _number, row, _trace: rows.append(row),
@@ -141,7 +142,7 @@ def smaller(params: Any) -> tuple[Any, int]:
     return params, budget
 
 
-def spread(questions: tuple[Question, ...], count: int) -> list[Question]:
+def spread(questions: Sequence[Question], count: int) -> list[Question]:
     """At most `count`, evenly from all over."""
     count = min(count, len(questions))
     return [questions[i * len(questions) // count] for i in range(count)]

@@ -8,11 +8,15 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Self
 
 from sal.programs.trace import ROLLOUT, Trace
 from sal.runs.results import ResultRow
 from sal.runtime.retries import Retrying
 from sal.runtime.usage import Usage
+
+LATEST = 5_000
+"""Finished problems that are told one by one: more than end between two looks at them."""
 
 RATE_SECONDS = 15.0
 """The rate of tokens is that of the last seconds: it falls when nothing moves any more."""
@@ -64,7 +68,7 @@ class Snapshot:
     `ended` counts completions, of the `allowed` ones that all problems together may have; a problem
     that is done has all of its own. `written` are the tokens that the policy has generated in this
     session, those of replies under way too where its server tells, and `rate` how many a second
-    lately; None while unknown.
+    lately; None while unknown. `finished` has the latest problems; `older` counts those before.
     """
 
     total: int
@@ -84,6 +88,7 @@ class Snapshot:
     rate: float | None = None
     retrying: Mapping[str, Retrying] = field(default_factory=dict)
     earlier: Spent = Spent()
+    older: int = 0
 
     @property
     def stderr(self) -> float | None:
@@ -97,6 +102,42 @@ class Snapshot:
         """By all sessions."""
         seconds = self.earlier.seconds + self.seconds
         return Spent(seconds, self.earlier.policy + self.policy, self.earlier.prm + self.prm)
+
+
+@dataclass(slots=True)
+class Done:
+    """What finished problems come to; `right` counts those whose chosen answer is."""
+
+    problems: int = 0
+    failed: int = 0
+    right: int = 0
+    policy: Usage = Usage()
+    prm: Usage = Usage()
+
+    @classmethod
+    def of(cls, rows: Iterable[ResultRow]) -> Self:
+        """Of all `rows`."""
+        done = cls()
+        for row in rows:
+            done.add(row)
+        return done
+
+    def add(self, row: ResultRow) -> None:
+        """One more; where that raises, for a damaged row, nothing is counted."""
+        policy, prm = self.policy + row.policy, self.prm + row.prm
+        self.right += row.right
+        self.policy, self.prm = policy, prm
+        self.problems += 1
+        self.failed += bool(row.error)
+
+    def __add__(self, other: Done) -> Done:
+        return Done(
+            self.problems + other.problems,
+            self.failed + other.failed,
+            self.right + other.right,
+            self.policy + other.policy,
+            self.prm + other.prm,
+        )
 
 
 class _Running:
@@ -122,13 +163,14 @@ class Progress:
 
     `until`: seconds after which a time limit ends the run. `budget`: completions that a problem may
     have. `written`: tokens that the policy's server has generated in this session, if it tells.
-    `earlier` are the rows of earlier sessions, which searched for `before` seconds.
+    `earlier` are the rows of earlier sessions, or what they come to; those searched for `before`
+    seconds.
     """
 
     def __init__(
         self,
         total: int,
-        earlier: Iterable[ResultRow] = (),
+        earlier: Iterable[ResultRow] | Done = (),
         *,
         until: float | None = None,
         budget: int = 1,
@@ -145,18 +187,12 @@ class Progress:
         self._written = written
         self._lately: deque[tuple[float, int]] = deque()
         self._in_flight: dict[str, _Running] = {}
-        self._finished: list[Finished] = []
-        self._done = self._failed = self._correct = 0
-        self._policy = self._prm = Usage()
+        self._finished: deque[Finished] = deque(maxlen=LATEST)
+        self._seconds = 0.0
         self._recalled = 0
-        earlier = list(earlier)
-        for row in earlier:
-            self._count(row)
-        self._earlier = Spent(
-            before,
-            sum((row.policy for row in earlier), Usage()),
-            sum((row.prm for row in earlier), Usage()),
-        )
+        self._before = earlier if isinstance(earlier, Done) else Done.of(earlier)
+        self._here = Done()
+        self._earlier = Spent(before, self._before.policy, self._before.prm)
 
     @property
     def seconds(self) -> float:
@@ -171,9 +207,8 @@ class Progress:
         with self._lock:
             search = self._in_flight.pop(row.id, None)
             self._recalled += _recalled(search)
-            self._count(row)
-            self._policy += row.policy
-            self._prm += row.prm
+            self._here.add(row)
+            self._seconds += row.seconds
             self._finished.append(Finished(row.id, row.right, row.seconds, row.error))
 
     def drop(self, problem_id: str) -> None:
@@ -190,9 +225,7 @@ class Progress:
     def typical_seconds(self) -> float | None:
         """The mean time of a problem in this session, None before the first has finished."""
         with self._lock:
-            if not self._finished:
-                return None
-            return sum(item.seconds for item in self._finished) / len(self._finished)
+            return self._seconds / self._here.problems if self._here.problems else None
 
     def snapshot(self) -> Snapshot:
         with self._lock:
@@ -200,9 +233,10 @@ class Progress:
             seconds = now - self._started
             running = list(self._in_flight.items())
             ended = {id: search.ended(self._budget) for id, search in running}
+            done = self._before + self._here
             here = sum(ended.values())
-            here += len(self._finished) * self._budget
-            policy = sum((search.trace.policy for _, search in running), self._policy)
+            here += self._here.problems * self._budget
+            policy = sum((search.trace.policy for _, search in running), self._here.policy)
             recalled = self._recalled + sum(_recalled(search) for _, search in running)
             written, rate = self._tokens(seconds, policy, recalled)
             eta = self._eta(seconds, len(running), here)
@@ -210,13 +244,13 @@ class Progress:
             limited = left is not None and (eta is None or left < eta)
             return Snapshot(
                 total=self._total,
-                done=self._done,
-                failed=self._failed,
-                accuracy=self._correct / self._done if self._done else None,
+                done=done.problems,
+                failed=done.failed,
+                accuracy=done.right / done.problems if done.problems else None,
                 seconds=seconds,
                 eta=left if limited else eta,
                 policy=policy,
-                prm=sum((search.trace.prm for _, search in running), self._prm),
+                prm=sum((search.trace.prm for _, search in running), self._here.prm),
                 in_flight=tuple(
                     InFlight(
                         id,
@@ -230,8 +264,9 @@ class Progress:
                     for id, s in running
                 ),
                 finished=tuple(self._finished),
+                older=self._here.problems - len(self._finished),
                 limited=limited,
-                ended=here + (self._done - len(self._finished)) * self._budget,
+                ended=here + self._before.problems * self._budget,
                 allowed=self._total * self._budget,
                 written=written,
                 rate=rate,
@@ -258,22 +293,17 @@ class Progress:
         return written, (written - before) / (seconds - since) if seconds > since else None
 
     def _eta(self, seconds: float, running: int, ended: int) -> float | None:
-        here = len(self._finished)
-        owed = self._total - self._done
+        here = self._here.problems
+        owed = self._total - self._before.problems - here
         if not here:
             if not ended:
                 return None
             # As below, of completions: none took longer than all the time until now.
             by_rate = seconds / ended * (owed * self._budget - ended)
             return min(by_rate, seconds * max(1.0, owed / max(1, running)))
-        typical = sum(item.seconds for item in self._finished) / here
+        typical = self._seconds / here
         # The first to finish says little of the rate, but how long those beside it will take.
         return min(seconds / here * owed, typical * max(1.0, owed / max(1, running)))
-
-    def _count(self, row: ResultRow) -> None:
-        self._done += 1
-        self._failed += bool(row.error)
-        self._correct += row.right
 
 
 def _recalled(search: _Running | None) -> int:

@@ -100,7 +100,7 @@ class ResultRow:
         """The row of `results.jsonl`; usage is nested under "usage"."""
         content = by_name(self)
         content["completions"] = [completion.as_json() for completion in self.completions]
-        content["usage"] = {role: asdict(content.pop(role)) for role in ("policy", "prm")}
+        content["usage"] = {role: by_name(content.pop(role)) for role in ("policy", "prm")}
         content["error"] = self.error or None
         return content
 
@@ -251,65 +251,100 @@ class Summary:
         return content
 
 
-def summarise(
-    rows: Iterable[ResultRow],
-    *,
-    strategy: str,
-    budget: int,
-    owed: int,
-    seconds: float,
-    versions: Mapping[str, str],
-    recipe: str,
-    models: Mapping[str, ModelCost | None],
-    at_n: AtN = AtN({}),
-    skipped: Skipped = Skipped(),
-) -> Summary:
-    """Add up `rows`; `models` are what the models compute, by endpoint, where known."""
-    rows = list(rows)
-    completions = [c for row in rows for c in row.completions]
-    silent = [c for c in completions if c.finish == "eot" and c.verdict == "no_answer"]
-    policy = sum((row.policy for row in rows), Usage())
-    prm = sum((row.prm for row in rows), Usage())
+class Totals:
+    """What rows come to, added one at a time; of each a few bits are held."""
 
-    def flops(endpoint: str, usage: Usage) -> float | None:
-        model = models.get(endpoint)
-        return None if model is None else model.flops(usage)
+    def __init__(self) -> None:
+        self._problems = self._failed = self._unspent = self._capped = 0
+        self._rule = ""
+        self._right: dict[str, bytearray] = {rule: bytearray() for rule in RULES}
+        self._policy = self._prm = Usage()
+        self._completions = self._truncated = self._silent = self._readable = 0
+        self._verdicts: Counter[str] = Counter()
+        self._kv_sum, self._kv_max, self._kv_known = 0, 0, 0
 
-    rules = dict.fromkeys([*RULES, *(rule for row in rows for rule in row.correct)])
-    return Summary(
-        strategy=strategy,
-        budget=budget,
-        problems=len(rows),
-        failed=sum(bool(row.error) for row in rows),
-        owed=owed,
-        rule=next((row.rule for row in rows if row.rule), ""),
-        accuracy={
-            rule: Estimate.of([float(row.correct.get(rule, False)) for row in rows])
-            for rule in rules
-        },
-        policy=policy,
-        prm=prm,
-        models={endpoint: models.get(endpoint) for endpoint in ("policy", "prm")},
-        flops={"policy": flops("policy", policy), "prm": flops("prm", prm)},
-        kv_peak=_mean_and_max([row.kv_peak for row in rows]),
-        completions=len(completions),
-        unspent=sum(row.unspent for row in rows),
-        truncated=sum(c.finish == "length" for c in completions),
-        capped=sum(row.capped for row in rows),
-        verdicts=dict(sorted(Counter(c.verdict for c in completions).items())),
-        seconds=seconds,
-        versions=dict(versions),
-        recipe=recipe,
-        no_answer=len(silent),
-        readable=sum(extract(c.text, flexible=True) is not None for c in silent),
-        at_n=at_n,
-        skipped=skipped,
-    )
+    def add(self, row: ResultRow) -> None:
+        """One more problem."""
+        for rule in row.correct:
+            if rule not in self._right:
+                self._right[rule] = bytearray(self._problems)  # wrong by a rule it did not have
+        for rule, right in self._right.items():
+            right.append(row.correct.get(rule, False))
+        self._problems += 1
+        self._failed += bool(row.error)
+        self._rule = self._rule or row.rule
+        self._policy += row.policy
+        self._prm += row.prm
+        self._unspent += row.unspent
+        self._capped += row.capped
+        if row.kv_peak is not None:
+            self._kv_sum += row.kv_peak
+            self._kv_max = max(self._kv_max, row.kv_peak)
+            self._kv_known += 1
+        for c in row.completions:
+            self._completions += 1
+            self._truncated += c.finish == "length"
+            self._verdicts[c.verdict] += 1
+            if c.finish == "eot" and c.verdict == "no_answer":
+                self._silent += 1
+                self._readable += extract(c.text, flexible=True) is not None
+
+    def summary(
+        self,
+        *,
+        strategy: str,
+        budget: int,
+        owed: int,
+        seconds: float,
+        versions: Mapping[str, str],
+        recipe: str,
+        models: Mapping[str, ModelCost | None],
+        at_n: AtN = AtN({}),
+        skipped: Skipped = Skipped(),
+    ) -> Summary:
+        """Of all that were added; `models` are what the models compute, by endpoint, if known."""
+
+        def flops(endpoint: str, usage: Usage) -> float | None:
+            model = models.get(endpoint)
+            return None if model is None else model.flops(usage)
+
+        return Summary(
+            strategy=strategy,
+            budget=budget,
+            problems=self._problems,
+            failed=self._failed,
+            owed=owed,
+            rule=self._rule,
+            accuracy={rule: Estimate.of(right) for rule, right in self._right.items()},
+            policy=self._policy,
+            prm=self._prm,
+            models={endpoint: models.get(endpoint) for endpoint in ("policy", "prm")},
+            flops={"policy": flops("policy", self._policy), "prm": flops("prm", self._prm)},
+            kv_peak=self._kv_peak(),
+            completions=self._completions,
+            unspent=self._unspent,
+            truncated=self._truncated,
+            capped=self._capped,
+            verdicts=dict(sorted(self._verdicts.items())),
+            seconds=seconds,
+            versions=dict(versions),
+            recipe=recipe,
+            no_answer=self._silent,
+            readable=self._readable,
+            at_n=at_n,
+            skipped=skipped,
+        )
+
+    def _kv_peak(self) -> dict[str, float | None]:
+        """Mean and most; unknown when one of them is, or when there are none."""
+        if not self._problems or self._kv_known < self._problems:
+            return {"mean": None, "max": None}
+        return {"mean": self._kv_sum / self._problems, "max": float(self._kv_max)}
 
 
-def _mean_and_max(values: Sequence[int | None]) -> dict[str, float | None]:
-    """Unknown when one of them is, or when there are none."""
-    known = [value for value in values if value is not None]
-    if not known or len(known) < len(values):
-        return {"mean": None, "max": None}
-    return {"mean": sum(known) / len(known), "max": float(max(known))}
+def summarise(rows: Iterable[ResultRow], **about: Any) -> Summary:
+    """`Totals` of all `rows`; `about` is what its `summary` is told."""
+    totals = Totals()
+    for row in rows:
+        totals.add(row)
+    return totals.summary(**about)

@@ -8,8 +8,8 @@ becomes a failed row with its reason. A fault of an endpoint, which all would me
 from __future__ import annotations
 
 import threading
-from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from array import array
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -30,9 +30,10 @@ SAMPLES_A_TICK = 2
 
 
 class SearchProblem(Protocol):
-    """Runs one program on one problem; raises when it leaves no result."""
+    """Runs one program on one problem, whose number in the data set it is told; raises when it
+    leaves no result."""
 
-    def __call__(self, question: Question, trace: Trace) -> SearchResult: ...
+    def __call__(self, number: int, question: Question, trace: Trace) -> SearchResult: ...
 
 
 class JudgeResult(Protocol):
@@ -41,6 +42,18 @@ class JudgeResult(Protocol):
     def __call__(
         self, question: Question, result: SearchResult, cost: tuple[Usage, Usage], seconds: float
     ) -> ResultRow: ...
+
+
+class Owed(Protocol):
+    """Problems, with their numbers in the data set, that are handed out one at a time."""
+
+    def __len__(self) -> int:
+        """How many are left at most; 0 when there is none and there will be none."""
+        ...
+
+    def popleft(self) -> tuple[int, Question]:
+        """The next one; raises IndexError when there is none now."""
+        ...
 
 
 class RecordRow(Protocol):
@@ -80,7 +93,7 @@ class Runner:
 
     def __init__(
         self,
-        owed: Sequence[tuple[int, Question]],
+        owed: Owed,
         *,
         search: SearchProblem,
         judge: JudgeResult,
@@ -91,7 +104,7 @@ class Runner:
         requests: Callable[[], int],
         time_limit: TimeLimit | None = None,
     ) -> None:
-        self._owed = deque(owed)
+        self._owed = owed
         self._search = search
         self._judge = judge
         self._record = record
@@ -134,8 +147,8 @@ class Runner:
     def _start_threads(self) -> bool:
         """As many as there is room for; whether any is at work."""
         with self._lock:
-            if self._owed and not self._cancelled.is_set() and not self.timed_out:
-                new = min(self._admission.problems - self._working, len(self._owed))
+            if (left := len(self._owed)) and not self._cancelled.is_set() and not self.timed_out:
+                new = min(self._admission.problems - self._working, left)
                 self._all_ended.clear()
                 for _ in range(new):
                     threading.Thread(target=self._work, name="problem", daemon=True).start()
@@ -171,7 +184,7 @@ class Runner:
 
     def _admit(self) -> tuple[int, Question] | None:
         with self._lock:
-            if self._cancelled.is_set() or self.timed_out or not self._owed:
+            if self._cancelled.is_set() or self.timed_out or not len(self._owed):
                 return None
             if self._working > self._admission.problems:
                 return None
@@ -180,7 +193,10 @@ class Runner:
                 if self._progress.seconds + typical > self._time_limit.admit_until:
                     self.timed_out = True
                     return None
-            return self._owed.popleft()
+            try:
+                return self._owed.popleft()
+            except IndexError:
+                return None
 
     def _one(self, number: int, question: Question) -> None:
         trace = Trace()
@@ -189,7 +205,7 @@ class Runner:
         result: SearchResult | None = None
         reason = ""
         try:
-            result = self._search(question, trace)
+            result = self._search(number, question, trace)
         except Exception as error:  # a bad problem is data, not a crash
             if is_fault(error):  # every problem would meet it: none is recorded as failed for it
                 self._progress.drop(question.id)
@@ -226,8 +242,32 @@ class Runner:
         self._progress.finish(row)
 
 
-def owed_problems(problems: ProblemSet, done: Iterable[ResultRow]) -> list[tuple[int, Question]]:
-    """Questions without a recorded row, with their numbers in the data set, in order."""
-    finished = {row.id for row in done}
-    numbered = zip(problems.numbers, problems.questions, strict=True)
-    return [(i, q) for i, q in numbered if q.id not in finished]
+class OwedProblems:
+    """Questions with their numbers in the data set, in order: those of `problems` in `places`."""
+
+    def __init__(self, problems: ProblemSet, places: Sequence[int]) -> None:
+        self._problems = problems
+        self._places = places
+        self._taken = 0
+
+    def __len__(self) -> int:
+        return len(self._places) - self._taken
+
+    def popleft(self) -> tuple[int, Question]:
+        """See `Owed`."""
+        found = self._at(self._places[self._taken])
+        self._taken += 1
+        return found
+
+    def __iter__(self) -> Iterator[tuple[int, Question]]:
+        """All that were not taken."""
+        return map(self._at, self._places[self._taken :])
+
+    def _at(self, place: int) -> tuple[int, Question]:
+        return self._problems.numbers[place], self._problems.questions[place]
+
+
+def owed_problems(problems: ProblemSet, done: Collection[str]) -> OwedProblems:
+    """The questions whose ids are not among the `done`."""
+    places = (place for place, q in enumerate(problems.questions) if q.id not in done)
+    return OwedProblems(problems, array("q", places))

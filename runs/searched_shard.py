@@ -3,31 +3,22 @@
 from __future__ import annotations
 
 import fcntl
-import json
-from dataclasses import dataclass
+from array import array
+from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
 from sal.runs.errors import FolderError
-from sal.runs.journal import Record
+from sal.runs.journal import Record, Records, each_record
 from sal.runs.recipe import read_recipe
-from sal.runs.recorded import is_usable, recorded_models, seconds_spent
+from sal.runs.recorded import Recorded
 from sal.runs.shard import Shard
-from sal.runtime.model_cost import ModelCost
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where a journal has the row of a problem: its first byte. `number` is in the data set."""
-
-    number: int
-    start: int
 
 
 class SearchedShard:
     """The shard in the folder `path`; locked against writers until `close`.
 
-    `problems` is None where it has not begun, `places` has a place per finished problem.
+    `recorded` is what its journal comes to; its `problems` are None where it has not begun.
     Raises `FolderError` for what is no shard, or is being written.
     """
 
@@ -48,10 +39,16 @@ class SearchedShard:
         except OSError as error:
             self._file.close()
             raise FolderError(f"{path}: a run is writing there") from error
-        self.problems: int | None = None
-        self.models: dict[str, ModelCost | None] = {}
-        self.places: list[Place] = []
-        self.seconds = self._read()
+        self.recorded = Recorded()
+        self._records = Records(path / "journal.jsonl")
+        self._numbers = array("q")  # of the records' problems, in the data set
+        for start, size, record in each_record(path / "journal.jsonl"):
+            of_problem = record.get("type") == "problem"
+            if of_problem and not isinstance(record.get("number"), int):
+                continue  # of an older version, which did not say where a row belongs
+            if self.recorded.take(record):
+                self._records.add(start, size)
+                self._numbers.append(record["number"] if of_problem else 0)
 
     def close(self) -> None:
         self._file.close()
@@ -59,41 +56,10 @@ class SearchedShard:
     @property
     def owed(self) -> int | None:
         """Problems that are not finished; None where it has not begun."""
-        return None if self.problems is None else self.problems - len(self.places)
+        problems = self.recorded.problems
+        return None if problems is None else problems - len(self.recorded.last)
 
-    def record(self, place: Place) -> Record:
-        """What the journal has there."""
-        self._file.seek(place.start)
-        found: Record = json.loads(self._file.readline())
-        return found
-
-    def _read(self) -> float:
-        """Look at each record once; returns the seconds spent."""
-        last: dict[str, Place] = {}
-        times: list[Record] = []
-        start = 0
-        for line in self._file:
-            record = _usable(line)
-            if record is not None and record["type"] == "session":
-                self.problems = record.get("problems", self.problems)
-                self.models.update(recorded_models(record))
-                times.append({"type": "session"})
-            elif record is not None and record["type"] == "problem":
-                last[record["row"]["id"]] = Place(record["number"], start)
-                times.append({"type": "problem", "at": record["at"]})
-            start += len(line)
-        self.places = list(last.values())
-        return seconds_spent(times)
-
-
-def _usable(line: bytes) -> Record | None:
-    """The record of a whole line, if it is one that a run can go on from."""
-    if not line.endswith(b"\n"):  # torn
-        return None
-    try:
-        record = json.loads(line)
-    except (ValueError, RecursionError):
-        return None
-    if not isinstance(record, dict) or not is_usable(record):
-        return None
-    return record if record["type"] != "problem" or isinstance(record.get("number"), int) else None
+    def records(self) -> Iterator[tuple[int, Record]]:
+        """Of each problem its number in the data set and its last record, in their order."""
+        for place in sorted(self.recorded.last.values(), key=self._numbers.__getitem__):
+            yield self._numbers[place], self._records[place]

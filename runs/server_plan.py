@@ -10,9 +10,9 @@ from sal.runs.estimate import RECORDED, TINY_SOLUTION
 from sal.runs.problems import TINY
 from sal.runs.recipe import Recipe
 from sal.runtime.hardware import Hardware
-from sal.runtime.model_files import NoModelFiles
+from sal.runtime.model_files import NoModelFiles, is_url
 from sal.runtime.needed_flags import with_needed_flags
-from sal.runtime.plan import Load, Plan, PlanError, make_plan
+from sal.runtime.plan import Load, Plan, PlanError, Role, make_plan
 
 SHARED = ("policy", "prm", "policy_args", "prm_args", "deterministic")
 """Of recipes on the same servers; their PRM families may differ if they are served alike."""
@@ -54,6 +54,13 @@ def plan_servers(recipes: Sequence[Recipe], hardware: Hardware, *, make: bool = 
     except (PlanError, NoModelFiles) as error:
         raise RunError(str(error)) from error
     return with_needed_flags(plan, "prm", serving.args, serving.reason)
+
+
+def given_plan(recipes: Sequence[Recipe]) -> Plan:
+    """The endpoints that are given as URLs, where servers are started on other machines."""
+    models: dict[Role, str | None] = {"policy": recipes[0].policy}
+    models["prm"] = next((recipe.prm for recipe in recipes if recipe.prm is not None), None)
+    return Plan(urls={role: model for role, model in models.items() if model and is_url(model)})
 
 
 def load_of(recipes: Sequence[Recipe]) -> Load:

@@ -123,32 +123,44 @@ def voted_at(rule: str, ballots: Ballots, chosen: Subsets) -> float:
     Rules and ties are those of `sal.strategies.voting`. For the majority all must weigh the same,
     for then the best of an answer is its first.
     """
-    voters = len(ballots.answers)
-    if not voters:
-        return 0.0
-    rows, width = chosen.rows, int(ballots.answers.max()) + 2
-    lines = np.arange(len(rows))[:, None]
-    # Those without a vote share one answer more, which cannot win.
-    silent = ballots.total - voters
-    answers = np.append(ballots.answers, np.full(silent, width - 1))[rows]
-    weights = np.append(ballots.weights, np.zeros(silent))
-    at = (answers + lines * width).ravel()
+    return voted_at_each(rule, [ballots], chosen)[0]
+
+
+def voted_at_each(rule: str, problems: Sequence[Ballots], chosen: Subsets) -> list[float]:
+    """`voted_at` for each of the problems, which have as many samples."""
+    rows, total = chosen.rows, problems[0].total
+    voters = [len(ballots.answers) for ballots in problems]
+    width = max((int(b.answers.max()) for b in problems if len(b.answers)), default=-1) + 2
+    # Those without a vote share one answer more, which cannot win, and none is best of it.
+    answers = np.full((len(problems), total), width - 1)
+    weights = np.zeros((len(problems), total + 1))
+    weights[:, total] = -np.inf
+    right = np.zeros((len(problems), total + 1), bool)
+    for i, (ballots, of) in enumerate(zip(problems, voters, strict=True)):
+        answers[i, :of] = ballots.answers
+        weights[i, :of] = ballots.weights
+        right[i, :of] = ballots.right
+    lines = np.arange(len(problems) * len(rows))
+    of_line = (lines // len(rows))[:, None]  # whose subset it is
+    at = (answers[:, rows].reshape(len(lines), -1) + lines[:, None] * width).ravel()
 
     def tally(worth: Array | None = None) -> Array:
-        return np.bincount(at, worth, len(rows) * width).reshape(-1, width)[:, :-1]
+        return np.bincount(at, worth, len(lines) * width).reshape(-1, width)[:, :-1]
 
     counts = tally()
-    best = np.full(len(rows) * width, ballots.total)  # where each answer's best stands
-    np.minimum.at(best, at, rows.ravel())
+    best = np.full(len(lines) * width, total)  # where each answer's best stands
+    best[at[::-1]] = np.tile(rows.ravel(), len(problems))[::-1]  # of equal places the last stays
     best = best.reshape(-1, width)[:, :-1]
-    weight_of_best = np.append(weights, -np.inf)[best]
-    criteria = [weight_of_best, counts, -best]
+    criteria = [weights[of_line, best], counts, -best]
     if rule == "weighted":
-        criteria.insert(0, tally(weights[rows].ravel()))
+        criteria.insert(0, tally(weights[:, rows].ravel()))
     elif rule == "majority":
         criteria = [counts, -best]
-    elected = best[lines[:, 0], _leading(counts > 0, criteria)]
-    return float(np.append(ballots.right, np.zeros(silent + 1, bool))[elected].mean())
+    if width == 1:  # nobody has a vote
+        return [0.0] * len(problems)
+    elected = best[lines, _leading(counts > 0, criteria)]
+    hits: Array = right[of_line[:, 0], elected].reshape(len(problems), -1).mean(axis=1)
+    return [float(share) for share in hits]
 
 
 def _leading(running: Array, criteria: Sequence[Array]) -> Array:

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -41,7 +42,7 @@ def prepared(dataset: str, **said: object) -> Prepared:
     return prepare(settings(dataset, **said), gpu=False)
 
 
-def told(questions: tuple[Question, ...]) -> list[tuple[str, str, str]]:
+def told(questions: Sequence[Question]) -> list[tuple[str, str, str]]:
     return [(q.id, q.text, q.answer) for q in questions]
 
 

@@ -20,10 +20,9 @@ from sal.runs.at_n import numbers_at
 from sal.runs.execute import finished
 from sal.runs.experiment import Experiment
 from sal.runs.folder import RunFolder, write_atomically
-from sal.runs.journal import Journal
 from sal.runs.planned_run import PlannedRun
 from sal.runs.progress import Progress
-from sal.runs.recorded import finished_rows, is_usable, seconds_spent
+from sal.runs.recorded import Recorded, is_usable
 from sal.runs.results import ResultRow, summarise
 from sal.runs.settings import Settings, prepare
 from sal.runtime.model_cost import ModelCost
@@ -58,9 +57,11 @@ def test_whatever_was_damaged_in_a_row_ends_no_run(data: st.DataObject) -> None:
         container[key] = junk
     if not is_usable(whole):
         return
-    rows = finished_rows([whole], questions(1))
-    seconds_spent([whole])
-    Progress(1, rows.values()).snapshot()
+    recorded = Recorded()
+    recorded.take(whole)
+    rows = recorded.rows([whole])
+    recorded.seconds()
+    Progress(1, recorded.done(rows, questions(1), 1, again=False)).snapshot()
     summary = summarise(
         rows.values(),
         strategy="s",
@@ -122,7 +123,7 @@ def test_damaged_lines_are_told_owed_and_left_where_they_are(tmp_path: Path) -> 
     assert experiment.owed == [run]
     assert told.notes == [f"{path}/journal.jsonl: lines 2, 3 damaged, and passed over"]
     with run.open() as folder:
-        assert list(finished_rows(folder.journal.records, PREPARED.problems.questions)) == IDS[2:]
+        assert list(folder.recorded.finished(again=False)) == IDS[2:]
         folder.journal.append(record(0, row(IDS[0])))
         folder.journal.append(record(1, row(IDS[1])))
     assert file.read_bytes().startswith(damaged)
@@ -130,9 +131,14 @@ def test_damaged_lines_are_told_owed_and_left_where_they_are(tmp_path: Path) -> 
 
 
 def test_a_row_of_no_problem_of_ours_counts_for_nothing(tmp_path: Path) -> None:
-    with Journal(journal(tmp_path / "run") / "journal.jsonl", is_usable) as file:
-        file.append(record(0, row("another")))
-        assert finished_rows([record(0, row("another"))], PREPARED.problems.questions) == {}
+    path = journal(tmp_path / "run", *map(row, IDS))
+    with RunFolder(path, PREPARED.recipe, resume=True) as folder:
+        folder.journal.append(record(0, row("another", correct=False)))
+    with RunFolder(path, PREPARED.recipe, resume=True) as folder:
+        assert "another" in folder.recorded.last
+        summary = finished(PREPARED, folder)
+    assert summary is not None
+    assert (summary.problems, summary.accuracy["pass"].mean) == (3, 1.0)
 
 
 def test_failed_rows_are_final_unless_they_are_asked_for_again(tmp_path: Path) -> None:

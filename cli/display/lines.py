@@ -141,12 +141,12 @@ class LogDisplay:
     def update(self, snapshot: Snapshot) -> None:
         for line in self._retries.lines(snapshot):
             self.note(line)
-        for item in snapshot.finished[self._written :]:
+        for item in snapshot.finished[max(0, self._written - snapshot.older) :]:
             verdict = (
                 f"failed: {item.error}" if item.error else "right" if item.correct else "wrong"
             )
             self.note(f"problem {item.id}: {verdict} in {duration(item.seconds)}")
-        self._written = len(snapshot.finished)
+        self._written = snapshot.older + len(snapshot.finished)
         if snapshot.in_flight and self._pace.due(snapshot, news=False):
             self._pace.shown = snapshot
             self.note(moment_line(snapshot))

@@ -4,14 +4,14 @@ const salReport = (() => {
   const { el, plain } = salDom;
 
   function head() {
-    const { runs, problems, title, version } = salModel;
+    const { runs, problems, title, version, part } = salModel;
     document.getElementById("title").textContent = plain(title);
     const partial = runs.filter((run) => run.owed).length;
     const words = [`${runs.length} run${runs.length === 1 ? "" : "s"}`,
       `${problems.length} problem${problems.length === 1 ? "" : "s"}`];
     if (partial) words.push(`${partial} not finished: their numbers are of what is done`);
     document.getElementById("about").replaceChildren(
-      words.join(", ") + ". ", el("span", { class: "muted" }, `Made by sal ${version}.`));
+      words.join(", ") + ". ", part ? `${part} ` : "", el("span", { class: "muted" }, `Made by sal ${version}.`));
   }
 
   function draw() {

@@ -46,7 +46,7 @@ class Arm:
     run: FoundRun
 
     @property
-    def rows(self) -> tuple[ResultRow, ...]:
+    def rows(self) -> Sequence[ResultRow]:
         return self.run.rows
 
 

@@ -13,8 +13,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from sal.runs.folder import trace_file
 from sal.runs.planned_run import PlannedRun
-from sal.runs.recorded import finished_rows, seconds_spent
 from sal.runs.results import ResultRow
 from sal.runs.runner import owed_problems
 from sal.strategies.aggregate import Aggregate, aggregate
@@ -46,25 +46,24 @@ def vote_again(source: PlannedRun, run: PlannedRun) -> bool:
     """
     ours, theirs = (r.prepared.recipe for r in (run, source))
     with source.open() as folder:
-        records = folder.journal.records
-    questions = run.prepared.problems.questions
-    rows = finished_rows(records, questions)
-    if ours.digest != theirs.digest:
-        was, how = theirs.params["aggregate"], ours.params["aggregate"]
+        records, recorded = folder.journal.records, folder.recorded
+    rows = recorded.rows(records)
+    differ = ours.digest != theirs.digest
+    if differ:
+        was = theirs.params["aggregate"]
         if any(_counted(row, was) != row for row in rows.values()):
             return False
-        rows = {id: _counted(row, how) for id, row in rows.items()}
-    last = {r["row"]["id"]: r for r in records if r["type"] == "problem"}
     session = next(r for r in reversed(records) if r["type"] == "session")
     with run.open() as folder:
-        there = finished_rows(folder.journal.records, questions)
-        done = [row for row in there.values() if not (run.retry_failed and row.error)]
+        done = folder.recorded.finished(again=run.retry_failed)
         from_ = os.path.relpath(source.path, run.path)
-        folder.journal.append({**session, "before": seconds_spent(records), "votes_of": from_})
+        folder.journal.append({**session, "before": recorded.seconds(), "votes_of": from_})
         for number, question in owed_problems(run.prepared.problems, done):
-            row, record = rows[question.id], last[question.id]
-            for trace in (source.path / "traces").glob(f"{number:05d}-*"):
-                _share(trace, run.path / "traces" / trace.name)
+            row, record = rows[question.id], records[recorded.last[question.id]]
+            if differ:
+                row = _counted(row, ours.params["aggregate"])
+            trace = trace_file(source.path, number, question.id)
+            _share(trace, run.path / "traces" / trace.name)
             folder.journal.append({**record, "at": 0.0, "row": row.as_json()})
     return True
 
@@ -92,7 +91,7 @@ def _counted(row: ResultRow, how: Aggregate) -> ResultRow:
 
 def _share(trace: Path, path: Path) -> None:
     """The same file under another name where the disk can; it is never written again."""
-    if path.exists():
+    if path.exists() or not trace.exists():
         return
     try:
         os.link(trace, path)

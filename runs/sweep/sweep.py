@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from sal.runs.display import Begun, RunDisplay
-from sal.runs.experiment import Experiment, Interruption
+from sal.runs.experiment import Elsewhere, Experiment, Interruption
 from sal.runs.outlook import seconds_left
 from sal.runs.planned_run import PlannedRun
 from sal.runs.results import Summary
@@ -55,14 +55,17 @@ class Sweep:
         interruption: Interruption,
         client: Callable[..., Engine] = SharedEngine,
         access: Mapping[Role, Access] | None = None,
+        elsewhere: Elsewhere | None = None,
     ) -> None:
-        """`client` makes the client of a URL with an `Access` and `replies`."""
+        """`client` makes the client of a URL with an `Access` and `replies`; `elsewhere` is as
+        `Experiment` has it."""
         self.runs = [run for _, runs in groups for run in runs]
         self._voted: dict[Path, Summary] = {}
         self._display = display
         self._interruption = interruption
         self._client = partial(client, replies=replies)
         self._access = access
+        self._elsewhere = elsewhere
         self._families = {run.path: f for f in families(self.runs) for run in f}
         self._unlike: set[Path] = set()
         """Runs that no other's votes can stand for."""
@@ -99,6 +102,7 @@ class Sweep:
             client=self._client,
             access=self._access,
             begun=self._begun,
+            elsewhere=self._elsewhere,
         )
 
     def source(self, run: PlannedRun) -> PlannedRun:
