@@ -15,11 +15,12 @@ class Follow(TrainerCallback):  # type: ignore[misc]  # transformers is not foll
     """A line for every report of the loss and every evaluation.
 
     When `stop` says so, the step in hand is finished, a checkpoint is left, and `stopped` is true.
-    The last step is measured and kept as well.
+    The last step is measured, where a training is `measured`, and kept as well.
     """
 
-    def __init__(self, say: Say, stop: Callable[[], bool]) -> None:
+    def __init__(self, say: Say, stop: Callable[[], bool], *, measured: bool = True) -> None:
         self.stopped = False
+        self._measured = measured
         self._say, self._stop = say, stop
         self._began, self._first = 0.0, 0
 
@@ -30,7 +31,7 @@ class Follow(TrainerCallback):  # type: ignore[misc]  # transformers is not foll
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:  # noqa: ARG002
         if state.global_step == state.max_steps:  # whether or not a report is due
-            control.should_evaluate = control.should_save = True
+            control.should_evaluate, control.should_save = self._measured, True
         if self._stop():
             self.stopped = control.should_save = control.should_training_stop = True
 
