@@ -181,7 +181,11 @@ def test_the_policy_behind_an_address_is_the_model_that_it_served(tmp_path: Path
 @pytest.mark.parametrize(
     ("method", "completions", "said"),
     [
-        ("sft", [solution("W", right=False)], "sft: not one right solution was found, 1 problems w"),
+        (
+            "sft",
+            [solution("W", right=False)],
+            "sft: not one right solution was found, 1 problems w",
+        ),
         ("dpo", [solution("R")], "dpo: not one pair was found, 1 problems without a right and a"),
         ("kto", [solution("R"), solution("S")], "kto: all 2 examples are right, and it needs both"),
         ("kto", [], "kto: not one solution was found"),
@@ -233,14 +237,26 @@ def test_pairs_of_conversations_share_all_turns_but_the_last(
     ("method", "content", "said"),
     [
         ("dpo", {"messages": [USER, REPLY]}, r"dpo cannot learn from the columns messages \(it wa"),
-        ("sft", {"question": "?", "answer": "!"}, "wants messages; or conversations; or prompt, com"),
-        ("sft", {"messages": [{"role": "tool", "content": "4"}]}, "row 1: field 'messages' has a tu"),
+        (
+            "sft",
+            {"question": "?", "answer": "!"},
+            "wants messages; or conversations; or prompt, com",
+        ),
+        (
+            "sft",
+            {"messages": [{"role": "tool", "content": "4"}]},
+            "row 1: field 'messages' has a tu",
+        ),
         ("sft", {"messages": [USER]}, f"not one right solution was found, 1 {sets.NO_REPLY}"),
         ("sft", {"prompt": "?", "completion": "!", "label": False}, f"1 {sets.LABELLED_WRONG}"),
         ("sft", {"prompt": [USER], "completion": "4"}, "neither two texts nor lists of turns"),
         ("sft", {"prompt": [REPLY], "completion": [USER]}, "does not end with a turn of the assis"),
         ("sft", {"prompt": "?", "completion": " "}, "field 'completion' is empty"),
-        ("kto", {"prompt": "?", "completion": "!", "label": 1}, "its label is 1, not true or false"),
+        (
+            "kto",
+            {"prompt": "?", "completion": "!", "label": 1},
+            "its label is 1, not true or false",
+        ),
         ("dpo", {"chosen": [REPLY], "rejected": [WRONG]}, "its replies have no prompt"),
     ],
 )
@@ -288,7 +304,7 @@ def test_the_recipes_of_the_repository_are_read() -> None:
     files = sorted((ROOT / "recipes" / "learn").glob("*.yaml"))
     assert files
     for file in files:
-        DistillSettings(**read_recipe(file))
+        DistillSettings(**{"sources": ("run",), **read_recipe(file)})
         assert file.read_text("utf-8").startswith("# "), "its source is missing"
 
 

@@ -37,10 +37,11 @@ class Example:
 
     def row(self, method: Method) -> dict[str, Any]:
         """The columns of TRL's format for `method`, the id beside them."""
-        plain = isinstance(self.prompt, str)
+        prompt: Any = self.prompt
+        plain = isinstance(prompt, str)
         row: dict[str, Any] = {
             "id": self.id,
-            "prompt": self.prompt if plain else [turn.message() for turn in self.prompt],  # type: ignore[union-attr]
+            "prompt": prompt if plain else [turn.message() for turn in prompt],
         }
         replies = {"completion": self.reply}
         if method in PAIRED:

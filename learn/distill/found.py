@@ -19,7 +19,7 @@ from sal.runs.prompts import Prompts
 from sal.runs.recipe import Recipe
 from sal.runs.results import CompletionRow, ResultRow
 from sal.runs.settings import Settings, continued
-from sal.runs.turns import Turn
+from sal.runs.turns import Turn, turn_of
 from sal.runtime.model_files import is_url
 from sal.runtime.tokenizer import Tokenizer
 
@@ -49,8 +49,8 @@ def examples_of(run: FoundRun, method: Method, base: str | None = None) -> Gathe
     for row in run.rows:
         prompt: str | tuple[Turn, ...]
         if chat:
-            told = prompts.messages(asked[row.id])
-            prompt = tuple(Turn(t["role"], t["content"]) for t in told)  # type: ignore[arg-type]
+            turns = prompts.messages(asked[row.id])
+            prompt = tuple(turn_of(turn, recipe.question_field) for turn in turns)
         else:
             prompt = str(prompts.problem(Question(row.id, row.question, row.answer), None).prompt)
         dropped: Counter[str] = Counter()

@@ -88,7 +88,6 @@ def train(
     Goes on from the last whole checkpoint of the same training. None where `stop` asked for an end,
     for which a checkpoint is left. Raises `TrainError`, and OSError.
     """
-    import datasets
     import transformers
 
     settings = planned.settings
@@ -96,24 +95,14 @@ def train(
     transformers.utils.logging.set_verbosity_error()
     transformers.utils.logging.disable_progress_bar()
     transformers.set_seed(settings.seed)
-    arguments = _arguments(planned, where)
+    arguments = arguments_of(planned, where)
     with arguments.main_process_first(local=False):
         record = checkpoints.begin(out, _recorded(planned))
         last = checkpoints.last_whole(where)
     if "figures" in record:
         return dict(record["figures"])
     follow = Follow(say, stop, measured=False)
-    with without_bars():
-        trainer = planned.trl.trainer(
-            model=_model(planned.base),
-            args=arguments,
-            train_dataset=datasets.Dataset.from_list(planned.rendered.rows),
-            processing_class=_tokenizer(planned),
-            peft_config=lora_config(settings.lora, causal=True) if settings.lora else None,
-            callbacks=[follow],
-        )
-    for noisy in (transformers.PrinterCallback, transformers.ProgressCallback):
-        trainer.remove_callback(noisy)
+    trainer = make_trainer(planned, arguments, [follow])
     trained = trainer.train(resume_from_checkpoint=None if last is None else str(last))
     if follow.stopped:
         return None
@@ -127,7 +116,28 @@ def train(
     return figures
 
 
-def _arguments(planned: Planned, folder: Path) -> Any:
+def make_trainer(planned: Planned, arguments: Any, callbacks: Sequence[Any] = ()) -> Any:
+    """TRL's trainer of the model, its examples tokenised."""
+    import datasets
+    import transformers
+
+    rank = planned.settings.lora
+    with without_bars():
+        trainer = planned.trl.trainer(
+            model=_model(planned.base),
+            args=arguments,
+            train_dataset=datasets.Dataset.from_list(planned.rendered.rows),
+            processing_class=_tokenizer(planned),
+            peft_config=lora_config(rank, causal=True) if rank else None,
+            callbacks=list(callbacks),
+        )
+    for noisy in (transformers.PrinterCallback, transformers.ProgressCallback):
+        trainer.remove_callback(noisy)
+    return trainer
+
+
+def arguments_of(planned: Planned, folder: Path) -> Any:
+    """TRL's configuration; raises `TrainError` for what does not go together."""
     import torch
 
     settings = planned.settings
