@@ -245,7 +245,7 @@ def test_pairs_of_conversations_share_all_turns_but_the_last(
         (
             "sft",
             {"messages": [{"role": "tool", "content": "4"}]},
-            "row 1: field 'messages' has a tu",
+            r"set\.jsonl:1: field 'messages' has a turn of",
         ),
         ("sft", {"messages": [USER]}, f"not one right solution was found, 1 {sets.NO_REPLY}"),
         ("sft", {"prompt": "?", "completion": "!", "label": False}, f"1 {sets.LABELLED_WRONG}"),

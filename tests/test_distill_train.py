@@ -208,7 +208,7 @@ def test_weights_keep_the_type_that_the_base_had(
 
 
 def test_a_training_that_was_stopped_goes_on_to_the_same_weights(
-    taught: tuple[Planned, Path], tmp_path: Path
+    taught: tuple[Planned, Path], run: Path, tmp_path: Path
 ) -> None:
     planned, whole = taught
     out, said = tmp_path / "parts", []  # type: ignore[var-annotated]
@@ -222,16 +222,9 @@ def test_a_training_that_was_stopped_goes_on_to_the_same_weights(
     said.clear()
     assert train(planned, out, said.append) is not None
     assert said == []  # it was finished
-    other = plan(settings("sft", epochs=1.0), planned.base, gather_of(planned))
+    other = plan(settings("sft", epochs=1.0), planned.base, gather([str(run)], "sft").rows)
     with pytest.raises(TrainError, match=r"other settings \(epochs\)"):
         train(other, out)
-
-
-def gather_of(planned: Planned) -> list[Example]:
-    return [
-        Example(id=str(n), prompt=str(row["prompt"]), reply=str(row["completion"])[:-5])
-        for n, row in enumerate(planned.rendered.rows)
-    ]
 
 
 @pytest.mark.parametrize("method", ["sft", "dpo"])

@@ -12,8 +12,13 @@ from sal.learn.errors import TrainError
 from sal.runs.recipe_schema import checked, hints, nearest
 from sal.runs.recipe_yaml import RecipeError, read_file
 
-RATES: dict[Method, float] = {"sft": 2e-5, "kto": 1e-6, "dpo": 1e-6, "orpo": 1e-6}
-"""TRL's own peaks of the learning rate."""
+RATES: dict[Method, tuple[float, float]] = {
+    "sft": (2e-5, 2e-4),
+    "kto": (1e-6, 1e-5),
+    "dpo": (1e-6, 1e-5),
+    "orpo": (1e-6, 1e-5),
+}
+"""TRL's own peaks of the learning rate, and ten times that for LoRA."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +51,7 @@ class DistillSettings:
     @property
     def rate(self) -> float:
         """The peak of the learning rate: TRL's for the method, ten times that for LoRA."""
-        return self.learning_rate or RATES[self.method] * (10 if self.lora else 1)
+        return self.learning_rate or RATES[self.method][self.lora > 0]
 
     @property
     def overrides(self) -> Mapping[str, Any]:
