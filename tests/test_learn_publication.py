@@ -75,7 +75,7 @@ def test_labels_are_a_dataset_also_where_they_are_a_run(sal: Sal, hub: Hub, tmp_
 
 
 @pytest.fixture
-def policy(tmp_path: Path) -> Path:
+def policy(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Path:
     """As `sal learn distill` leaves one, with what is not to be published beside it."""
     folder = base_model(tmp_path / "policy")
     (folder / "README.md").write_text("---\ntags: [sft]\n---\n\n# A policy\n")
@@ -86,6 +86,7 @@ def policy(tmp_path: Path) -> Path:
     (folder / "adapter" / "adapter_model.safetensors").write_bytes(b"weights")
     settings = {"base_model_name_or_path": str(tmp_path), "r": 4}
     (folder / "adapter" / "adapter_config.json").write_text(json.dumps(settings))
+    capsys.readouterr()  # what transformers shows while it saves
     return folder
 
 
