@@ -64,7 +64,7 @@ def teach(gathered: Gathered[Example], settings: DistillSettings, base: str, out
             tags=[settings.method, "trl"],
             base=base,
             sources=settings.sources,
-            data=figures(gathered, settings.method) | {"tokens": f"{tokens:,}"},
+            data=figures(gathered, settings.method) | {"taught": f"{rows:,}, of {tokens:,} tokens"},
             training=planned.told,
             figures=came_to,
             use="sal run dvts --policy MODEL",

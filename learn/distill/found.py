@@ -43,7 +43,7 @@ def examples_of(run: FoundRun, method: Method, base: str | None = None) -> Gathe
     prompts = Prompts(recipe)
     served = recipe.served.get("policy", {}).get("model_path")
     tokenizer = _tokenizer(base or served or recipe.policy)
-    chat = tokenizer is not None and bool(tokenizer.template)
+    chat = bool(tokenizer.template)
     asked = _questions(recipe, run) if chat else {}
     gathered: Gathered[Example] = Gathered()
     for row in run.rows:
@@ -102,7 +102,7 @@ def _steps(solutions: list[CompletionRow]) -> list[tuple[str, ...]]:
     return [solution.steps for solution in solutions]
 
 
-def _tokenizer(policy: str) -> Tokenizer | None:
+def _tokenizer(policy: str) -> Tokenizer:
     """Of the policy that was asked; raises `LabelError` where it cannot be looked at."""
     model = str(model_location(policy, "policy"))
     tokenizer = None if is_url(model) else Tokenizer.load(model)

@@ -69,10 +69,8 @@ def plan(settings: DistillSettings, base: str, examples: Sequence[Example]) -> P
         if not all(shares(rendered.rows)):
             raise TrainError("kto: examples of one kind are left, and it needs both")
         if settings.batch_size < 2:
-            raise TrainError(
-                "kto compares a batch with its replies exchanged: --batch-size 2 or more"
-            )
-    # neighbours are of one problem: KTO exchanges replies with them, and none reorders its batches
+            raise TrainError("kto exchanges the replies of a batch: --batch-size 2 or more")
+    # KTO takes its batches in order, and compares with replies to other prompts of the batch
     random.Random(settings.seed).shuffle(rendered.rows)
     return Planned(settings, base, rendered, trl, config)
 
@@ -103,15 +101,17 @@ def train(
         return dict(record["figures"])
     follow = Follow(say, stop, measured=False)
     trainer = make_trainer(planned, arguments, [follow])
-    trained = trainer.train(resume_from_checkpoint=None if last is None else str(last))
+    trainer.train(resume_from_checkpoint=None if last is None else str(last))
     if follow.stopped:
         return None
-    figures = {"loss": round(trained.training_loss, 6), "steps": trained.global_step}
+    history = trainer.state.log_history
+    losses = [row["loss"] for row in history if "loss" in row]
+    figures = {"loss": round(float(losses[-1]), 6), "steps": trainer.state.global_step}
     saved = out / (ADAPTER if settings.lora else ".saving")
     trainer.save_model(str(saved))
     if trainer.is_world_process_zero():
         _finish(planned, saved, out)
-        checkpoints.write(out, record | {"figures": figures, "history": trainer.state.log_history})
+        checkpoints.write(out, record | {"figures": figures, "history": history})
         shutil.rmtree(where, ignore_errors=True)
     return figures
 
