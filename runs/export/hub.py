@@ -78,7 +78,8 @@ class Repository:
         self.private = bool(info.private)
         if not self.private and not public:
             raise PushError(f"{self.name}: is public; push there with --public")
-        self._has_card = "README.md" in {file.rfilename for file in info.siblings or ()}
+        files = getattr(info, "siblings", None) or ()  # not every kind of repository has them
+        self._has_card = "README.md" in {file.rfilename for file in files}
 
     def put(self, files: dict[str, Path | bytes], title: str) -> Pushed:
         """Make the branch `main` hold these files. Raises `PushError`."""
