@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 from pathlib import Path
 from typing import Any
@@ -272,6 +273,18 @@ def test_models_that_cannot_be_asked_so(
         plan(settings("sft"), str(models["plain"]), examples("sft", chat=True))
     with pytest.raises(TrainError, match=r"has no config\.json and tokenizer\.json"):
         plan(settings("sft"), str(tmp_path), examples("sft", chat=False))
+    for changes, said in (
+        ({"sal_prm": {"family": "step-token"}}, "is a PRM, and no policy"),
+        ({"architectures": ["LlamaForTokenClassification"]}, "is a LlamaForTokenClassification, a"),
+        ({"quantization_config": {"quant_method": "awq"}}, "its weights are quantized"),
+    ):
+        shutil.copytree(models["plain"], tmp_path / "other", dirs_exist_ok=True)
+        config = json.loads((models["plain"] / "config.json").read_text()) | changes
+        (tmp_path / "other" / "config.json").write_text(json.dumps(config))
+        with pytest.raises(TrainError, match=said):
+            plan(settings("sft"), str(tmp_path / "other"), examples("sft", chat=False))
+    with pytest.raises(TrainError, match="an address; name a model's folder"):
+        settings("sft", base="http://127.0.0.1:30000")
     merged = [Example(id="0", prompt="1", reply="2"), Example(id="1", prompt="a", reply="2")]
     planned = plan(settings("sft"), str(models["plain"]), merged)  # 12 is one token
     assert planned.rendered.dropped == {GROWN_TOGETHER: 1}

@@ -11,6 +11,7 @@ from sal.learn.distill.examples import Method
 from sal.learn.errors import TrainError
 from sal.runs.recipe_schema import checked, hints, nearest
 from sal.runs.recipe_yaml import RecipeError, read_file
+from sal.runtime.model_files import is_url
 
 RATES: dict[Method, tuple[float, float]] = {
     "sft": (2e-5, 2e-4),
@@ -47,6 +48,8 @@ class DistillSettings:
             raise TrainError("name a run, or a set with examples")
         if min(self.epochs, self.batch_size, self.max_length) <= 0 or self.lora < 0:
             raise TrainError("epochs, batch size and length are above 0, and a rank is not below")
+        if self.base is not None and is_url(self.base):
+            raise TrainError(f"--base {self.base}: an address; name a model's folder or Hub name")
 
     @property
     def rate(self) -> float:

@@ -63,6 +63,8 @@ def plan(settings: DistillSettings, base: str, examples: Sequence[Example]) -> P
     tokenizer = Tokenizer.load(base)
     if not config or tokenizer is None:
         raise TrainError(f"{base}: has no config.json and tokenizer.json, here or on the Hub")
+    if (what := _unfit(config)) is not None:
+        raise TrainError(f"{base}: {what}")
     window = config.get("max_position_embeddings") or settings.max_length
     rendered = render(examples, settings.method, tokenizer, min(settings.max_length, window))
     if settings.method == "kto":
@@ -73,6 +75,18 @@ def plan(settings: DistillSettings, base: str, examples: Sequence[Example]) -> P
     # KTO takes its batches in order, and compares with replies to other prompts of the batch
     random.Random(settings.seed).shuffle(rendered.rows)
     return Planned(settings, base, rendered, trl, config)
+
+
+def _unfit(config: Mapping[str, Any]) -> str | None:
+    """Why a model of this config cannot be taught; None where it can."""
+    [kind, *_] = config.get("architectures") or ["ForCausalLM"]
+    if "sal_prm" in config:
+        return "is a PRM, and no policy"
+    if not kind.endswith("ForCausalLM"):
+        return f"is a {kind}, and no language model"
+    if "quantization_config" in config:
+        return "its weights are quantized: name the model that it was made of"
+    return None
 
 
 def train(
