@@ -18,7 +18,7 @@ mkdir -p "$out"
 sal run greedy --policy "$policy" --dataset "$test" --resume "$out/greedy-0"
 for round in $(seq 1 "${ROUNDS:-3}"); do
   if [ -z "${PROBLEMS:-}" ]; then
-    python -m sal.tiny.fresh --split train --count 300 --seed "$round" > "$(problems "$round")"
+    python -m sal.tiny.fresh --split train --count 50 --seed "$round" > "$(problems "$round")"
   fi
   sal run dvts --budget "$budget" --policy "$policy" --prm "$prm" \
     --dataset "$(problems "$round")" --resume "$out/search-$round"
