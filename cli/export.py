@@ -21,11 +21,19 @@ sal export runs-out --to lighteval --out lighteval
 sal export runs-out/bon32 --push-to-hub me/my-searches --dry-run
 
 sal export runs-out --push-to-hub me/my-searches --public
+
+sal export prm --push-to-hub me/my-prm
 """
 
 
 def export(
-    run: Annotated[Path, typer.Argument(help="The folder of a run, or one with runs in it.")],
+    run: Annotated[
+        Path,
+        typer.Argument(
+            help="The folder of a run, or one with runs in it; with --push-to-hub alone also what "
+            "sal learn made: labels, examples, a PRM, a policy."
+        ),
+    ],
     to: Annotated[
         Literal["datasets", "parquet", "lighteval"] | None,
         typer.Option(help="A folder for load_from_disk, a parquet file, or lighteval's details."),
@@ -60,10 +68,13 @@ def export(
     from sal.runtime.frontend.light import use_light_frontend
 
     use_light_frontend()  # before a program is imported: the whole of sglang takes 10 s
-    from sal.cli.push import push_runs, sizes
+    from sal.cli.push import push_learned, push_runs, sizes
     from sal.runs.export.formats import write_run
     from sal.runs.found import read_run, run_folders
 
+    learned = to is None and push_to_hub is not None
+    if learned and push_learned(run, str(push_to_hub), public=public, dry_run=dry_run):
+        return
     folders = run_folders(run)
     if to is not None and out is not None:
         with tempfile.TemporaryDirectory() as work:

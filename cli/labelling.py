@@ -20,12 +20,11 @@ if TYPE_CHECKING:
 LABELLER = "step-rollouts"
 
 
-def check_new(folder: Path) -> None:
-    """A folder that holds labels, or a run, is not written into by others."""
-    from sal.learn.files import PARQUET
+def check_new(folder: Path, data: str) -> None:
+    """A folder that holds the file `data`, or a run, is not written into by others."""
     from sal.runs.errors import FolderError
 
-    for name in (PARQUET, "recipe.yaml"):
+    for name in (data, "recipe.yaml"):
         if (folder / name).exists():
             raise FolderError(f"{folder}: holds {name} already; give another --out")
 

@@ -15,6 +15,7 @@ app = typer.Typer(
 SUBCOMMANDS = {
     "label": "Label the steps of solutions by rollouts, or bring in labels that are there.",
     "train": "Train a PRM from step labels.",
+    "distill": "Teach the policy what searches found, or write it down as examples.",
     "bench": "Measure a PRM: does it find the first wrong step?",
 }
 """Each is the function of its name in the module `sal.cli.learn_NAME`."""

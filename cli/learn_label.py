@@ -126,6 +126,7 @@ def label(
     consensus: Consensus = False,
     out: options.Out = None,
     resume: options.Resume = None,
+    push_to_hub: options.PushLearned = None,
     **flags: Any,
 ) -> int:
     """Label the steps of solutions by rollouts, or bring in labels that are there.
@@ -151,17 +152,22 @@ def label(
 
     use_light_frontend()  # before a program is imported: the whole of sglang takes 10 s
     from sal.cli.labelling import check_new, roll_out, with_judge, write
+    from sal.cli.push import push_after
+    from sal.learn.files import PARQUET
     from sal.learn.labelled import Labelled
     from sal.learn.sources import labels_from
+    from sal.runs.export.hub import check_push
     from sal.runs.found import read_run
     from sal.runtime.usage import Usage
 
+    if push_to_hub is not None:
+        check_push(push_to_hub)
     folder = resume or out or Path("runs-out") / f"labels-{datetime.now():%Y%m%d-%H%M%S}"
     code = 0
     recipe: Recipe | None = None
     spent: dict[str, Usage] = {}
     if sources:
-        check_new(folder)
+        check_new(folder, PARQUET)
         labelled = Labelled()
         for source in sources:
             labelled.add(labels_from(source, flags["split"], flags["limit"]))
@@ -180,4 +186,4 @@ def label(
 
         labelled = agreed(labelled)
     write(labelled, sources or [], spent, folder, recipe)
-    return code
+    return code if push_to_hub is None else max(code, push_after(folder, push_to_hub))

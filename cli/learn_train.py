@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from sal.cli import options
 from sal.cli.interrupt import Interrupt
 from sal.cli.said import parameters_said
 
@@ -90,6 +91,7 @@ def train(
             help="A field of transformers.TrainingArguments: --set gradient_accumulation_steps=4.",
         ),
     ] = None,
+    push_to_hub: options.PushLearned = None,
 ) -> int:
     """Train a PRM from the step labels in LABELS, and leave it in OUT, where --prm takes it.
 
@@ -99,12 +101,17 @@ def train(
     from sal.runtime.frontend.light import use_light_frontend
 
     use_light_frontend()
+    from sal.cli.push import push_after
+    from sal.learn.model_card import ModelCard
     from sal.learn.sources import labels_from
     from sal.learn.targets import Targets
     from sal.learn.train import TrainSettings, plan
     from sal.learn.train import train as train_prm
     from sal.runs.endpoints import model_location
+    from sal.runs.export.hub import check_push
 
+    if push_to_hub is not None:
+        check_push(push_to_hub)
     share, measured_by = _held_out(held_out)
     settings = TrainSettings(
         base=str(model_location(base, "policy")),
@@ -137,10 +144,25 @@ def train(
     if figures is None:
         say("interrupted: a checkpoint is kept, and the same command goes on")
         return interrupt.exit_code
-    if say is _say:
-        print(json.dumps(figures))
+    if say is not _say:
+        return 0
+    ModelCard(
+        title=f"A process reward model ({planned.taught.family.name})",
+        tags=["process-reward-model"],
+        base=settings.base,
+        sources=labels,
+        data={
+            f"{name}: {what}": f"{n:,}"
+            for name, examples in (("train", planned.train), ("held out", planned.held_out))
+            for what, n in (("solutions", len(examples.rows)), ("steps", examples.steps))
+        },
+        training={**planned.told, **planned.about},
+        figures=figures,
+        use="sal run dvts --prm MODEL",
+    ).write(out)
+    print(json.dumps(figures))
     say(f"{out}: sal run STRATEGY --prm {out}, or sal learn bench --prm {out}")
-    return 0
+    return 0 if push_to_hub is None else push_after(out, push_to_hub)
 
 
 def _say(text: str) -> None:

@@ -481,6 +481,15 @@ PushToHub = Annotated[
         rich_help_panel=RUN,
     ),
 ]
+PushLearned = Annotated[
+    str | None,
+    typer.Option(
+        "--push-to-hub",
+        metavar="REPO_ID",
+        help="Publish the folder on the Hub, private (docs/export.md).",
+        show_default=False,
+    ),
+]
 DryRun = Annotated[
     bool,
     typer.Option(

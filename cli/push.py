@@ -1,4 +1,4 @@
-"""Publishing results: what `sal export` and `sal run` share."""
+"""Publishing results, and what was learned of them: what the commands share that push."""
 
 from __future__ import annotations
 
@@ -37,10 +37,34 @@ def push_runs(
             _tell(repository.push(publication))
 
 
+def push_learned(folder: Path, repo: str, *, public: bool, dry_run: bool) -> bool:
+    """Labels, examples or a model, as they are; whether the folder holds such.
+
+    The address is on stdout. A dry run says what would go, and asks nobody. Raises `RunError`.
+    """
+    from sal.learn.publication import learned_in
+
+    learned = learned_in(folder)
+    if learned is None:
+        return False
+    check_push(repo, token=not dry_run)
+    _quiet()
+    if dry_run:
+        _head(learned.kind, repo, public=public)
+        for name, content in learned.files.items():
+            size = len(content) if isinstance(content, bytes) else content.stat().st_size
+            print(_size(size, name))
+        return True
+    repository = Repository(repo, public=public, kind=learned.kind)
+    _tell(repository.put(learned.files, "Published by sal"))
+    return True
+
+
 def push_after(folder: Path, repo: str) -> int:
-    """Push the run that has just ended; the exit code. What is on disk stays as it is."""
+    """Push what has just ended; the exit code. What is on disk stays as it is."""
     try:
-        push_runs([folder], repo, public=False, traces=False, dry_run=False)
+        if not push_learned(folder, repo, public=False, dry_run=False):
+            push_runs([folder], repo, public=False, traces=False, dry_run=False)
     except (RunError, OSError) as error:
         again = shlex.join(["sal", "export", str(folder), "--push-to-hub", repo])
         print(
@@ -54,12 +78,20 @@ def push_after(folder: Path, repo: str) -> int:
 def sizes(path: Path, shown: Path) -> list[str]:
     """A line for a file, or for each in a folder: bytes, and the name with `path` as `shown`."""
     files = [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.is_file())
-    return [f"{file.stat().st_size:>12,}  {shown / file.relative_to(path)}" for file in files]
+    return [_size(file.stat().st_size, shown / file.relative_to(path)) for file in files]
+
+
+def _size(size: int, name: object) -> str:
+    return f"{size:>12,}  {name}"
+
+
+def _head(kind: str, repo: str, *, public: bool) -> None:
+    seen = "public" if public else "private"
+    print(f"# {kind} {repo}, {seen} if it is new (nothing was sent)")
 
 
 def _show(publications: Iterable[Publication], repo: str, *, public: bool) -> None:
-    seen = "public" if public else "private"
-    print(f"# dataset {repo}, {seen} if it is new (nothing was sent)")
+    _head("dataset", repo, public=public)
     for publication in publications:
         print(f"\n# revision {publication.revision}")
         print("\n".join(sizes(publication.folder, Path())))

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from sal.learn.files import DATASETS, PARQUET
+from sal.learn.files import PARQUET
 from sal.learn.labelled import Labelled
+from sal.learn.licence import OF_DATA
 from sal.runs.export.card import recipe_text
 from sal.runs.export.markdown import block, count, page, plain, table, usage_rows
 from sal.runs.export.names import dataset_name
@@ -40,6 +41,16 @@ def figures(labelled: Labelled, spent: Mapping[str, Usage]) -> dict[str, str]:
     return told
 
 
+def reading(parquet: str) -> str:
+    """How to read the data, here and on the Hub."""
+    code = f'load_dataset("parquet", data_files="{parquet}")["train"]'
+    return (
+        "## Read it\n\n"
+        + block(f"from datasets import load_dataset\n\nrows = {code}", "python")
+        + "\n\nOn the Hub `load_dataset` takes the repository's name alone."
+    )
+
+
 def write_card(
     labelled: Labelled,
     sources: Sequence[str],
@@ -66,10 +77,8 @@ def write_card(
         plain(f"Of {', '.join(map(last_name, of))}: {', '.join(kinds)}."),
         table(figures(labelled, spent), "labels"),
         _COLUMNS,
-        "## Read it",
-        block(
-            f'from datasets import load_from_disk\n\nrows = load_from_disk("{DATASETS}")', "python"
-        ),
+        reading(PARQUET),
         *settings,
+        OF_DATA,
     )
     write_atomically(folder / "README.md", text.encode())

@@ -13,7 +13,7 @@ class LabelError(RunError):
 
 
 class TrainError(RunError):
-    """A PRM cannot be trained so; said before any time is spent on it."""
+    """A model cannot be trained so; said before any time is spent on it."""
 
     def __init__(self, message: str) -> None:
         super().__init__(" ".join(message.split()))

@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 from sal.learn.errors import LabelError
 from sal.learn.rows import Label, StepLabels
 from sal.runs.dataset_rows import read_dataset
+from sal.runs.export.files import without_bars
 from sal.runs.folder import write_atomically
 
 PARQUET = "labels.parquet"
@@ -40,29 +41,32 @@ def read_labels(path: str | Path, split: str | None = None) -> list[StepLabels]:
 
 
 def write_labels(rows: Sequence[StepLabels], folder: Path) -> None:
-    """Write the rows twice, in place of older ones; equal rows make equal parquet files.
+    """Write the rows twice, as `write_table` does; raises `LabelError` for labels of two kinds."""
+    write_table(
+        pa.Table.from_pylist([row.as_json() for row in rows], schema=_schema(rows)),
+        folder,
+        PARQUET,
+    )
 
-    Whenever it is killed, each of the two is whole or not there. Raises `LabelError` where labels
-    of two kinds are in the rows, and OSError.
+
+def write_table(table: pa.Table, folder: Path, parquet: str) -> None:
+    """Write rows as a parquet file and for `datasets`, in place of older ones; equal rows make
+    equal parquet files.
+
+    Whenever it is killed, each of the two is whole or not there. Raises OSError.
     """
     import datasets
 
-    table = pa.Table.from_pylist([row.as_json() for row in rows], schema=_schema(rows))
     target, unfinished = folder / DATASETS, folder / f".{DATASETS}.tmp"
     folder.mkdir(parents=True, exist_ok=True)
     written = pa.BufferOutputStream()
     pq.write_table(table, written, compression="zstd")
-    write_atomically(folder / PARQUET, written.getvalue().to_pybytes())
-    shown = datasets.are_progress_bars_disabled()
-    datasets.disable_progress_bars()
-    try:
+    write_atomically(folder / parquet, written.getvalue().to_pybytes())
+    with without_bars():
         shutil.rmtree(unfinished, ignore_errors=True)
         datasets.Dataset(table).save_to_disk(str(unfinished))
         shutil.rmtree(target, ignore_errors=True)
         unfinished.rename(target)
-    finally:
-        if not shown:
-            datasets.enable_progress_bars()
 
 
 def _schema(rows: Iterable[StepLabels]) -> pa.Schema:

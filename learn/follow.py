@@ -15,13 +15,16 @@ class Follow(TrainerCallback):  # type: ignore[misc]  # transformers is not foll
     """A line for every report of the loss and every evaluation.
 
     When `stop` says so, the step in hand is finished, a checkpoint is left, and `stopped` is true.
-    The last step is measured and kept as well. Of a training that is `over` nothing more is: what
-    `Trainer` may do behind its last checkpoint counts for nothing.
+    The last step is measured, where a training is `measured`, and kept as well. Of a training that
+    is `over` nothing more is: what `Trainer` may do behind its last checkpoint counts for nothing.
     """
 
-    def __init__(self, say: Say, stop: Callable[[], bool], *, over: bool = False) -> None:
+    def __init__(
+        self, say: Say, stop: Callable[[], bool], *, measured: bool = True, over: bool = False
+    ) -> None:
         self.stopped = False
-        self._say, self._stop, self._over = say, stop, over
+        self._measured, self._over = measured, over
+        self._say, self._stop = say, stop
         self._began, self._first = 0.0, 0
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:  # noqa: ARG002
@@ -36,7 +39,7 @@ class Follow(TrainerCallback):  # type: ignore[misc]  # transformers is not foll
             state.global_step -= 1
             return
         if state.global_step == state.max_steps:  # whether or not a report is due
-            control.should_evaluate = control.should_save = True
+            control.should_evaluate, control.should_save = self._measured, True
         if self._stop():
             self.stopped = control.should_save = control.should_training_stop = True
 

@@ -9,21 +9,21 @@ from sal.learn.errors import TrainError
 
 
 def adapted(model: Any, rank: int, *, causal: bool) -> Any:
-    """`model` with an adapter on every linear layer, which alone is trained, and its head.
+    """`model` with an adapter, which alone is trained; raises `TrainError` without peft."""
+    return _peft().get_peft_model(model, lora_config(rank, causal=causal))
 
-    The scale is 2, as alpha = 2 r. A new head is trained as a whole, and saved with the adapter.
-    Raises `TrainError` without peft.
+
+def lora_config(rank: int, *, causal: bool) -> Any:
+    """An adapter on every linear layer, and a new head as a whole, which is saved with it.
+
+    The scale is 2, as alpha = 2 r. Raises `TrainError` without peft.
     """
-    peft = _peft()
-    return peft.get_peft_model(
-        model,
-        peft.LoraConfig(
-            r=rank,
-            lora_alpha=2 * rank,
-            target_modules="all-linear",
-            task_type="CAUSAL_LM" if causal else "TOKEN_CLS",
-            modules_to_save=None if causal else ["score"],
-        ),
+    return _peft().LoraConfig(
+        r=rank,
+        lora_alpha=2 * rank,
+        target_modules="all-linear",
+        task_type="CAUSAL_LM" if causal else "TOKEN_CLS",
+        modules_to_save=None if causal else ["score"],
     )
 
 

@@ -8,14 +8,13 @@ logits, which is the softmax of the two.
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from sal.learn.errors import TrainError
-from sal.runtime.model_files import model_file
+from sal.learn.furnish import furnish
 from sal.verifiers.causal import CausalFamily
 from sal.verifiers.contract import Family, Prm
 from sal.verifiers.family import choose, named_family, read_config
@@ -25,11 +24,6 @@ from sal.verifiers.token_classifier import TokenClassifierFamily
 
 DEFAULT = "step-token"
 """The family of a PRM to be made of a model that is none: any stock server serves it."""
-
-_TOKENIZER = (
-    *("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json"),
-    *("chat_template.jinja", "vocab.json", "merges.txt", "tokenizer.model", "added_tokens.json"),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,21 +64,11 @@ class Taught:
     def furnish(self, saved: Path, folder: Path, about: Mapping[str, Any]) -> None:
         """Move a saved model to `folder`, which then is a PRM that `--prm` takes as it is.
 
-        Its config.json names the family and its settings, and `about`. The tokenizer's files are
-        the base model's own, byte for byte. Killed at any instant, `folder` is whole or has no
-        config.json.
+        Its config.json names the family and its settings, and `about`.
         """
-        for name in _TOKENIZER:
-            if (path := model_file(self.base, name)) is not None:
-                shutil.copyfile(path, saved / name)
-        settings = saved / "config.json"
-        config = json.loads(settings.read_text("utf-8"))
         entry = {"family": self.family.name, **options_said(self.options), **about}
-        config |= {"use_cache": True, "sal_prm": entry}
-        settings.write_text(json.dumps(config, indent=2, ensure_ascii=False) + "\n", "utf-8")
-        for file in sorted(saved.iterdir(), key=lambda path: path.name == "config.json"):
-            file.replace(folder / file.name)
-        saved.rmdir()
+        config = json.loads((saved / "config.json").read_text("utf-8"))
+        furnish(self.base, saved, folder, config | {"use_cache": True, "sal_prm": entry})
 
 
 def plan_prm(base: str, family: str | None = None) -> Taught:

@@ -15,6 +15,7 @@ from sal.learn.batch import Collate, Margin, features
 from sal.learn.errors import TrainError
 from sal.learn.examples import Examples, check_classes, make_examples
 from sal.learn.follow import Follow, Say
+from sal.learn.furnish import ADAPTER
 from sal.learn.held_out import HeldOut, split
 from sal.learn.lora import adapted, merged
 from sal.learn.order import in_order
@@ -22,8 +23,6 @@ from sal.learn.rows import StepLabels
 from sal.learn.targets import Targets
 from sal.learn.taught import Taught, plan_prm
 from sal.learn.weights import weights_digest
-
-ADAPTER = "adapter"
 
 NO_BETTER = 1e-4
 """A gain in F1, or in cross-entropy, that is none."""
@@ -70,6 +69,13 @@ class Planned:
     held_out: Examples
     counted: bool
     """Whether the labels are values: counts of rollouts that ended right."""
+
+    @property
+    def told(self) -> dict[str, Any]:
+        """The settings, without the places of this machine."""
+        settings = asdict(self.settings) | {"learning_rate": self.settings.rate}
+        settings |= settings.pop("targets")
+        return {name: value for name, value in settings.items() if name != "base"}
 
     @property
     def about(self) -> dict[str, Any]:

@@ -69,22 +69,25 @@ class Prompts:
         if tokenizer is not None and tokenizer.template:
             problem = replace(
                 problem,
-                prompt=self._chat(tokenizer, question, text),
+                prompt=tokenizer.render(self.messages(question), thinking=self._thinking),
                 revision=tokenizer.between_replies(REVISE, thinking=self._thinking),
             )
         return Problem.of(problem)
 
-    def _asked(self, question: str) -> str:
-        return question if self._template is None else self._template.replace(PLACE, question)
+    def messages(self, question: Question) -> list[dict[str, str]]:
+        """The turns that the policy replies to, as chat templates take them.
 
-    def _chat(self, tokenizer: Tokenizer, question: Question, text: str) -> str | None:
-        """A system turn of the question's own stands in place of the recipe's prompt."""
+        A system turn of the question's own stands in place of the recipe's prompt.
+        """
         turns = [turn.message() for turn in question.turns]
         if not turns:
-            return tokenizer.chat(text, self._system, thinking=self._thinking)
+            turns = [{"role": "user", "content": self._asked(question.text)}]
         if self._system and turns[0]["role"] != "system":
             turns.insert(0, {"role": "system", "content": self._system})
-        return tokenizer.render(turns, thinking=self._thinking)
+        return turns
+
+    def _asked(self, question: str) -> str:
+        return question if self._template is None else self._template.replace(PLACE, question)
 
 
 def _notes(tokenizer: Tokenizer) -> list[str]:

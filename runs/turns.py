@@ -53,7 +53,7 @@ def prompt_turns(value: Sequence[dict[str, Any]], field: str) -> tuple[Turn, ...
     Raises `BadRow` for turns that are no question: of another role, without text, or none of the
     user's.
     """
-    turns = [_turn(turn, field) for turn in value]
+    turns = [turn_of(turn, field) for turn in value]
     if turns[-1].role == "assistant":
         turns.pop()
     if not turns or turns[-1].role != "user":
@@ -65,7 +65,7 @@ def prompt_turns(value: Sequence[dict[str, Any]], field: str) -> tuple[Turn, ...
 
 def replied(value: Sequence[dict[str, Any]], field: str) -> str | None:
     """What the assistant says last, if nothing is behind it; raises `BadRow` as `prompt_turns`."""
-    last = _turn(value[-1], field)
+    last = turn_of(value[-1], field)
     return last.content if last.role == "assistant" else None
 
 
@@ -74,7 +74,8 @@ def question_of(turns: Sequence[Turn]) -> str:
     return "\n\n".join(turn.content for turn in turns if turn.role != "system")
 
 
-def _turn(turn: dict[str, Any], field: str) -> Turn:
+def turn_of(turn: dict[str, Any], field: str) -> Turn:
+    """One turn of the column `field`; raises `BadRow` for what is none."""
     openai = {"role", "content"} <= turn.keys()
     said, content = (turn[name] for name in (("role", "content") if openai else ("from", "value")))
     role = _ROLES.get(str(said).strip().lower())

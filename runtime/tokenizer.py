@@ -85,6 +85,11 @@ class Tokenizer:
         return self._special_tokens().get("bos_token", "")
 
     @property
+    def eos(self) -> str:
+        """The text of what ends a text, "" where the tokenizer names none."""
+        return self._special_tokens().get("eos_token", "")
+
+    @property
     def added(self) -> frozenset[str]:
         """The strings that are tokens of their own wherever they stand: control tokens and tags."""
         return frozenset(token.content for token in self._core.get_added_tokens_decoder().values())
@@ -126,6 +131,10 @@ class Tokenizer:
         """What `ids` add to the text of `before`, as a server tells it: by a few ids of context."""
         context = list(before[-_CONTEXT:])
         return self.decode([*context, *ids])[len(self.decode(context)) :]
+
+    def spelled(self, token: int) -> str:
+        """`token` as the vocabulary spells it: of a special one, its text."""
+        return str(self._core.id_to_token(token))
 
     def piece(self, token: int) -> str:
         """What `token` is behind another."""

@@ -1,8 +1,8 @@
-"""A local stand-in of the Hub: as much of its HTTP API as publishing and loading a dataset takes,
-and finding a model.
+"""A local stand-in of the Hub: as much of its HTTP API as publishing takes, loading a dataset, and
+finding a model.
 
-Repositories are branches of files; a parquet file goes through LFS and all others with the commit,
-as on the Hub. It can be told to fail.
+Repositories are branches of files; parquet and safetensors go through LFS and all other files with
+the commit, as on the Hub. It can be told to fail.
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ from urllib.parse import parse_qs, unquote, urlsplit
 import yaml
 
 TOKEN = "hf_of_the_stand_in"  # noqa: S105 - of nobody
-ATTRIBUTES = b"*.parquet filter=lfs diff=lfs merge=lfs -text\n"
+LARGE = (".parquet", ".safetensors")
+ATTRIBUTES = b"".join(b"*%b filter=lfs diff=lfs merge=lfs -text\n" % e.encode() for e in LARGE)
 
 
 @dataclass
@@ -162,8 +163,13 @@ class _Handler(BaseHTTPRequestHandler):
             return self._create(json.loads(body))
         if path == "/api/models":
             return 200, self._listed(), {}
-        model = re.match(r"(?:/api/models)?/([^/]+/[^/]+?)(?:/(resolve/.*|revision/.*))?$", path)
+        model = re.match(
+            r"(?:/api/models)?/([^/]+/[^/]+?)(?:\.git)?(?:/((?:resolve|revision|preupload|commit|info)/.*))?$",
+            path,
+        )
         if model is not None and model[1] in self.hub.models:
+            if self.hub.models[model[1]].private and not known:
+                return 404, {"error": "Repository not found"}, {"X-Error-Code": "RepoNotFound"}
             verb, _, rest = (model[2] or "").partition("/")
             if verb == "resolve" and model[1] in self.hub.gated:
                 return (403 if known else 401), {"error": "gated"}, {"X-Error-Code": "GatedRepo"}
@@ -194,10 +200,12 @@ class _Handler(BaseHTTPRequestHandler):
         name = f"{owner}/{wanted['name']}"
         if owner not in self.hub.writers:
             return 403, {"error": "Forbidden"}, {}
-        url = {"url": f"{self.hub.url}/datasets/{name}"}
-        if name in self.hub.repos:
+        dataset = wanted.get("type") == "dataset"
+        url = {"url": f"{self.hub.url}/{'datasets/' if dataset else ''}{name}"}
+        repos = self.hub.repos if dataset else self.hub.models
+        if name in repos:
             return 409, url, {}
-        self.hub.repos[name] = Repo.new(private=wanted.get("visibility") == "private")
+        repos[name] = Repo.new(private=wanted.get("visibility") == "private")
         return 200, url, {}
 
     def _of_repo(
@@ -244,7 +252,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     @staticmethod
     def _oid(path: str, content: bytes) -> str:
-        if path.endswith(".parquet"):
+        if path.endswith(LARGE):
             return hashlib.sha256(content).hexdigest()
         return hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest()  # noqa: S324
 
@@ -267,7 +275,7 @@ class _Handler(BaseHTTPRequestHandler):
         there = branch.files.get(path)
         return {
             "path": path,
-            "uploadMode": "lfs" if path.endswith(".parquet") else "regular",
+            "uploadMode": "lfs" if path.endswith(LARGE) else "regular",
             "shouldIgnore": False,
             "oid": None if there is None else self._oid(path, there),
         }

@@ -20,7 +20,8 @@ __all__ = ["sal"]  # a fixture
 Sal = Callable[..., tuple[int, str, str]]
 
 ROOT = Path(__file__).resolve().parent.parent
-FILES = sorted((ROOT / "recipes").rglob("*.yaml"))
+LEARN = ROOT / "recipes" / "learn"
+FILES = sorted(f for f in (ROOT / "recipes").rglob("*.yaml") if LEARN not in f.parents)
 SINGLE = [file for file in FILES if load(file).settings.strategy and load(file).sweep is None]
 SETTINGS = (ROOT / "docs" / "settings.md").read_text(encoding="utf-8")
 SAME = re.findall(r"`(sal run [^`]+)` +\(`-c (recipes/[^`]+)`\)", SETTINGS)

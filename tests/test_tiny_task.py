@@ -167,3 +167,6 @@ def test_fresh_problems_are_in_no_file_and_are_the_same_again() -> None:
     assert all(held_out(p.question) for p in made)
     assert made == list(fresh_problems(200, seed=1))
     assert made[:20] != list(fresh_problems(20, seed=2))
+    for_training = {p.question for p in fresh_problems(200, seed=1, test=False)}
+    assert len(for_training - shipped) == 200
+    assert not any(map(held_out, for_training))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import orjson
@@ -26,16 +27,24 @@ def write_datasets(run: FoundRun, folder: Path, *, traces: bool = False) -> None
     """A folder that `datasets.load_from_disk` reads. Raises OSError."""
     import datasets
 
-    shown = datasets.are_progress_bars_disabled()
+    with without_bars(), tempfile.TemporaryDirectory() as work:
+        rows = Path(work) / "rows.parquet"
+        write_parquet(run, rows, traces=traces)
+        data = datasets.Dataset.from_parquet(str(rows), cache_dir=work)
+        data.save_to_disk(str(folder))
+
+
+@contextmanager
+def without_bars() -> Iterator[None]:
+    """`datasets` shows no progress meanwhile."""
+    import datasets
+
+    hidden = datasets.are_progress_bars_disabled()
     datasets.disable_progress_bars()
     try:
-        with tempfile.TemporaryDirectory() as work:
-            rows = Path(work) / "rows.parquet"
-            write_parquet(run, rows, traces=traces)
-            data = datasets.Dataset.from_parquet(str(rows), cache_dir=work)
-            data.save_to_disk(str(folder))
+        yield
     finally:
-        if not shown:
+        if not hidden:
             datasets.enable_progress_bars()
 
 

@@ -1,6 +1,6 @@
-"""Publishing runs as revisions of a dataset repository on the Hub, through `huggingface_hub`.
+"""Publishing through `huggingface_hub`: runs as revisions of a dataset, and what was learned.
 
-A revision is one commit with all its files, so it is whole or not there. What the Hub has by its
+A push is one commit with all its files, so it is whole or not there. What the Hub has by its
 hash is not sent again: pushing again after a failure goes on, and after a success does nothing.
 """
 
@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from json import JSONDecodeError
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 from sal.runs.errors import PushError, RunError
 from sal.runs.export.card import repository_card
@@ -56,33 +56,42 @@ def check_push(repo: str, *, token: bool = True) -> None:
 
 
 class Repository:
-    """A dataset repository that may be written to; made, private by default, where there is none.
+    """A repository that may be written to; made, private by default, where there is none.
 
     A public one that is there is refused unless `public` is meant. `name` has the owner, as the Hub
     knows it. Raises `PushError`.
     """
 
-    def __init__(self, name: str, *, public: bool) -> None:
+    def __init__(
+        self, name: str, *, public: bool, kind: Literal["dataset", "model"] = "dataset"
+    ) -> None:
         from huggingface_hub import HfApi
 
         self._api = HfApi()
-        self.name = name
+        self.name, self._kind = name, kind
         self._try(self._api.whoami)
         made = self._try(
-            lambda: self._api.create_repo(
-                name, private=not public, repo_type="dataset", exist_ok=True
-            )
+            lambda: self._api.create_repo(name, private=not public, repo_type=kind, exist_ok=True)
         )
         self.name = made.repo_id
-        info = self._try(lambda: self._api.dataset_info(self.name))
+        info = self._try(lambda: self._api.repo_info(self.name, repo_type=kind))
         self.private = bool(info.private)
         if not self.private and not public:
             raise PushError(f"{self.name}: is public; push there with --public")
-        if "README.md" not in {file.rfilename for file in info.siblings or ()}:
-            self._commit("main", {"README.md": repository_card(self.name).encode()}, "Card")
+        files = getattr(info, "siblings", None) or ()  # not every kind of repository has them
+        self._has_card = "README.md" in {file.rfilename for file in files}
+
+    def put(self, files: dict[str, Path | bytes], title: str) -> Pushed:
+        """Make the branch `main` hold these files. Raises `PushError`."""
+        new = self._commit("main", files, title)
+        kind = "datasets/" if self._kind == "dataset" else ""
+        return Pushed("main", f"{self._api.endpoint}/{kind}{self.name}", new)
 
     def push(self, publication: Publication) -> Pushed:
         """Make the revision hold the publication's files. Raises `PushError`."""
+        if not self._has_card:
+            self._commit("main", {"README.md": repository_card(self.name).encode()}, "Card")
+            self._has_card = True
         revision = publication.revision
         self._try(
             lambda: self._api.create_branch(
@@ -104,12 +113,16 @@ class Repository:
                 self.name,
                 [CommitOperationAdd(name, content) for name, content in files.items()],
                 commit_message=title,
-                repo_type="dataset",
+                repo_type=self._kind,
                 revision=branch,
             )
             return str(done.oid)
 
-        before = self._try(lambda: self._api.dataset_info(self.name, revision=branch).sha)
+        def head() -> str | None:
+            info = self._api.repo_info(self.name, repo_type=self._kind, revision=branch)
+            return info.sha
+
+        before = self._try(head)
         return self._try(commit) != before
 
     def _try(self, ask: Callable[[], T]) -> T:

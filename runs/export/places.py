@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import replace
+from pathlib import Path
 
 from sal.runs.recipe import Recipe
 
@@ -51,6 +52,11 @@ def public_recipe(recipe: Recipe) -> Recipe:
 def last_name(model: str) -> str:
     """`Llama-3.2-1B-Instruct` of `meta-llama/Llama-3.2-1B-Instruct`."""
     return model.rstrip("/").rpartition("/")[2] or model
+
+
+def shown_name(text: str) -> str:
+    """What was named on this machine: of a file or folder its last name, of an address nothing."""
+    return last_name(text) if Path(text).expanduser().exists() else _name(text)
 
 
 def _name(text: str) -> str:
