@@ -207,9 +207,9 @@ class Engine:
         except (Closed, Misread):
             raise
         except EndpointError:
-            return gateway.together([worker._told() for worker in self._listed()])
+            return gateway.together([worker._info_at_once() for worker in self._listed()])
 
-    def _told(self) -> dict[str, Any]:
+    def _info_at_once(self) -> dict[str, Any]:
         """As `server_info`, of a worker, which may be gone: {} then, and at once."""
         try:
             return self._once("/server_info", None, _WORKER_LIMIT_S, replies.an_object)
