@@ -37,8 +37,8 @@ from sal.tiny.fresh import fresh_problems
 
 RESULTS = Path(__file__).with_name("results-serve-prefix.json")
 OTHERS = 20
-SHARES, FIRST_WORDS = "best-of-n@1", "dvts@4"
-"""One request to each engine, whose cached tokens are the share; and a search that tells steps."""
+SHARES, FIRST_WORDS = "best-of-n@1", "best-of-n@4"
+"""One request to each engine, whose cached tokens are the share; and a search of several."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +52,8 @@ class Case:
 
 
 CASES = {
-    "tiny": Case("tiny", tokens=3500, others=3500, solution=64),
-    "smollm2": Case("smollm2", tokens=6000, others=200, solution=24),
+    "tiny": Case("tiny", tokens=3500, others=3500, solution=16),
+    "smollm2": Case("smollm2", tokens=6000, others=200, solution=16),
 }
 
 

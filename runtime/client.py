@@ -15,6 +15,7 @@ from sal.runtime.retries import Again
 from sal.runtime.wire import Payload, Reply, Wire
 
 _INFO_LIMIT_S = 15.0
+_WORKER_LIMIT_S = 5.0
 _FLUSH_LIMIT_S = 10.0
 _LOADS_LIMIT_S = 2.0
 
@@ -92,15 +93,22 @@ class Engine(Wire):
     def server_info(self) -> dict[str, Any]:
         """What the server says of itself: its arguments and its state.
 
-        Of a gateway, its workers' together; {} where they cannot be asked. Raises `Misread` where
-        that is no JSON object.
+        Of a gateway, its workers' together, as far as they answer; {} where none does. Raises
+        `Misread` where that is no JSON object.
         """
         try:
             return self._ask("/server_info", None, _INFO_LIMIT_S, replies.an_object)
         except (Closed, Misread):
             raise
         except EndpointError:
-            return gateway.together([worker.server_info() for worker in self._listed()])
+            return gateway.together([worker._info_at_once() for worker in self._listed()])
+
+    def _info_at_once(self) -> dict[str, Any]:
+        """As `server_info`, of a worker, which may be gone: {} then, and at once."""
+        try:
+            return self._once("/server_info", None, _WORKER_LIMIT_S, replies.an_object)
+        except (_Again, EndpointError):
+            return {}
 
     def workers(self) -> list[str]:
         """The URLs of the servers behind a gateway; none of what is no gateway."""

@@ -34,8 +34,9 @@ def listed(reply: dict[str, Any]) -> list[str]:
 
 
 def together(told: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """What several servers of one model say of themselves, as one; {} where one says nothing."""
-    if not all(told) or not told:
+    """What several servers of one model say of themselves, as one; {} where none says anything."""
+    known = [info for info in told if info]
+    if not known:
         return {}
-    states = [state for info in told for state in info.get("internal_states") or ()]
-    return {**told[0], "internal_states": states, "dp_size": 1}
+    states = [state for info in known for state in info.get("internal_states") or ()]
+    return {**known[0], "internal_states": states, "dp_size": 1}

@@ -12,9 +12,9 @@ from sal.runtime.access import open_directly
 from sal.runtime.connection import Broken, Connection
 from sal.runtime.endpoint_errors import LaunchError
 from sal.runtime.gateway import listed
-from sal.runtime.launch import OnStatus, Server, free_port, start_all
+from sal.runtime.launch import START_LIMIT_S, OnStatus, Server, answers, free_port, start_all
 from sal.runtime.server_spec import ServerSpec
-from sal.runtime.warm_servers import Warm, WarmServers
+from sal.runtime.warm_servers import Process, Warm, WarmServers
 
 _JOIN_S = 60.0
 _POLL_S = 0.1
@@ -65,30 +65,38 @@ def keep_replicas(
             for i in range(missing)
         ]
         start_all(servers, on_status, warm_servers.record_worker)
-        for server in servers:
-            _join(warm.url, server.url)
+        warm = warm_servers.get(spec.role) or warm
+        for worker in warm.workers:  # also those of a command that was ended before it got here
+            if worker.alive():
+                _join(warm.url, worker)
     except BaseException:
         if ours:
             warm_servers.stop(warm_servers.get(spec.role) or warm)
         raise
-    return warm_servers.get(spec.role) or warm
+    return warm
 
 
-def _join(gateway: str, url: str) -> None:
-    """Have the gateway use a server; it takes requests by then. Raises `LaunchError`."""
-    deadline = time.monotonic() + _JOIN_S
+def _join(gateway: str, worker: Process) -> None:
+    """Have the gateway use a server, once that takes requests. Raises `LaunchError`."""
+    deadline = time.monotonic() + START_LIMIT_S
     connection = Connection(gateway)
     try:
-        body = json.dumps({"url": url}).encode()
-        answer = connection.exchange(f"{gateway}/workers", body, _JOIN_S)
-        if answer.status >= 300:
-            raise LaunchError(f"the gateway at {gateway} refuses {url}: {answer.body.decode()}")
-        while url not in healthy(gateway):
+        while not answers(worker.url):
+            if time.monotonic() > deadline or not worker.alive():
+                raise LaunchError(f"{worker.url} does not start (its log: {worker.log})")
+            time.sleep(_POLL_S)
+        if worker.url not in healthy(gateway):
+            body = json.dumps({"url": worker.url}).encode()
+            answer = connection.exchange(f"{gateway}/workers", body, _JOIN_S)
+            if answer.status >= 300:
+                raise LaunchError(f"the gateway refuses {worker.url}: {answer.body.decode()}")
+        deadline = time.monotonic() + _JOIN_S
+        while worker.url not in healthy(gateway):
             if time.monotonic() > deadline:
-                raise LaunchError(f"the gateway at {gateway} does not take {url}")
+                raise LaunchError(f"the gateway at {gateway} does not take {worker.url}")
             time.sleep(_POLL_S)
     except (Broken, OSError, ValueError) as error:
-        raise LaunchError(f"the gateway at {gateway} does not take {url}: {error}") from error
+        raise LaunchError(f"the gateway at {gateway} does not answer: {error}") from error
     finally:
         connection.close()
 

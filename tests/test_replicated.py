@@ -22,6 +22,7 @@ from sal.runtime.calls import Calls, belonging_to
 from sal.runtime.checkup import checkup
 from sal.runtime.client import Engine
 from sal.runtime.endpoint_errors import Aborted, LaunchError
+from sal.runtime.launch import Server
 from sal.runtime.policy import requests_of
 from sal.runtime.replicated import healthy, keep_replicas
 from sal.runtime.server_spec import ServerSpec
@@ -188,6 +189,20 @@ def test_one_that_joins_is_used_and_one_that_died_is_replaced(
     assert went == {worker.url for worker in three.workers}
     assert set(healthy(three.url)) >= went
     assert keep_replicas(spec, 3, warm_servers) == three  # nothing is missing
+
+
+def test_one_that_was_started_and_never_joined_is_used_the_next_time(
+    engine: Engine, two: Warm, spec: ServerSpec, warm_servers: WarmServers
+) -> None:
+    """As where the command was killed in between."""
+    server = Server(spec, warm_servers.logs, detached=True, name="late")
+    server.start()
+    warm_servers.record_worker(server)
+    assert server.url not in healthy(two.url)
+    three = keep_replicas(spec, 3, warm_servers)
+    assert [worker.url for worker in three.workers][2:] == [server.url]
+    assert server.url in healthy(two.url)
+    assert server.url in {where(engine, f"new {i}") for i in range(40)}
 
 
 def test_they_are_found_shown_and_ended(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -15,6 +16,7 @@ import pytest
 from sal.runtime import gateway
 from sal.runtime.calls import Calls
 from sal.runtime.client import Engine
+from sal.runtime.launch import free_port
 from sal.runtime.policy import requests_of
 
 META = {"prompt_tokens": 1, "cached_tokens": 0, "completion_tokens": 1}
@@ -106,13 +108,16 @@ def test_a_gateway_says_what_its_workers_say(three: tuple[Fake, Fake, Fake]) -> 
         assert engine.workers() == [one.url, two.url]
 
 
-def test_a_worker_that_says_nothing_leaves_the_capacity_unknown(
-    three: tuple[Fake, Fake, Fake],
-) -> None:
+def test_a_worker_that_is_gone_is_not_waited_for(three: tuple[Fake, Fake, Fake]) -> None:
     front, _, two = three
+    front.says["/workers"]["workers"].append({"url": f"http://127.0.0.1:{free_port()}"})
     two.says.clear()
+    began = time.monotonic()
     with Engine(front.url) as engine:
-        assert engine.capacity() is None
+        assert engine.capacity() == 3
+        front.says["/workers"]["workers"] = []
+        assert Engine(front.url).capacity() is None
+    assert time.monotonic() - began < 10  # and not the 15 s that a server is asked again
 
 
 def test_an_abort_reaches_every_worker_and_no_gateway(three: tuple[Fake, Fake, Fake]) -> None:
