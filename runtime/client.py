@@ -107,7 +107,7 @@ class Engine(Wire):
         """As `server_info`, of a worker, which may be gone: {} then, and at once."""
         try:
             return self._once("/server_info", None, _WORKER_LIMIT_S, replies.an_object)
-        except (_Again, EndpointError):
+        except (Again, EndpointError):
             return {}
 
     def workers(self) -> list[str]:
