@@ -16,8 +16,8 @@ def base_model(folder: Path, seed: int = 0, hidden: int = 32) -> Path:
     import torch
     from transformers import LlamaConfig, LlamaForCausalLM
 
-    from sal.tiny.tokenizer import build_tokenizer
     from sal.tiny.stages import STAGES
+    from sal.tiny.tokenizer import build_tokenizer
     from sal.tiny.train import save
 
     tokenizer = build_tokenizer()

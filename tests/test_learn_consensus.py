@@ -176,7 +176,10 @@ def test_a_judge_behind_a_key_is_told_of_in_a_line(
         (["--rollouts", "8"], "go without a SOURCE"),
         (["--dry-run"], "go without a SOURCE"),
         (["nowhere.jsonl"], "nowhere.jsonl"),
-        (["--judge", "http://127.0.0.1:9/v1", "--judge-family", "none"], "not one of the PRM families"),
+        (
+            ["--judge", "http://127.0.0.1:9/v1", "--judge-family", "none"],
+            "not one of the PRM families",
+        ),
     ],
 )
 def test_wrong_words_are_told_before_anything_is_asked(
