@@ -1,7 +1,8 @@
 """Who may search now: as much at a time as the engine has room for, and small ones first.
 
 A search weighs its budget. Small ones overtake large ones, and a part of the room is theirs alone,
-so that one of them never waits for a large one to end. One that was overtaken often enough is next.
+so that one of them waits for a large one to end only where that is as large as all the room. One
+that was overtaken often enough is next.
 """
 
 from __future__ import annotations
