@@ -79,17 +79,17 @@ def with_judge(
     labelled: Labelled, folder: Path, url: str, family: str, key: str | None
 ) -> tuple[Labelled, Usage]:
     """With the second opinion, and what it cost."""
-    from sal.learn.consensus import Judged, judged
+    from sal.learn.consensus import Judging, judged
     from sal.runs.errors import RunError
     from sal.runtime.access import AccessError, read_access
     from sal.runtime.client import Engine
     from sal.runtime.usage import Usage
     from sal.verifiers.family import load_verifier
 
-    seen = Judged(0, 0, Usage())
+    seen = Judging(0, 0, Usage())
     shown = time.monotonic()
 
-    def tick(now: Judged) -> None:
+    def tick(now: Judging) -> None:
         nonlocal seen, shown
         seen = now
         if now.done == now.total or time.monotonic() - shown > 10:

@@ -32,7 +32,7 @@ DISAGREED = "solutions on which the judge differs"
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
+class Judging:
     """How far it is: solutions judged, of how many, and what the judge spent on them."""
 
     done: int
@@ -46,7 +46,7 @@ def judged(
     name: str,
     folder: Path,
     *,
-    tick: Callable[[Judged], object] = lambda _: None,
+    tick: Callable[[Judging], object] = lambda _: None,
     abort: Callable[[], object] = lambda: None,
 ) -> Labelled:
     """The rows with the judge's scores of their steps; those that it cannot judge are dropped.
@@ -62,7 +62,7 @@ def judged(
         known = {r["key"]: _scored(r) for r in journal.records if r["key"] in wanted}
         owed = {k: r for k, r in zip(keys, labelled.rows, strict=True) if k not in known}
         usage = sum((scored.usage for scored in known.values()), Usage())
-        tick(Judged(len(known), len(wanted), usage))
+        tick(Judging(len(known), len(wanted), usage))
 
         def ask(key: str, row: StepLabels) -> tuple[str, Scored] | None:
             try:
@@ -82,7 +82,7 @@ def judged(
                     if (answer := future.result()) is not None:
                         known[answer[0]] = answer[1]
                         usage += answer[1].usage
-                    tick(Judged(len(known), len(wanted), usage))
+                    tick(Judging(len(known), len(wanted), usage))
             except BaseException:
                 for future in asked:
                     future.cancel()

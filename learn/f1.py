@@ -31,11 +31,6 @@ class F1:
         return 2 * self.error * self.correct / both if both else both
 
 
-def said(scores: Sequence[float], threshold: float) -> int:
-    """The step that a PRM calls the first wrong one; -1 for none."""
-    return next((k for k, score in enumerate(scores) if score < threshold), -1)
-
-
 class Judged:
     """Scored solutions, each with the number of its first wrong step, -1 for none.
 

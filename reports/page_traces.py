@@ -28,6 +28,11 @@ TraceData = Callable[[Mapping[str, Any], ResultRow], dict[str, Any]]
 """From a trace file's content and its row to what the explorer shows."""
 
 
+def packed(trace: Mapping[str, Any]) -> str:
+    """A trace as the page unpacks it: JSON, gzipped, in base64."""
+    return base64.b64encode(gzip.compress(json_bytes(trace), _FAST, mtime=0)).decode("ascii")
+
+
 class PackedTraces:
     """The traces of runs that are added one after the other, in the order of the report.
 
@@ -89,10 +94,7 @@ class PackedTraces:
             place = places.get(str(trace.get("id"))) if isinstance(trace, dict) else None
             if place is None:
                 continue
-            row = rows[place]
-            content = json_bytes(self._trace_data(trace, row))
-            packed = base64.b64encode(gzip.compress(content, _FAST, mtime=0)).decode("ascii")
-            yield place, numbers[problem_key(row)], packed
+            yield place, numbers[problem_key(row)], packed(self._trace_data(trace, rows[place]))
 
     def _write(self, run: int, first: int, packed: Mapping[str, str]) -> None:
         name = f"{run:03d}-{first:05d}.js"

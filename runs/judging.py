@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 from sal.grading.graders import AnyGrader, Judge
 from sal.grading.verdict import first_correct
 from sal.programs.kv_held import kv_peak
@@ -37,26 +39,40 @@ def judge(
     right = [verdicts[c.text].correct for c in found]
     correct = {rule: i is not None and right[i] for rule, i in result.chosen.items()}
     correct["pass"] = any(r and c.finish == "eot" for r, c in zip(right, found, strict=True))
+    return result_row(
+        question.id,
+        question.text,
+        " or ".join(answers),
+        result,
+        [verdicts[c.text].reason for c in found],
+        correct,
+        cost,
+        seconds,
+    )
+
+
+def result_row(
+    id: str,
+    question: str,
+    answer: str,
+    result: SearchResult,
+    verdicts: Sequence[str],
+    correct: Mapping[str, bool],
+    cost: tuple[Usage, Usage],
+    seconds: float,
+) -> ResultRow:
+    """The row of a search that ended: a verdict on each of its completions, `correct` by rule."""
     return ResultRow(
-        id=question.id,
-        question=question.text,
-        answer=" or ".join(answers),
+        id=id,
+        question=question,
+        answer=answer,
         completions=tuple(
-            CompletionRow(
-                c.text,
-                c.steps,
-                c.scores,
-                c.tokens,
-                c.finish,
-                c.key,
-                verdicts[c.text].reason,
-                c.weight,
-            )
-            for c in found
+            CompletionRow(c.text, c.steps, c.scores, c.tokens, c.finish, c.key, verdict, c.weight)
+            for c, verdict in zip(result.completions, verdicts, strict=True)
         ),
         rule=result.rule,
         chosen=result.chosen,
-        correct=correct,
+        correct=dict(correct),
         policy=cost[0],
         prm=cost[1],
         seconds=seconds,

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import Literal
 
 from sal.programs.trace import Completion, SearchResult
-from sal.serve.errors import ApiError, unavailable
+from sal.serve.errors import ApiError, unavailable, without_urls
 from sal.strategies.thinking import begun_reasoning
-
-_URL = re.compile(r"https?://[^\s:/]+(:\d+)?(/\S*)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +54,3 @@ def nothing_found(result: SearchResult) -> ApiError:
     return unavailable(
         f"the search found no solution: {reasons:.300}", status=502, code="no_answer"
     )
-
-
-def without_urls(text: str) -> str:
-    """Where the engines are is nobody's business."""
-    return _URL.sub("the engine", text)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
+
+_URL = re.compile(r"https?://[^\s:/]+(:\d+)?(/\S*)?")
 
 
 class ApiError(Exception):
@@ -61,3 +64,8 @@ def unavailable(message: str, *, status: int = 503, code: str = "engine_unavaila
 def too_many(message: str, retry_after: float, code: str = "rate_limit_exceeded") -> ApiError:
     """Too much for now; `retry_after` is in seconds."""
     return ApiError(429, message, type="rate_limit_error", code=code, retry_after=retry_after)
+
+
+def without_urls(text: str) -> str:
+    """Where the engines are is nobody's business."""
+    return _URL.sub("the engine", text)

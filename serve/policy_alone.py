@@ -13,8 +13,7 @@ import httpx
 import orjson
 
 from sal.runtime.access import OPEN, Access
-from sal.serve.answer import without_urls
-from sal.serve.errors import ApiError, unavailable
+from sal.serve.errors import ApiError, unavailable, without_urls
 from sal.serve.plain_chat import TEXTS, AsChat, text_body
 
 _CONNECT_S = 15.0

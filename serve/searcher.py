@@ -22,9 +22,8 @@ from sal.runs.turns import Turn, question_of
 from sal.runtime.calls import Calls, belonging_to
 from sal.runtime.endpoint_errors import Aborted, EndpointError, Rejected
 from sal.runtime.policy import PolicyFault
-from sal.serve.answer import without_urls
 from sal.serve.asked import Wanted
-from sal.serve.errors import ApiError, unavailable, wrong
+from sal.serve.errors import ApiError, unavailable, without_urls, wrong
 from sal.serve.read_chat import turns_of
 
 _SEEDS = 1 << 31

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import base64
-import gzip
 from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from sal.programs.kv_held import kv_peak
 from sal.reports.html_page import html_page
 from sal.reports.page_data import page_data
+from sal.reports.page_traces import packed
 from sal.reports.run_data import run_data
 from sal.reports.trace_data import trace_data
-from sal.runs.encoding import json_bytes
 from sal.runs.execute import trace_json
 from sal.runs.found import FoundRun
+from sal.runs.judging import result_row
 from sal.runs.recipe import Recipe
-from sal.runs.results import RULES, CompletionRow, ResultRow, failed_row
+from sal.runs.results import RULES, ResultRow, failed_row
 from sal.runtime.model_cost import ModelCost
 from sal.serve.searcher import Flight
 
@@ -42,8 +40,7 @@ def search_page(flight: Flight, recipe: Recipe, models: Mapping[str, ModelCost |
         None if flight.result is None else row,
         separator=flight.wanted.params.separator,
     )
-    packed = base64.b64encode(gzip.compress(json_bytes(trace), mtime=0)).decode("ascii")
-    return html_page(data, {"packed": {"0/0": packed}, "files": {}, "url": ""})
+    return html_page(data, {"packed": {"0/0": packed(trace)}, "files": {}, "url": ""})
 
 
 def _row(flight: Flight) -> ResultRow:
@@ -59,24 +56,13 @@ def _row(flight: Flight) -> ResultRow:
             prm=trace.prm,
             seconds=flight.seconds,
         )
-    return ResultRow(
-        id=flight.id,
-        question=question,
-        answer="",
-        completions=tuple(
-            CompletionRow(
-                c.text, c.steps, c.scores, c.tokens, c.finish, c.key, NOT_GRADED, c.weight
-            )
-            for c in result.completions
-        ),
-        rule=result.rule,
-        chosen=result.chosen,
-        correct=dict.fromkeys({*RULES, *result.chosen}, False),
-        policy=trace.policy,
-        prm=trace.prm,
-        seconds=flight.seconds,
-        errors=result.errors,
-        unspent=result.unspent,
-        capped=result.capped,
-        kv_peak=kv_peak(trace.nodes),
+    return result_row(
+        flight.id,
+        question,
+        "",
+        result,
+        [NOT_GRADED] * len(result.completions),
+        dict.fromkeys({*RULES, *result.chosen}, False),
+        (trace.policy, trace.prm),
+        flight.seconds,
     )

@@ -13,7 +13,7 @@ import pytest
 from judge_stand_in import KEY, JudgeApi
 
 from sal.cli.main import main
-from sal.learn.consensus import DISAGREED, JOURNAL, UNJUDGED, Judged, agreed, judged
+from sal.learn.consensus import DISAGREED, JOURNAL, UNJUDGED, Judging, agreed, judged
 from sal.learn.files import read_labels
 from sal.learn.labelled import Labelled
 from sal.learn.rows import StepLabels
@@ -50,7 +50,7 @@ THREE = Labelled([row("1", "a", "wrong"), row("2", "a", "b"), row("3", "a", "b")
 
 
 def test_every_solution_is_judged_once_and_equal_ones_together(tmp_path: Path) -> None:
-    judge, seen = ScriptedJudge(), list[Judged]()
+    judge, seen = ScriptedJudge(), list[Judging]()
     found = judged(THREE, judge, "j", tmp_path, tick=seen.append)
     assert [r.judged for r in found.rows] == [(0.9, 0.1), (0.9, 0.9), (0.9, 0.9)]
     assert sorted(judge.asked) == [("a", "b"), ("a", "wrong")]
@@ -63,7 +63,7 @@ def test_it_goes_on_where_it_was_killed(tmp_path: Path) -> None:
     file = tmp_path / JOURNAL
     first, second = file.read_bytes().splitlines(keepends=True)
     file.write_bytes(first + second[:20])  # the kill left half a line
-    again, seen = ScriptedJudge(), list[Judged]()
+    again, seen = ScriptedJudge(), list[Judging]()
     found = judged(THREE, again, "j", tmp_path, tick=seen.append)
     assert len(again.asked) == 1
     assert len(found.rows) == 3

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from sal.learn.auc import auc
 from sal.learn.bench_figures import Measured, figures
-from sal.learn.f1 import Judged, f1_of, resampled, said
+from sal.learn.f1 import Judged, f1_of, resampled
 
 SCORES = st.lists(st.sampled_from([0.0, 0.1, 0.3, 0.5, 0.7, 0.9, 1.0]), min_size=1, max_size=5)
 
@@ -25,6 +25,11 @@ def solutions(draw: st.DrawFn) -> list[tuple[list[float], int]]:
     for scores in draw(st.lists(SCORES, min_size=1, max_size=6)):
         rows.append((scores, draw(st.integers(0, len(scores) - 1))))
     return rows
+
+
+def said(scores: Sequence[float], threshold: float) -> int:
+    """The step that a PRM calls the first wrong one; -1 for none."""
+    return next((k for k, score in enumerate(scores) if score < threshold), -1)
 
 
 def slow_f1(rows: Sequence[tuple[Sequence[float], int]], threshold: float) -> float:

@@ -283,7 +283,6 @@ def test_the_aggregate_follows_what_the_labels_are(base: str) -> None:
 def test_lora_leaves_an_adapter_with_its_head_and_a_model_that_is_both(
     base: str, family: str, tmp_path: Path
 ) -> None:
-    pytest.importorskip("peft")
     planned = quick(base, family=family, rank=8, learning_rate=1e-2)
     figures = train(planned, tmp_path / "prm", silent)
     assert figures is not None
@@ -316,8 +315,6 @@ def test_lora_without_peft_says_how_to_get_it(
 @pytest.mark.parametrize("rank", [0, 4])
 def test_it_learns_in_bfloat16(base: str, tmp_path: Path, rank: int) -> None:
     """As on a GPU: the model's weights in float32, or a base in bfloat16 under an adapter."""
-    if rank:
-        pytest.importorskip("peft")
     told = {"overrides": {"bf16": True}, "rank": rank, "learning_rate": 1e-2 if rank else 4e-3}
     planned = quick(base, family="token-classifier", **told)
     figures = train(planned, tmp_path / "prm", silent)

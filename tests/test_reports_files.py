@@ -172,6 +172,16 @@ class TestCurves:
         shown["series"][0]["points"][0]["cost"]["flops"] = None
         assert curves_svg(shown, "flops") is None
 
+    def test_names_that_begin_alike_can_be_told_apart(self, sweep: Path) -> None:
+        shown = data([read_run(sweep / "beam-4")], "t")
+        name = "beam · a-policy-of-the-family · the-judge-of-"
+        shown["series"] = [{**shown["series"][0], "name": name + end} for end in ("a", "b")]
+        root = picture(shown, "n")
+        legend = [n for n in root.iter(SVG + "text") if str(n.text).startswith("beam")]
+        assert [n.text for n in legend] == [name + "a", name + "b"]
+        from_left = float(legend[0].get("x") or 0)
+        assert float(root.get("width") or 0) - from_left > 6 * len(name)  # at 12 px, Helvetica's
+
     def test_names_are_text(self, tmp_path: Path) -> None:
         found = [
             read_run(write_run(tmp_path / str(i), "beam", 4, FOUR, policy=name))

@@ -194,6 +194,25 @@ def test_a_queue_admits_refuses_and_forgets_who_went_away() -> None:
     asyncio.run(use())
 
 
+def test_one_that_is_overtaken_too_often_is_next() -> None:
+    async def use() -> None:
+        queue = Queue(Room(64), 100)
+        await queue.enter(32)
+        large = asyncio.create_task(queue.enter(40))
+        small = [asyncio.create_task(queue.enter(1)) for _ in range(PATIENCE + 4)]
+        await asyncio.sleep(0)
+        assert sum(task.done() for task in small) == PATIENCE
+        for _ in range(PATIENCE):
+            queue.leave(1)
+        await asyncio.sleep(0)
+        assert not large.done()
+        assert all(task.done() for task in small)  # in their own part
+        queue.leave(32)
+        await asyncio.gather(large, *small)
+
+    asyncio.run(use())
+
+
 def test_one_who_goes_away_just_when_it_is_admitted_holds_nothing() -> None:
     async def use() -> None:
         queue = Queue(Room(4), 2)
