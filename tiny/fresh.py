@@ -1,8 +1,9 @@
-"""Problems that nobody has seen: of the test split, and not among those of `problems/`.
+"""Problems that nobody has seen: of either split, and not among those of `problems/`.
 
     python -m sal.tiny.fresh --count 240 --seed 20240806 > fit.jsonl
+    python -m sal.tiny.fresh --count 4000 --seed 1 --split train > train.jsonl
 
-For fits whose outcome is judged on `problems/test.jsonl`.
+For fits, and for step labels, whose outcome is judged on `problems/test.jsonl`.
 """
 
 from __future__ import annotations
@@ -17,15 +18,15 @@ from sal.tiny.paths import PROBLEMS
 from sal.tiny.task import LEVELS, TinyProblem, generate
 
 
-def fresh_problems(count: int, seed: int) -> Iterator[TinyProblem]:
-    """`count` different ones, the levels in turn."""
+def fresh_problems(count: int, seed: int, *, test: bool = True) -> Iterator[TinyProblem]:
+    """`count` different ones of the test split or the training split, the levels in turn."""
     random_numbers = random.Random(seed)
     seen = {question for path in PROBLEMS.values() for question in _questions(path.read_text())}
     for number in range(count):
         level = LEVELS[number % len(LEVELS)]
-        problem = generate(random_numbers, level, test=True)
+        problem = generate(random_numbers, level, test=test)
         while problem.question in seen:
-            problem = generate(random_numbers, level, test=True)
+            problem = generate(random_numbers, level, test=test)
         seen.add(problem.question)
         yield problem
 
@@ -39,8 +40,9 @@ def main(arguments: Sequence[str]) -> None:
     parser = argparse.ArgumentParser("sal.tiny.fresh", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--count", type=int, required=True)
     parser.add_argument("--seed", type=int, required=True)
+    parser.add_argument("--split", choices=tuple(PROBLEMS), default="test")
     said = parser.parse_args(arguments)
-    for p in fresh_problems(said.count, said.seed):
+    for p in fresh_problems(said.count, said.seed, test=said.split == "test"):
         row = {"id": p.id, "question": p.question, "answer": str(p.answer), "level": p.level}
         print(json.dumps(row))
 
