@@ -17,7 +17,7 @@ FILES = sorted((ROOT / "recipes" / "learn").glob("*.sh"))
 COMMANDS = [
     (file.name, command)
     for file in FILES
-    for command in re.findall(r"^(?:\[.*\|\| )?sal (.*)$", file.read_text("utf-8"), flags=re.M)
+    for command in re.findall(r"^ *(?:\[.*\|\| )?sal (.*)$", file.read_text("utf-8"), flags=re.M)
 ]
 
 
