@@ -24,7 +24,7 @@ from sal.runs.problems import Question, Skipped
 from sal.runs.progress import Progress, Snapshot
 from sal.runs.recipe import Recipe
 from sal.runs.recorded import finished_rows, recorded_models, seconds_spent
-from sal.runs.registry import Strategy
+from sal.runs.registry import LABELLERS, Strategy
 from sal.runs.results import ResultRow, Summary, summarise
 from sal.runs.runner import Abortable, Runner, TimeLimit, owed_problems
 from sal.runs.settings import Prepared
@@ -151,7 +151,9 @@ def execute(
         record=record,
         servers=endpoints,
         progress=progress,
-        admission=Admission(prepared.budget, endpoints.capacity),
+        admission=Admission(
+            prepared.budget, endpoints.capacity, grows=prepared.recipe.strategy in LABELLERS
+        ),
         requests=requests,
         time_limit=time_limit,
     )

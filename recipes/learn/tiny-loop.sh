@@ -7,7 +7,7 @@ mkdir -p "$out"
 
 # 1. problems with answers, of the training split
 [ -e "$out/train.jsonl" ] || {
-    python -m sal.tiny.fresh --split train --count 3000 --seed 1 > "$out/train.new"
+    python -m sal.tiny.fresh --split train --count 1200 --seed 1 > "$out/train.new"
     mv "$out/train.new" "$out/train.jsonl"
 }
 
