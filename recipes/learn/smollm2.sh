@@ -8,7 +8,7 @@ out=${1:-runs-out/smollm2}
 [ -e "$out/labels" ] || sal learn label Qwen/ProcessBench --split math --out "$out/labels"
 
 # 2. an adapter
-sal learn train "$out/labels" --base smollm2 --family step-token --lora 16 --learning-rate 5e-4 --max-length 256 --batch-size 8 --set max_steps=60 --evaluate-every 20 --held-out 0.1 --out "$out/prm"
+sal learn train "$out/labels" --base smollm2 --family step-token --lora 16 --learning-rate 5e-4 --max-length 256 --batch-size 8 --set max_steps=24 --evaluate-every 8 --held-out 0.1 --out "$out/prm"
 
 # 3. ProcessBench's solutions of GSM8K: the PRM, the model without the adapter, and chance
 sal learn bench gsm8k --prm "$out/prm" --out "$out/bench"

@@ -7,15 +7,16 @@ mkdir -p "$out"
 
 # 1. problems with answers, of the training split
 [ -e "$out/train.jsonl" ] || {
-    python -m sal.tiny.fresh --split train --count 1200 --seed 1 > "$out/train.new"
+    python -m sal.tiny.fresh --split train --count 3000 --seed 1 > "$out/train.new"
     mv "$out/train.new" "$out/train.jsonl"
 }
 
-# 2. step labels: 8 solutions of each problem, 4 rollouts from each of their steps
-sal learn label --dataset "$out/train.jsonl" --budget 8 --rollouts 4 --resume "$out/labels"
+# 2. step labels: 16 solutions of each problem; those that begin with the same steps are rollouts from there
+sal run majority --budget 16 --dataset "$out/train.jsonl" --resume "$out/samples"
+[ -e "$out/labels" ] || sal learn label "$out/samples" --out "$out/labels"
 
 # 3. a PRM that begins with the policy's own weights
-sal learn train "$out/labels" --base tiny --targets soft --after-error --epochs 4 --batch-size 32 --learning-rate 2e-3 --out "$out/prm"
+sal learn train "$out/labels" --base tiny --targets soft --after-error --epochs 4 --batch-size 32 --learning-rate 6e-4 --out "$out/prm"
 
 # 4. searches with it, on held-out problems
 sal run best-of-n --budget 16 --limit 500 --prm "$out/prm" --resume "$out/best-of-16"

@@ -6,7 +6,7 @@ out=${1:-runs-out/loop}
 
 # 1. new problems of the training split
 [ -e "$out/more.jsonl" ] || {
-    python -m sal.tiny.fresh --split train --count 1000 --seed 2 > "$out/more.new"
+    python -m sal.tiny.fresh --split train --count 600 --seed 2 > "$out/more.new"
     mv "$out/more.new" "$out/more.jsonl"
 }
 
