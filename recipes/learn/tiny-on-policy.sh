@@ -16,7 +16,7 @@ sal run dvts --budget 16 --prm "$out/prm" --dataset "$out/more.jsonl" --resume "
 
 # 3. the same number of batches more on either, and what each is worth
 for kind in sampled searched; do
-    sal learn train "$out/$kind" --base "$out/prm" --targets soft --after-error --batch-size 32 --learning-rate 5e-4 --set max_steps=300 --out "$out/prm-$kind"
+    sal learn train "$out/$kind" --base "$out/prm" --targets soft --after-error --batch-size 32 --learning-rate 3e-4 --set max_steps=150 --out "$out/prm-$kind"
     sal run dvts --budget 16 --limit 500 --prm "$out/prm-$kind" --resume "$out/dvts-16-$kind"
     sal learn bench --samples "$out/best-of-16" --prm "$out/prm-$kind" --out "$out/bench-$kind"
     python -m sal.learn.lift "$out/best-of-16" "$out/bench-$kind" "$out/bench-oracle"
