@@ -82,3 +82,7 @@ bench-serve *ARGS: setup
 compare *ARGS: setup
     {{ bin }}/sal sweep -c recipes/compare-tiny.yaml --resume runs-out/compare-tiny {{ ARGS }}
     {{ if ARGS == "" { "cp runs-out/compare-tiny/compare.md runs-out/compare-tiny/compare.json bench" } else { "" } }}
+
+# label, train, search: a PRM out of nothing but the tiny policy and answers (learn/README.md; goes on where it was killed)
+loop *ARGS: setup
+    PATH="{{ bin }}:$PATH" recipes/learn/tiny-loop.sh {{ ARGS }}

@@ -94,7 +94,8 @@ class PackedTraces:
             place = places.get(str(trace.get("id"))) if isinstance(trace, dict) else None
             if place is None:
                 continue
-            yield place, numbers[problem_key(row)], packed(self._trace_data(trace, rows[place]))
+            row = rows[place]
+            yield place, numbers[problem_key(row)], packed(self._trace_data(trace, row))
 
     def _write(self, run: int, first: int, packed: Mapping[str, str]) -> None:
         name = f"{run:03d}-{first:05d}.js"

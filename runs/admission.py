@@ -33,13 +33,24 @@ class Admission:
     those that run, and forgotten little by little. As many are admitted as the server, which runs
     `capacity` requests at a time, has room for. More would only finish later, and more would be
     lost with a killed run. `most` bounds it, whatever little they ask for.
+
+    `grows` is for a search that asks for more the longer it lasts: its demand never counts as less
+    than `expected`, whatever was seen of those that have just begun.
     """
 
-    def __init__(self, expected: int, capacity: int | None, most: int = MOST_PROBLEMS) -> None:
+    def __init__(
+        self,
+        expected: int,
+        capacity: int | None,
+        most: int = MOST_PROBLEMS,
+        *,
+        grows: bool = False,
+    ) -> None:
         self._room = min(capacity or MOST_REQUESTS, MOST_REQUESTS)
         self._most = most
         self._expected = max(1, expected)
         self._demand = float(self._expected)
+        self._least = self._demand if grows else 0.0
         self._most_seen = 0.0
 
     @property
@@ -61,4 +72,4 @@ class Admission:
             self._most_seen = max(self._most_seen, seen)
         guessed = self._demand > self._most_seen and not silent
         kept = exp(-seconds / (GUESS_SECONDS if guessed else MEMORY_SECONDS))
-        self._demand = max(seen, kept * self._demand + (1.0 - kept) * seen)
+        self._demand = max(seen, kept * self._demand + (1.0 - kept) * seen, self._least)

@@ -24,7 +24,7 @@ from sal.runs.nodes import RunNodes
 from sal.runs.problems import Question, Skipped
 from sal.runs.progress import Progress, Snapshot
 from sal.runs.recipe import Recipe
-from sal.runs.registry import Strategy
+from sal.runs.registry import LABELLERS, Strategy
 from sal.runs.results import ResultRow, Summary, Totals, by_name
 from sal.runs.runner import Abortable, Owed, Runner, TimeLimit, owed_problems
 from sal.runs.settings import Prepared
@@ -201,7 +201,9 @@ def make_runner(
         record=record,
         servers=endpoints,
         progress=progress,
-        admission=Admission(prepared.budget, endpoints.capacity),
+        admission=Admission(
+            prepared.budget, endpoints.capacity, grows=prepared.recipe.strategy in LABELLERS
+        ),
         requests=requests,
         time_limit=time_limit,
     )

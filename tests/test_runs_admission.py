@@ -100,3 +100,15 @@ def test_it_stays_within_its_bounds(
     for requests, problems, silent, seconds in samples:
         admission.sample(requests, problems, min(silent, problems), seconds)
         assert LEAST_PROBLEMS <= admission.problems <= MOST_PROBLEMS
+
+
+def test_searches_that_ask_for_more_later_are_not_taken_to_want_little() -> None:
+    """As step labels: 8 solutions, then dozens of rollouts; a busy client has few on the wire."""
+    admission = Admission(8, 256, grows=True)
+    run(admission, 0.5, 60)
+    assert admission.problems == 256 // 8
+    run(admission, 64, 60)
+    assert admission.problems == 256 // 64
+    fades = Admission(8, 256)
+    run(fades, 0.5, 60)
+    assert fades.problems > 256 // 8

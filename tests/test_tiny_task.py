@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sal.tiny import oracle, paths
+from sal.tiny import fresh, oracle, paths
 from sal.tiny.fresh import fresh_problems
 from sal.tiny.student import demonstrate, revise, rewrite, slip
 from sal.tiny.task import LEVELS, LIMIT, Definition, generate, held_out, rewritings, show
@@ -167,6 +167,13 @@ def test_fresh_problems_are_in_no_file_and_are_the_same_again() -> None:
     assert all(held_out(p.question) for p in made)
     assert made == list(fresh_problems(200, seed=1))
     assert made[:20] != list(fresh_problems(20, seed=2))
-    for_training = {p.question for p in fresh_problems(200, seed=1, test=False)}
-    assert len(for_training - shipped) == 200
-    assert not any(map(held_out, for_training))
+
+
+def test_fresh_problems_of_the_training_split_are_none_of_the_other(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    fresh.main(["--count", "200", "--seed", "1", "--split", "train"])
+    made = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert len({row["question"] for row in made}) == 200
+    assert not any(held_out(row["question"]) for row in made)
+    assert all(oracle.answer(row["question"]) == int(row["answer"]) for row in made)

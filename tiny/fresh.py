@@ -1,10 +1,10 @@
 """Problems that are not among those of `problems/`: of the test split, or of the training split.
 
     python -m sal.tiny.fresh --count 240 --seed 20240806 > fit.jsonl
-    python -m sal.tiny.fresh --count 600 --seed 1 --split train > train.jsonl
+    python -m sal.tiny.fresh --count 4000 --seed 1 --split train > train.jsonl
 
-For fits and trainings whose outcome is judged on `problems/test.jsonl`. Those of the test split
-were never seen by the models either.
+For fits, trainings and step labels whose outcome is judged on `problems/test.jsonl`. Those of the
+test split were never seen by the models either.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def main(arguments: Sequence[str]) -> None:
     parser = argparse.ArgumentParser("sal.tiny.fresh", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--count", type=int, required=True)
     parser.add_argument("--seed", type=int, required=True)
-    parser.add_argument("--split", choices=("test", "train"), default="test")
+    parser.add_argument("--split", choices=tuple(PROBLEMS), default="test")
     said = parser.parse_args(arguments)
     for p in fresh_problems(said.count, said.seed, test=said.split == "test"):
         row = {"id": p.id, "question": p.question, "answer": str(p.answer), "level": p.level}

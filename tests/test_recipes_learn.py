@@ -1,0 +1,48 @@
+"""recipes/learn: every command is understood, and begins only once the one before it went well."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+from typer.main import get_command
+
+from sal.cli.main import build
+from sal.learn.chance import uniform
+
+ROOT = Path(__file__).resolve().parent.parent
+FILES = sorted((ROOT / "recipes" / "learn").glob("*.sh"))
+COMMANDS = [
+    (file.name, command)
+    for file in FILES
+    for command in re.findall(r"^ *(?:\[.*\|\| )?sal (.*)$", file.read_text("utf-8"), flags=re.M)
+]
+
+
+@pytest.mark.parametrize(("file", "command"), COMMANDS)
+def test_its_commands_are_understood(file: str, command: str) -> None:
+    words = shlex.split(command)
+    app = get_command(build(words))
+    while name := words.pop(0):
+        app = app.commands[name]  # type: ignore[attr-defined]
+        if not hasattr(app, "commands"):
+            break
+    told = app.make_context(name, words).params
+    assert told.get("resume") or told["out"]  # what was begun goes on
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.name)
+def test_it_ends_with_the_first_command_that_fails(file: Path) -> None:
+    assert "\nset -euo pipefail\n" in file.read_text("utf-8")
+    assert any(name == file.name for name, _ in COMMANDS)
+
+
+def test_chance_is_the_same_again_and_spreads_evenly() -> None:
+    scores = [score for i in range(500) for score in uniform(f"q{i}", ["a", "b"])]
+    assert uniform("q0", ["a", "b"]) == scores[:2]
+    assert uniform("q0", ["a", "c"])[0] == scores[0]  # by the text up to the step
+    assert sum(scores) / 1000 == pytest.approx(0.5, abs=0.03)
+    assert all(0 <= score < 1 for score in scores)
+    assert sum(score < 0.1 for score in scores) == pytest.approx(100, abs=30)
