@@ -1,7 +1,6 @@
 """The gateway asked by clients that nobody here wrote, each in a process of its own.
 
-They run in the Python of SAL_CLIENTS_PYTHON, which `just clients` sets to one with the newest of
-each; else in this one, where what is not installed is skipped.
+They are the newest ones, in an environment of their own, which `just test` makes.
 """
 
 from __future__ import annotations
@@ -9,7 +8,6 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -23,8 +21,7 @@ from sal.tiny.fresh import fresh_problems
 pytestmark = pytest.mark.servers
 
 CLIENTS = Path(__file__).parent / "clients"
-GIVEN = os.environ.get("SAL_CLIENTS_PYTHON")
-PYTHON = GIVEN or sys.executable
+PYTHON = Path(__file__).parents[1] / ".venv-clients/bin/python"
 PROBLEMS = list(fresh_problems(20, seed=18))
 SECONDS = 240
 
@@ -36,15 +33,13 @@ def url(server_urls: tuple[str, str], tmp_path_factory: pytest.TempPathFactory) 
         yield made
 
 
-def run(client: str, *words: str, stdin: Any = None, **env: str) -> str:
-    """What `client` (as its package is called) prints; skips the test where it is not there."""
-    asked = [PYTHON, "-c", f"import importlib.metadata as m; print(m.version({client!r}))"]
+def run(*words: str, stdin: Any = None, **env: str) -> str:
+    """What a script of a client's, or a client itself, prints."""
+    if not PYTHON.exists():
+        pytest.skip("no environment with clients: `just test` makes it")
     clean = {n: v for n, v in os.environ.items() if n != "PYTHONPATH" and n[:4] != "SAL_"}
-    if subprocess.run(asked, env=clean, capture_output=True, check=False).returncode:
-        assert not GIVEN, f"{client} is not installed beside {PYTHON}"
-        pytest.skip(f"{client} is not installed (`just clients` has it)")
     done = subprocess.run(
-        [PYTHON, *words],
+        [str(PYTHON), *words],
         input=json.dumps(stdin),
         env={**clean, "HF_HUB_OFFLINE": "1", **env},
         capture_output=True,
@@ -61,7 +56,7 @@ def use(client: str, url: str, problems: int) -> Any:
     script = CLIENTS / f"use_{client.replace('-', '_')}.py"
     questions = [problem.question for problem in PROBLEMS[:problems]]
     # LiteLLM else asks the network for its list of prices
-    said = run(client, str(script), url, stdin=questions, LITELLM_LOCAL_MODEL_COST_MAP="True")
+    said = run(str(script), url, stdin=questions, LITELLM_LOCAL_MODEL_COST_MAP="True")
     return json.loads(said.splitlines()[-1])
 
 
@@ -112,7 +107,6 @@ def test_lm_eval(url: str, tmp_path: Path) -> None:
     (tmp_path / "tiny.yaml").write_text(task.replace("PROBLEMS", str(problems)))
     at = f"model=dvts@4,base_url={url}/v1/chat/completions,num_concurrent=4,max_retries=1"
     run(
-        "lm-eval",
         *("-m", "lm_eval", "--model", "local-chat-completions", "--model_args", at),
         *("--include_path", str(tmp_path), "--tasks", "tiny", "--apply_chat_template"),
         *("--output_path", str(tmp_path / "out"), "--log_samples"),
@@ -130,9 +124,7 @@ def test_lm_eval(url: str, tmp_path: Path) -> None:
 def test_inspect_ai(url: str, tmp_path: Path) -> None:
     script = str(CLIENTS / "use_inspect_ai.py")
     problems = [{"question": p.question, "answer": str(p.answer)} for p in PROBLEMS[:8]]
-    told = json.loads(
-        run("inspect-ai", script, url, str(tmp_path), stdin=problems).splitlines()[-1]
-    )
+    told = json.loads(run(script, url, str(tmp_path), stdin=problems).splitlines()[-1])
     assert set(told) == {"chat", "streamed", "responses", "streamed responses"}
     for way, score in told.items():
         assert score["status"] == "success", way
