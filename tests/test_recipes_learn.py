@@ -17,20 +17,22 @@ FILES = sorted((ROOT / "recipes" / "learn").glob("*.sh"))
 COMMANDS = [
     (file.name, command)
     for file in FILES
-    for command in re.findall(r"^ *(?:\[.*\|\| )?sal (.*)$", file.read_text("utf-8"), flags=re.M)
+    for command in re.findall(
+        r"^ *(?:\[.*\|\| )?sal (.*)$", file.read_text("utf-8").replace("\\\n", ""), flags=re.M
+    )
 ]
 
 
 @pytest.mark.parametrize(("file", "command"), COMMANDS)
 def test_its_commands_are_understood(file: str, command: str) -> None:
-    words = shlex.split(command)
+    words = shlex.split(command.replace("$budget", "8"))
     app = get_command(build(words))
     while name := words.pop(0):
         app = app.commands[name]  # type: ignore[attr-defined]
         if not hasattr(app, "commands"):
             break
     told = app.make_context(name, words).params
-    assert told.get("resume") or told["out"]  # what was begun goes on
+    assert name == "report" or told.get("resume") or told["out"]  # what was begun goes on
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.name)

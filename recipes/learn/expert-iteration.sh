@@ -1,16 +1,17 @@
-#!/bin/sh
+#!/usr/bin/env bash
 # Expert iteration (Anthony et al., arXiv 1705.08439): search problems, teach the policy what was
 # right, and search other problems with the policy that came of it. Killed, it goes on where it was.
 #
-#   sh recipes/learn/expert-iteration.sh                     the tiny suite, on a CPU
-#   POLICY=... PRM=... PROBLEMS='part-%d.jsonl' TEST=... BUDGET=64 SFT='--lora 16' sh recipes/...
+#   recipes/learn/expert-iteration.sh                     the tiny suite, on a CPU
+#   POLICY=... PRM=... PROBLEMS='part-%d.jsonl' TEST=... BUDGET=64 SFT='--lora 16' recipes/...
 #
 # PROBLEMS names a file for each round: none of them may be in TEST.
-set -eu
+set -euo pipefail
 policy=${POLICY:-tiny}
 prm=${PRM:-tiny}
 test=${TEST:-tiny}
 budget=${BUDGET:-8}
+sft=${SFT:---epochs 3 --learning-rate 5e-4 --batch-size 16}
 out=${OUT:-runs-out/expert-iteration}
 # shellcheck disable=SC2059
 problems() { printf "${PROBLEMS:-$out/problems-%d.jsonl}" "$1"; }
@@ -24,7 +25,7 @@ for round in $(seq 1 "${ROUNDS:-3}"); do
     --dataset "$(problems "$round")" --resume "$out/search-$round"
   # shellcheck disable=SC2086
   sal learn distill "$out/search-$round" --method sft --base "$policy" \
-    --out "$out/policy-$round" ${SFT:---epochs 3 --learning-rate 5e-4 --batch-size 16}
+    --out "$out/policy-$round" $sft
   policy=$out/policy-$round
   sal run greedy --policy "$policy" --dataset "$test" --resume "$out/greedy-$round"
 done
