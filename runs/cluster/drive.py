@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -47,7 +48,10 @@ class Ended:
 
 
 class Cluster(Protocol):
-    """Nodes on which workers can be started, and the queue that they ask."""
+    """Nodes on which workers can be started, and the queue that they ask.
+
+    All that asks the queue raises `ServersLost` where that is gone.
+    """
 
     def nodes(self) -> Collection[str]:
         """Those that live, and on which a worker can be."""
@@ -154,7 +158,8 @@ class Drive:
     def search(self) -> Outcome:
         """Until nothing is owed. Raises `ServersLost` when no worker is left, or what ended them.
 
-        However it ends, all that was recorded anywhere is in the run's results.
+        However it ends, all that was recorded anywhere is in the run's results, unless they cannot
+        be written: that raises OSError, and the next session finds what workers recorded.
         """
         folder, prepared = self._folder, self._run.prepared
         alone = 0.0
@@ -169,7 +174,8 @@ class Drive:
                     self._check_hope(alone)
                 self._tick(self._progress.snapshot())
         finally:
-            self._cluster.end()
+            with suppress(ServersLost):  # the queue may be what was lost
+                self._cluster.end()
             if self._left:
                 self._cluster.kill()
             self._gather()
@@ -207,6 +213,8 @@ class Drive:
 
     def _gather(self) -> None:
         for number, row in self._gatherer.gather():
+            if number in self._recorded:  # searched by two: the first was thought to be gone
+                continue
             self._progress.finish(row)
             self._recorded.add(number)
             self._in_flight.discard(row.id)
