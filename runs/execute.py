@@ -186,7 +186,7 @@ def make_runner(
         return result
 
     def record(number: int, row: ResultRow, trace: Trace) -> None:
-        # The trace first: a problem in the journal always has one.
+        # The trace first: whatever is killed, a problem in the journal has one.
         folder.write_trace(number, row.id, trace_json(row.id, trace))
         place = folder.journal.append(
             {"type": "problem", "number": number, "at": progress.seconds, "row": row.as_json()}
