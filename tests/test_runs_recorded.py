@@ -23,8 +23,9 @@ from sal.runs.folder import RunFolder, write_atomically
 from sal.runs.planned_run import PlannedRun
 from sal.runs.progress import Progress
 from sal.runs.recorded import Recorded, is_usable
-from sal.runs.results import ResultRow, summarise
+from sal.runs.results import ResultRow
 from sal.runs.settings import Settings, prepare
+from sal.runs.summary import summarise
 from sal.runtime.model_cost import ModelCost
 from sal.runtime.plan import Plan
 

@@ -18,11 +18,13 @@ from sal.programs.trace import Trace
 from sal.runs.cluster.gather import Gatherer
 from sal.runs.cluster.queue import Item, State
 from sal.runs.errors import ServersLost
-from sal.runs.execute import Outcome, session_record, write_results
+from sal.runs.execute import Outcome, session_record
 from sal.runs.folder import RunFolder
+from sal.runs.owed import OwedProblems, owed_problems
 from sal.runs.planned_run import PlannedRun
-from sal.runs.progress import Progress, Snapshot
-from sal.runs.runner import OwedProblems, owed_problems
+from sal.runs.progress import Progress
+from sal.runs.snapshot import Snapshot
+from sal.runs.write_results import write_results
 from sal.runtime.model_cost import ModelCost
 
 AHEAD = 5_000

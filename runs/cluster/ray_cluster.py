@@ -23,9 +23,9 @@ from sal.runs.experiment import Elsewhere, Interruption
 from sal.runs.folder import RunFolder
 from sal.runs.live import LiveFile
 from sal.runs.planned_run import PlannedRun
-from sal.runs.progress import Snapshot
 from sal.runs.registry import Strategy
 from sal.runs.settings import Prepared
+from sal.runs.snapshot import Snapshot
 from sal.runtime.access import Access
 from sal.runtime.model_files import is_url
 from sal.runtime.plan import Role
