@@ -167,6 +167,14 @@ def test_failed_rows_are_final_unless_they_are_asked_for_again(tmp_path: Path) -
     assert seconds == [1.5, 9.0, 1.5]
 
 
+@pytest.mark.parametrize("junk", ["7", 1.5, [], {}])
+def test_a_session_that_does_not_say_how_many_problems_there_are_is_passed_over(junk: Any) -> None:
+    recorded = Recorded()
+    assert recorded.take({"type": "session", "before": 1.0, "problems": 7})
+    assert not recorded.take({"type": "session", "before": 2.0, "problems": junk})
+    assert (recorded.problems, recorded.seconds(), recorded.sessions) == (7, 1.0, 1)
+
+
 def test_a_full_disk_is_named_and_leaves_no_half_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -199,6 +199,11 @@ def test_each_prompt_is_a_request(body: dict[str, Any], prompts: list[Any]) -> N
     assert all(part["top_p"] == 0.5 and "n" not in part for part in parts)
 
 
+def test_seeds_have_64_bits_however_many_texts_there_are() -> None:
+    last = 2**63 - 1
+    assert [part["seed"] for part in parts_of({"seed": last, "n": 3})] == [last, -last - 1, -last]
+
+
 # Votes
 
 YES, NO = '{"a": 1, "b": [2]}', '{"a": 2}'
