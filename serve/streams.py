@@ -14,7 +14,7 @@ from sal.serve.gateway import Chunks, Tell, untold
 from sal.serve.shapes import ALIVE, DONE, event
 
 ALIVE_S = 10.0
-"""A stream says at least so often that it lives."""
+"""A search that streams says at least so often that it lives."""
 
 Work = Callable[[Tell], Coroutine[Any, Any, dict[str, Any]]]
 """Makes a reply, and tells its chunks meanwhile."""
