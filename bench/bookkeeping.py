@@ -107,7 +107,7 @@ def resume(folder: Path) -> int:
     _owe(folder / "merged/journal.jsonl")
     ours = prepared(folder)
     from sal.runs.folder import RunFolder
-    from sal.runs.runner import owed_problems
+    from sal.runs.owed import owed_problems
 
     with RunFolder(folder / "merged", ours.recipe, resume=True) as there:
         done = there.recorded.finished(again=False)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from sal.cli.resume import resume_command
-from sal.runs.progress import InFlight
+from sal.runs.snapshot import InFlight
 from sal.runs.status import LIVES, RunStatus
 
 SCHEMA = 1

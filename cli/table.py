@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from sal.cli.display.words import cached, duration, known
-from sal.runs.results import Estimate, Summary
+from sal.runs.summary import Estimate, Summary
 from sal.runtime.usage import Usage
 
 

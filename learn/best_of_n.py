@@ -15,7 +15,8 @@ from sal.runs.at_n import sizes_up_to, values_at
 from sal.runs.found import FoundRun, read_run
 from sal.runs.journal import Record
 from sal.runs.registry import find_strategy
-from sal.runs.results import CompletionRow, Estimate, ResultRow
+from sal.runs.results import CompletionRow, ResultRow
+from sal.runs.summary import Estimate
 from sal.strategies.aggregate import Aggregate, aggregate
 
 RULES = ("majority", "weighted", "naive", "pass")

@@ -25,7 +25,7 @@ from sal.runs.at_n import values_at
 from sal.runs.errors import RunError
 from sal.runs.found import FoundRun, read_run
 from sal.runs.journal import read_records
-from sal.runs.results import Estimate
+from sal.runs.summary import Estimate
 
 DRAWS = 10_000
 

@@ -9,7 +9,8 @@ from functools import cached_property
 from typing import Any
 
 from sal.reports.statistics import frontier, holm, mcnemar, paired_difference
-from sal.runs.results import Estimate, ResultRow, Summary
+from sal.runs.results import ResultRow
+from sal.runs.summary import Estimate, Summary
 
 LEVEL = 0.05
 """A difference is significant when its adjusted p-value is below."""

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from sal.reports.comparison import LEVEL, Comparison, Contrast
 from sal.reports.markdown import table
-from sal.runs.results import Estimate
+from sal.runs.summary import Estimate
 
 GIGA = 1e9
 MARKS = {"better": " ▲", "worse": " ▼", "no significant difference": ""}

@@ -11,7 +11,7 @@ from typing import Any
 from sal.reports.comparison import Arm, Comparison
 from sal.reports.comparison_tables import markdown
 from sal.runs.planned_run import PlannedRun
-from sal.runs.results import Summary
+from sal.runs.summary import Summary
 from sal.runs.sweep.cells import Cell
 from sal.runs.sweep.sweep import served_together
 

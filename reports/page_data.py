@@ -12,7 +12,7 @@ from sal import __version__
 from sal.reports.report_markdown import of_a_part
 from sal.reports.run_data import CHOSEN, Columns, ProblemKey, RunData
 from sal.reports.series import GREEDY, Point, Series, accuracies, series_of
-from sal.runs.results import Estimate
+from sal.runs.summary import Estimate
 
 AXES = ("n", "tokens", "flops", "seconds")
 """What accuracy can be drawn against: N, and means over problems."""

@@ -10,7 +10,8 @@ from sal.reports.comparison_tables import gain_table, words
 from sal.reports.markdown import table
 from sal.reports.run_data import CHOSEN
 from sal.reports.series import Point, Series
-from sal.runs.results import RULES, Estimate
+from sal.runs.results import RULES
+from sal.runs.summary import Estimate
 
 Z = 1.96
 """Standard errors on each side of a 95 % interval."""

@@ -9,7 +9,8 @@ from pathlib import Path
 from sal.runs.at_n import sizes_up_to, values_at
 from sal.runs.found import FoundRun
 from sal.runs.recipe import Recipe
-from sal.runs.results import RULES, ResultRow, Summary
+from sal.runs.results import RULES, ResultRow
+from sal.runs.summary import Summary
 
 CHOSEN = "chosen"
 """The strategy's own rule, whichever it is; beside `sal.runs.results.RULES`."""

@@ -9,7 +9,8 @@ from functools import cached_property
 from typing import Any
 
 from sal.reports.run_data import CHOSEN, RunData
-from sal.runs.results import RULES, Estimate
+from sal.runs.results import RULES
+from sal.runs.summary import Estimate
 
 GREEDY = "greedy"
 NAMED = ("policy", "prm", "data")

@@ -8,7 +8,7 @@ from math import lcm
 
 import numpy as np
 
-from sal.runs.results import Estimate
+from sal.runs.summary import Estimate
 
 
 def paired_difference(ours: Sequence[float], theirs: Sequence[float]) -> Estimate:

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from itertools import groupby
 
-from sal.runs.results import AtN, Estimate, ResultRow
+from sal.runs.results import ResultRow
+from sal.runs.summary import AtN, Estimate
 from sal.strategies.at_n import DRAWN, Ballots, naive_at, pass_at, subsets, voted_at_each
 
 RULES = ("naive", "weighted", "majority")

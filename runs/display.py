@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from sal.runs.progress import Snapshot
+from sal.runs.snapshot import Snapshot
 
 
 @dataclass(frozen=True, slots=True)

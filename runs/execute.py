@@ -2,32 +2,31 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any, Protocol
 
 from sal.grading.graders import AnyGrader
 from sal.programs.problem import Problem
 from sal.programs.trace import SearchResult, Trace
 from sal.runs.admission import Admission
-from sal.runs.at_n import NumbersAt, sizes_up_to
-from sal.runs.encoding import json_bytes
-from sal.runs.folder import RunFolder, write_atomically, written_atomically
+from sal.runs.folder import RunFolder
 from sal.runs.graded import Graded
 from sal.runs.journal import Record
 from sal.runs.judging import judge, judge_of
-from sal.runs.node_records import node_json
+from sal.runs.node_records import trace_json
 from sal.runs.nodes import RunNodes
-from sal.runs.problems import Question, Skipped
-from sal.runs.progress import Progress, Snapshot
-from sal.runs.recipe import Recipe
-from sal.runs.registry import LABELLERS, Strategy
-from sal.runs.results import ResultRow, Summary, Totals, by_name
-from sal.runs.runner import Abortable, Owed, Runner, TimeLimit, owed_problems
+from sal.runs.owed import Owed, owed_problems
+from sal.runs.problems import Question
+from sal.runs.progress import Progress
+from sal.runs.registry import LABELLERS
+from sal.runs.results import ResultRow
+from sal.runs.runner import Abortable, Runner, TimeLimit
 from sal.runs.settings import Prepared
+from sal.runs.snapshot import Snapshot
+from sal.runs.summary import Summary
+from sal.runs.write_results import write_results
 from sal.runtime.model_cost import ModelCost
 
 
@@ -186,7 +185,7 @@ def make_runner(
         return result
 
     def record(number: int, row: ResultRow, trace: Trace) -> None:
-        # The trace first: a problem in the journal always has one.
+        # The trace first: whatever is killed, a problem in the journal has one.
         folder.write_trace(number, row.id, trace_json(row.id, trace))
         place = folder.journal.append(
             {"type": "problem", "number": number, "at": progress.seconds, "row": row.as_json()}
@@ -223,88 +222,3 @@ def finished(
     RunNodes(folder, [], 0)
     rows = recorded.rows(folder.journal.records)
     return write_results(prepared, folder, rows, recorded.seconds(), recorded.models)
-
-
-def write_results(
-    prepared: Prepared,
-    folder: RunFolder,
-    rows: Mapping[str, ResultRow],
-    seconds: float,
-    models: Mapping[str, ModelCost | None],
-) -> Summary:
-    """Write results.jsonl and summary.json from the rows that are there, by problem id."""
-    questions = prepared.problems.questions
-    done = sum(question.id in rows for question in questions)
-    with written_atomically(folder.path / "results.jsonl") as file:
-
-        def written() -> Iterator[ResultRow]:
-            for question in questions:
-                if question.id in rows:
-                    row = rows[question.id]
-                    file.write(json_bytes(row.as_json()) + b"\n")
-                    yield row
-
-        summary = summary_of(
-            written(),
-            prepared.recipe,
-            prepared.strategy,
-            owed=len(questions) - done,
-            seconds=seconds,
-            models=models,
-            ns=prepared.ns,
-            skipped=prepared.problems.skipped,
-        )
-    write_summary(folder.path, summary)
-    return summary
-
-
-def write_summary(folder: Path, summary: Summary) -> None:
-    """Write summary.json; raises OSError."""
-    text = json.dumps(summary.as_json(), indent=2) + "\n"
-    write_atomically(folder / "summary.json", text.encode())
-
-
-def summary_of(
-    rows: Iterable[ResultRow],
-    recipe: Recipe,
-    strategy: Strategy,
-    *,
-    owed: int,
-    seconds: float,
-    models: Mapping[str, ModelCost | None],
-    ns: Sequence[int] = (),
-    skipped: Skipped = Skipped(),
-) -> Summary:
-    """What `rows` come to, also with fewer samples: 1, 2, 4, ... and `ns`. None is held."""
-    budget = int(recipe.params.get("budget", 1))
-    totals = Totals()
-    numbers = NumbersAt(
-        recipe.strategy,
-        budget,
-        independent=strategy.program.independent,
-        ns=[*sizes_up_to(budget), *ns],
-    )
-    for row in rows:
-        totals.add(row)
-        numbers.add(row)
-    return totals.summary(
-        strategy=recipe.strategy,
-        budget=budget,
-        owed=owed,
-        seconds=seconds,
-        versions=recipe.versions,
-        recipe=recipe.digest,
-        models=models,
-        at_n=numbers.result(),
-        skipped=skipped,
-    )
-
-
-def trace_json(problem_id: str, trace: Trace) -> dict[str, Any]:
-    """Every node that the search made, in the order in which they finished."""
-    return {
-        "id": problem_id,
-        "policy": by_name(trace.policy),
-        "prm": by_name(trace.prm),
-        "nodes": [node_json(node) for node in trace.nodes],
-    }

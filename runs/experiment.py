@@ -19,10 +19,10 @@ from sal.runs.folder import RunFolder
 from sal.runs.live import TIME_LIMIT, LiveFile
 from sal.runs.outlook import seconds_left
 from sal.runs.planned_run import PlannedRun
-from sal.runs.progress import Snapshot
 from sal.runs.pulse import Pulse
-from sal.runs.results import Summary
 from sal.runs.runner import TimeLimit
+from sal.runs.snapshot import Snapshot
+from sal.runs.summary import Summary
 from sal.runtime.access import Access
 from sal.runtime.client import Engine
 from sal.runtime.placement import beside

@@ -65,7 +65,7 @@ class RunFolder:
         """One compact JSON file; `number` is the problem's place in its dataset.
 
         It survives a kill of every process. It is not waited for until it is on disk: a power loss
-        may cost the traces of the last seconds, never a finished problem.
+        may cost it, or leave an empty file, where the row of its problem is there.
         """
         with written_atomically(trace_file(self.path, number, problem_id), sync=False) as file:
             file.write(json_bytes(trace))
@@ -144,7 +144,7 @@ def write_atomically(path: Path, content: bytes) -> None:
 def written_atomically(path: Path, *, sync: bool = True) -> Iterator[BinaryIO]:
     """What is written within is there, whole, as `path` afterwards; nothing is, if that raises.
 
-    Without `sync` a loss of power may cost it. Raises OSError as above.
+    Without `sync` a loss of power may cost it, or leave it empty. Raises OSError as above.
     """
     unfinished = path.with_name(f".{path.name}.tmp")
     try:

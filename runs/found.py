@@ -22,7 +22,8 @@ from sal.runs.node_records import node_json
 from sal.runs.nodes import nodes_in_flight
 from sal.runs.recipe import Recipe, read_recipe
 from sal.runs.recorded import Recorded
-from sal.runs.results import ResultRow, Summary, summarise
+from sal.runs.results import ResultRow
+from sal.runs.summary import Summary, summarise
 from sal.runtime.model_cost import ModelCost
 
 

@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from sal.runs.encoding import json_bytes
-from sal.runs.progress import InFlight, Snapshot, Spent
+from sal.runs.snapshot import InFlight, Snapshot, Spent
 from sal.runtime.retries import Retrying
 from sal.runtime.usage import Usage
 

@@ -21,13 +21,14 @@ from uuid import uuid4
 
 from sal.runs.encoding import json_bytes
 from sal.runs.errors import FolderError
-from sal.runs.execute import summary_of, write_summary
 from sal.runs.folder import write_atomically
 from sal.runs.problems import Skipped
 from sal.runs.recipe import Recipe, differences
 from sal.runs.registry import find_strategy
-from sal.runs.results import ResultRow, Summary
+from sal.runs.results import ResultRow
 from sal.runs.searched_shard import SearchedShard
+from sal.runs.summary import Summary
+from sal.runs.write_results import summary_of, write_summary
 
 
 def merge(out: Path, paths: Sequence[Path]) -> Summary:

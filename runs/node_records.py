@@ -1,4 +1,4 @@
-"""A node, and all that its search needs to go on from it, as JSON and back."""
+"""Nodes as JSON: with all that their search needs to go on from them, and back; and traces."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from typing import Any
 import orjson
 
 from sal.programs.recall import Asked, Outcome
-from sal.programs.trace import Node
+from sal.programs.trace import Node, Trace
 from sal.runs.journal import Record
+from sal.runs.results import by_name
 from sal.runtime.frontend.growth import Growth
 from sal.runtime.usage import Usage
 
@@ -122,3 +123,13 @@ def _comes_back(data: Any) -> bool:
         return bool(_tuples(orjson.loads(orjson.dumps(data))) == data)
     except (orjson.JSONEncodeError, TypeError, ValueError):
         return False
+
+
+def trace_json(problem_id: str, trace: Trace) -> dict[str, Any]:
+    """Every node that the search made, in the order in which they finished."""
+    return {
+        "id": problem_id,
+        "policy": by_name(trace.policy),
+        "prm": by_name(trace.prm),
+        "nodes": [node_json(node) for node in trace.nodes],
+    }

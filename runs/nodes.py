@@ -2,11 +2,11 @@
 
 A file begins with a "search" record for each session that searched the problem, which says when
 that was begun; behind it come its "node" records, in the order in which the nodes ended. It is
-removed when the problem's trace and its row are on disk.
+removed when the problem's row is on disk.
 
 A record is the operating system's when `keep` returns: it survives a kill of every process. It is
-not waited for until it is on disk: a power loss may cost the nodes of the last seconds, never a
-finished problem. What is damaged is passed over, and what stands below it in the tree with it.
+not waited for until it is on disk: a power loss may cost nodes in flight, never a finished problem.
+What is damaged is passed over, and what stands below it in the tree with it.
 """
 
 from __future__ import annotations

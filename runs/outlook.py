@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from sal.runs.planned_run import PlannedRun
-from sal.runs.results import Summary
+from sal.runs.summary import Summary
 
 
 def seconds_left(

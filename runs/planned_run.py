@@ -10,8 +10,9 @@ from pathlib import Path
 from sal.runs.cluster.gather import gather_rest
 from sal.runs.execute import finished
 from sal.runs.folder import RunFolder
-from sal.runs.results import ResultRow, Summary
+from sal.runs.results import ResultRow
 from sal.runs.settings import Prepared
+from sal.runs.summary import Summary
 
 
 @dataclass(frozen=True, slots=True)

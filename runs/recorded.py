@@ -132,7 +132,10 @@ class Recorded:
         models = recorded_models(record)
         for model in models.values():
             _ = model and model.flops(Usage())
+        problems = record.get("problems", self.problems)
+        if not isinstance(problems, int | None):
+            raise TypeError("no number")
         self._before, self._until = before, 0.0
         self.models.update(models)
-        self.problems = record.get("problems", self.problems)
+        self.problems = problems
         self.sessions += 1

@@ -18,8 +18,8 @@ from sal.runs.errors import FolderError
 from sal.runs.found import read_run, run_folders
 from sal.runs.journal import is_written
 from sal.runs.live import FINISHED, INTERRUPTED, NAME, Live, read_live
-from sal.runs.progress import Snapshot
 from sal.runs.recipe import Recipe, differences, read_recipe
+from sal.runs.snapshot import Snapshot
 from sal.runtime.usage import Usage
 
 State = Literal[

@@ -15,7 +15,7 @@ from typing import NamedTuple, Protocol
 
 from sal.runtime.endpoint_errors import Aborted
 
-_AGAIN_S = 0.2
+AGAIN_S = 0.2
 """After this long a request that was on its way to the server is known there."""
 
 
@@ -82,7 +82,7 @@ class Calls:
             self._turns.wake()
         for again in (False, True):
             if again and live:
-                sleep(_AGAIN_S)
+                sleep(AGAIN_S)
             for call in live:
                 call.abort(call.id)
 

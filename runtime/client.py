@@ -115,14 +115,16 @@ class Engine(Wire):
         return [worker.url for worker in self._listed()]
 
     def _listed(self) -> list[Engine]:
-        """Clients of the gateway's workers, as of a moment ago."""
+        """Clients of the gateway's workers, as of a moment ago, or as it told them last."""
         when, known = self._workers
         if monotonic() - when < gateway.FRESH_S:
             return known
-        urls: list[str] = []
-        with suppress(Again, EndpointError):
+        try:
             told = self._once("/workers", None, _INFO_LIMIT_S, replies.an_object)
-            urls = [url for url in gateway.listed(told) if url != self.url]
+        except (Again, EndpointError):
+            self._workers = monotonic(), known
+            return known
+        urls = [url for url in gateway.listed(told) if url != self.url]
         clients = {worker.url: worker for worker in known}
         listed = [clients.get(url) or Engine(url, self._access) for url in urls]
         self._workers = monotonic(), listed

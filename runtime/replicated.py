@@ -12,7 +12,15 @@ from sal.runtime.access import open_directly
 from sal.runtime.connection import Broken, Connection
 from sal.runtime.endpoint_errors import LaunchError
 from sal.runtime.gateway import listed
-from sal.runtime.launch import START_LIMIT_S, OnStatus, Server, answers, free_port, start_all
+from sal.runtime.launch import (
+    START_LIMIT_S,
+    OnStatus,
+    Server,
+    answers,
+    free_port,
+    start_all,
+    stop_all,
+)
 from sal.runtime.server_spec import ServerSpec
 from sal.runtime.warm_servers import Process, Warm, WarmServers
 
@@ -47,7 +55,7 @@ def keep_replicas(
 ) -> Warm:
     """Start as many servers of `spec` as are missing of `count`, and a gateway if there is none.
 
-    Those that run go on. Raises `LaunchError`; then what was started is ended.
+    Those that run go on. Raises `LaunchError`; then what was started here is ended.
     """
     warm = warm_servers.get(spec.role)
     if warm is not None and not warm.alive():  # the gateway has died
@@ -59,17 +67,18 @@ def keep_replicas(
         start_all([gateway], on_status, warm_servers.record)
         warm = warm_servers.record(gateway)
     missing = count - sum(worker.alive() for worker in warm.workers)
+    servers = [
+        Server(replace(spec, port=0, after=None), warm_servers.logs, detached=True, name=str(i))
+        for i in range(missing)
+    ]
     try:
-        servers = [
-            Server(replace(spec, port=0, after=None), warm_servers.logs, detached=True, name=str(i))
-            for i in range(missing)
-        ]
         start_all(servers, on_status, warm_servers.record_worker)
         warm = warm_servers.get(spec.role) or warm
         for worker in warm.workers:  # also those of a command that was ended before it got here
             if worker.alive():
                 _join(warm.url, worker)
     except BaseException:
+        stop_all(servers)
         if ours:
             warm_servers.stop(warm_servers.get(spec.role) or warm)
         raise

@@ -31,8 +31,10 @@ class Admission:
         def end(done: asyncio.Future[Any]) -> None:
             if not done.cancelled():
                 done.exception()  # whoever waits for it is told; nobody needs to
-            self.spent = ended()
-            self.end()
+            try:
+                self.spent = ended()
+            finally:
+                self.end()
 
         future.add_done_callback(end)
 

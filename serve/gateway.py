@@ -124,6 +124,7 @@ class Gateway:
         """Have the policy answer alone; as `answer`. A stream's reply is empty."""
         body = asked.body
         samples = samples_of(body)
+        each = body.get("n") or 1
         longest = body.get("max_completion_tokens") or body.get("max_tokens") or 0
         async with self.admitted(samples, samples * longest, account) as admission:
             try:
@@ -133,15 +134,14 @@ class Gateway:
                     )
                     return {}
                 replies = await several.replies(self.policy_alone, path, body)
-                each = body.get("n") or 1
                 reply = elected(replies) if asked.votes else several.joined(replies, each)
                 admission.spent = several.generated(reply["usage"])
                 if asked.stream:
                     await tell(chunks_of(reply, usage=asked.include_usage))
                 return reply
             except ApiError as error:
-                if error.status < 500:  # refused: nothing was generated
-                    admission.spent = 0
+                if error.status < 500 and samples == each:  # refused: nothing was generated
+                    admission.spent = 0  # else another prompt may have been written behind
                 raise
 
     @asynccontextmanager

@@ -18,12 +18,10 @@ class Metrics:
         self.registry = CollectorRegistry()
         self._requests = Counter(
             "sal_serve_requests",
-            "Requests by what answered them (a strategy, or policy) and HTTP status.",
+            "Requests by what answered them (a strategy, or policy) and HTTP status (499: its "
+            "client went away).",
             ("strategy", "status"),
             registry=self.registry,
-        )
-        self._aborted = Counter(
-            "sal_serve_aborted", "Requests whose client went away.", registry=self.registry
         )
         self._tokens = Counter(
             "sal_serve_tokens",
@@ -46,9 +44,6 @@ class Metrics:
 
     def answered(self, strategy: str, status: int) -> None:
         self._requests.labels(strategy, str(status)).inc()
-
-    def aborted(self) -> None:
-        self._aborted.inc()
 
     def searched(self, strategy: str, trace: Trace, seconds: float) -> None:
         """A search has ended, whatever it came to. What is unknown is not counted."""

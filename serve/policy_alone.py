@@ -7,12 +7,14 @@ import uuid
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from time import sleep
 from typing import Any
 
 import httpx
 import orjson
 
 from sal.runtime.access import OPEN, Access
+from sal.runtime.calls import AGAIN_S
 from sal.serve.errors import ApiError, unavailable, without_urls
 from sal.serve.plain_chat import TEXTS, AsChat, text_body
 
@@ -90,23 +92,32 @@ class PolicyAlone:
     async def _asked(self, path: str, body: Mapping[str, Any]) -> AsyncIterator[httpx.Response]:
         """Within, the server answers; who leaves before its end aborts it there."""
         id = uuid.uuid4().hex
-        named = {"rid": id}  # SGLang's name of a request
-        ended = False
+        over = False
         try:
             async with self._client.stream(
-                "POST", path, content=orjson.dumps({**body, "model": self.model, **named})
+                "POST",
+                path,
+                content=orjson.dumps({**body, "model": self.model, "rid": id}),  # SGLang's name
             ) as reply:
                 if reply.status_code != 200:
+                    over = reply.status_code < 500  # it was refused, and is not there
                     raise _refusal(reply.status_code, await reply.aread())
                 yield reply
-                ended = True
+                over = True
         except httpx.HTTPError as error:
+            over = over or isinstance(error, httpx.ConnectError)
             raise unavailable(
                 f"the policy's server does not answer ({type(error).__name__})"
             ) from error
         finally:
-            if not ended and named:
-                await asyncio.shield(asyncio.to_thread(self.abort, id))
+            if not over:
+                await asyncio.shield(asyncio.to_thread(self._end, id))
+
+    def _end(self, id: str) -> None:
+        """Twice, because the request may not have come there yet."""
+        self.abort(id)
+        sleep(AGAIN_S)
+        self.abort(id)
 
     async def close(self) -> None:
         await self._client.aclose()

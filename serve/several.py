@@ -15,12 +15,14 @@ from sal.serve.errors import ApiError
 from sal.serve.policy_alone import PolicyAlone
 
 _SEEDS = 1 << 31
+_BITS = 1 << 64
 
 
 def parts_of(body: Mapping[str, Any]) -> list[dict[str, Any]]:
     """A body for each text: of each prompt `n`, whose seeds follow the one that was said.
 
-    Without one it is of chance: a server that knows seeds may have one for all who say none.
+    Behind the largest that has 64 bits comes the smallest. Without one it is of chance: a server
+    that knows seeds may have one for all who say none.
     """
     prompts = body.get("prompt")
     several = isinstance(prompts, list) and not all(isinstance(token, int) for token in prompts)
@@ -29,10 +31,15 @@ def parts_of(body: Mapping[str, Any]) -> list[dict[str, Any]]:
     seed = secrets.randbelow(_SEEDS) if first is None else first
     plain = {name: value for name, value in body.items() if name not in ("n", "best_of", "prompt")}
     return [
-        {**plain, **({} if prompt is None else {"prompt": prompt}), "seed": seed + number}
+        {**plain, **({} if prompt is None else {"prompt": prompt}), "seed": _signed(seed + number)}
         for prompt in each
         for number in range(body.get("n") or 1)
     ]
+
+
+def _signed(seed: int) -> int:
+    """Within 64 bits: no engine has more for it."""
+    return (seed + _BITS // 2) % _BITS - _BITS // 2
 
 
 async def replies(policy: PolicyAlone, path: str, body: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -14,7 +14,7 @@ from sal.serve.gateway import Chunks, Tell, untold
 from sal.serve.shapes import ALIVE, DONE, event
 
 ALIVE_S = 10.0
-"""A stream says at least so often that it lives."""
+"""A search that streams says at least so often that it lives."""
 
 Work = Callable[[Tell], Coroutine[Any, Any, dict[str, Any]]]
 """Makes a reply, and tells its chunks meanwhile."""
@@ -40,9 +40,9 @@ def error_response(error: ApiError) -> JSONResponse:
 class Working(Response):
     """Sends what `work` makes, whole or as a stream; cancels it when the client has gone.
 
-    `ended` is told the status, 499 where nobody waited for it any more. A stream begins with the
-    first chunk, so that what is refused before has a status of its own; what fails later is told
-    as `failed` says. `done` is the last that a stream tells.
+    `ended` is told the status: 499 where nobody waited for it any more, 500 for a defect of ours. A
+    stream begins with the first chunk, so that what is refused before has a status of its own; what
+    fails later is told as `failed` says. `done` is the last that a stream tells.
     """
 
     def __init__(
@@ -76,6 +76,9 @@ class Working(Response):
             self._ended(499)
             if not gone.done():  # the server ends
                 raise
+        except Exception:  # a defect of ours
+            self._ended(500)
+            raise
         finally:
             gone.cancel()
 

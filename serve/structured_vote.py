@@ -22,8 +22,8 @@ _WORDS = ""
 def elected(replies: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """The first of those with the most votes, as the one reply; it costs what all cost.
 
-    Equal are the same calls, and the same JSON however it is written. One that was cut off has no
-    vote.
+    Equal are the same calls, and the same JSON however it is written; arguments that are no JSON
+    are so as they stand. One that was cut off has no vote.
     """
     keys = [_key(reply["choices"][0]) for reply in replies]
     votes = Counter(key for key in keys if key is not None)
@@ -68,8 +68,8 @@ def _key(choice: Mapping[str, Any]) -> Any:
         return None
     message = choice["message"]
     if calls := message.get("tool_calls"):
-        called = [call["function"] for call in calls]
-        return tuple((c["name"], _canonical(c.get("arguments") or "{}")) for c in called)
+        called = [(c["function"]["name"], c["function"].get("arguments") or "{}") for c in calls]
+        return tuple((name, _canonical(said) or said) for name, said in called)
     return _canonical(message.get("content") or "") or _WORDS
 
 

@@ -11,9 +11,9 @@ from sal.reports.page_data import page_data
 from sal.reports.page_traces import packed
 from sal.reports.run_data import run_data
 from sal.reports.trace_data import trace_data
-from sal.runs.execute import trace_json
 from sal.runs.found import FoundRun
 from sal.runs.judging import result_row
+from sal.runs.node_records import trace_json
 from sal.runs.recipe import Recipe
 from sal.runs.results import RULES, ResultRow, failed_row
 from sal.runtime.model_cost import ModelCost

@@ -15,7 +15,7 @@ from sal.cli.display.lines import LogDisplay, NoDisplay, PlainDisplay
 from sal.cli.display.live import MAX_ROWS, RichDisplay, draw
 from sal.cli.display.words import count, duration
 from sal.runs.display import Begun
-from sal.runs.progress import Finished, InFlight, Snapshot
+from sal.runs.snapshot import Finished, InFlight, Snapshot
 from sal.runtime.retries import Retrying
 from sal.runtime.usage import Usage
 

@@ -23,7 +23,8 @@ from sal.cli.display.status import MAX_ROWS
 from sal.cli.display.words import moment_line
 from sal.runs.folder import RunFolder
 from sal.runs.live import LiveFile
-from sal.runs.progress import InFlight, Progress
+from sal.runs.progress import Progress
+from sal.runs.snapshot import InFlight
 
 
 def begin(path: Path, **changes: Any) -> None:

@@ -9,7 +9,7 @@ import pytest
 from runs_examples import row
 
 from sal.cli.table import summary_table
-from sal.runs.results import Summary, summarise
+from sal.runs.summary import Summary, summarise
 from sal.runtime.model_cost import ModelCost
 from sal.runtime.usage import Usage
 

@@ -22,7 +22,7 @@ from sal.reports.grid import Section, as_json, page, sections
 from sal.reports.statistics import frontier, holm, mcnemar, paired_difference
 from sal.runs.recipe_file import load
 from sal.runs.registry import STRATEGIES
-from sal.runs.results import Summary, summarise
+from sal.runs.summary import Summary, summarise
 from sal.runs.sweep.axes import read_axes
 from sal.runs.sweep.cells import Cell, plan_cells
 

@@ -158,3 +158,33 @@ def test_what_is_mounted_is_there() -> None:
                 if "persistentVolumeClaim" in v
             ]
             assert set(asked) <= claims
+
+
+def test_the_user_of_the_image_may_write_what_is_mounted() -> None:
+    """Volumes of Docker take the owner of the image's folder, claims of Kubernetes the group."""
+    user = re.search(r"^USER (\d+)$", DOCKERFILE, re.M)
+    owned = re.search(r"chown (\d+) (.*)$", DOCKERFILE, re.M)
+    assert user is not None
+    assert owned is not None
+    assert owned[1] == user[1]
+    mounted = set()
+    for service in COMPOSE["services"].values():
+        for volume in service["volumes"]:
+            name, path, *_ = volume.split(":")
+            assert name in COMPOSE["volumes"], f"a folder of the machine: {volume}"
+            mounted.add(path)
+    assert mounted <= set(owned[2].split())
+    for item in KUBERNETES:
+        if item["kind"] in ("Deployment", "Job"):
+            of = item["spec"]["template"]["spec"]
+            if any("persistentVolumeClaim" in volume for volume in of["volumes"]):
+                assert of["securityContext"]["fsGroup"] == int(user[1]), item["metadata"]["name"]
+
+
+def test_who_is_given_urls_can_read_the_tokenizers_of_their_models() -> None:
+    gateway = COMPOSE["services"]["gateway"]
+    assert "models:/models" in gateway["volumes"]
+    assert "HF_TOKEN" in gateway["environment"]
+    for name, container in containers():
+        assert "HF_TOKEN" in {given["name"] for given in container["env"]}, name
+        assert {"name": "models", "mountPath": "/models"} in container["volumeMounts"], name

@@ -19,7 +19,7 @@ from test_runs_live import MOMENT
 from sal.cli.status_json import SCHEMA
 from sal.runs.folder import RunFolder
 from sal.runs.live import LiveFile
-from sal.runs.progress import InFlight, Spent
+from sal.runs.snapshot import InFlight, Spent
 from sal.runs.status import State
 from sal.runtime.usage import Usage
 

@@ -28,9 +28,9 @@ from sal.learn.run_labels import (
 from sal.learn.sources import labels_from
 from sal.programs.step_rollouts import StepRolloutsParams, step_rollouts
 from sal.programs.trace import SearchResult
-from sal.runs.execute import trace_json
 from sal.runs.folder import RunFolder
 from sal.runs.found import read_run
+from sal.runs.node_records import trace_json
 from sal.runs.results import CompletionRow, ResultRow
 
 

@@ -12,7 +12,7 @@ from programs_scripted import PATIENCE
 from sal.programs import scores as module
 from sal.programs.scores import Scores
 from sal.runtime.endpoint_errors import Rejected, Unreachable
-from sal.verifiers.interface import Scored
+from sal.verifiers.interface import Scored, Usage
 
 Call = tuple[tuple[str, ...], tuple[str, ...]]
 
@@ -24,7 +24,8 @@ class Held:
         self.prefills = prefills
         self.calls: list[Call] = []
         self._changed = threading.Condition()
-        self._answers: dict[Call, Exception | None] = {}
+        self._once: set[Call] = set()
+        self._answers: dict[Call, BaseException | None] = {}
 
     def score(self, question: str, prefix: Sequence[str], steps: Sequence[str]) -> Scored:
         call = tuple(prefix), tuple(steps)
@@ -32,13 +33,17 @@ class Held:
             self.calls.append(call)
             self._changed.notify_all()
             assert self._changed.wait_for(lambda: call in self._answers, PATIENCE)
-        if (error := self._answers[call]) is not None:
+            error = self._answers[call]
+            if call in self._once:
+                del self._answers[call]
+        if error is not None:
             raise error
-        return Scored((0.5,) * len(steps))
+        return Scored((0.5,) * len(steps), Usage(requests=1))
 
-    def answer(self, *calls: Call, error: Exception | None = None) -> None:
+    def answer(self, *calls: Call, error: BaseException | None = None, once: bool = False) -> None:
         with self._changed:
             self._answers |= dict.fromkeys(calls, error)
+            self._once = set(calls) if once else set()
             self._changed.notify_all()
 
     def sent(self, count: int) -> list[Call]:
@@ -139,3 +144,51 @@ def test_a_verifier_that_writes_is_asked_everything_at_once() -> None:
     Asking(prm).ask(A, B, C)
     assert set(prm.sent(3)) == {A, B, C}
     prm.answer(A, B, C)
+
+
+@pytest.mark.parametrize("wrong", [Rejected("too long"), KeyboardInterrupt()])
+def test_who_shares_a_part_of_a_request_that_failed_asks_again(wrong: BaseException) -> None:
+    prm = Held(prefills=False)
+    asking = Asking(prm)
+    long: Call = (), ("x", "y")
+    short: Call = (), ("x", "z")
+    (first,) = asking.ask(long)
+    prm.sent(1)
+    (second,) = asking.ask(short)
+    prm.answer((("x",), ("z",)), short)
+    prm.sent(2)
+    prm.answer(long, error=wrong)
+    with pytest.raises(type(wrong)):
+        first.result(PATIENCE)
+    assert second.result(PATIENCE).scores == (0.5, 0.5)
+    assert second.result().usage.requests == len(prm.calls) - 1  # also the one of "z" alone
+
+
+@pytest.mark.parametrize("equal", [True, False])
+def test_the_error_of_a_request_is_that_of_its_equals_or_of_all(equal: bool) -> None:
+    prm = Held(prefills=False)
+    asking = Asking(prm)
+    long: Call = (), ("x", "y")
+    (first,) = asking.ask(long)
+    prm.sent(1)
+    (second,) = asking.ask(long if equal else ((), ("x",)))
+    prm.answer(long, error=Rejected("too long") if equal else Unreachable("gone", at_fault=True))
+    for asked in (first, second):
+        with pytest.raises((Rejected, Unreachable)):
+            asked.result(PATIENCE)
+    assert prm.calls == [long]
+
+
+def test_an_equal_of_one_that_was_interrupted_asks_again() -> None:
+    prm = Held(prefills=False)
+    asking = Asking(prm)
+    (first,) = asking.ask(A)
+    prm.sent(1)
+    (second,) = asking.ask(A)
+    assert prm.sent(1) == [A]
+    prm.answer(A, error=KeyboardInterrupt(), once=True)
+    with pytest.raises(KeyboardInterrupt):
+        first.result(PATIENCE)
+    prm.sent(2)
+    prm.answer(A)
+    assert second.result(PATIENCE).scores == (0.5,)

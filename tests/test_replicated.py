@@ -17,6 +17,7 @@ import psutil
 import pytest
 from programs_scripted import PATIENCE
 
+from sal.runtime import replicated
 from sal.runtime.access import open_directly
 from sal.runtime.calls import Calls, belonging_to
 from sal.runtime.checkup import checkup
@@ -26,7 +27,7 @@ from sal.runtime.launch import Server
 from sal.runtime.policy import requests_of
 from sal.runtime.replicated import healthy, keep_replicas
 from sal.runtime.server_spec import ServerSpec
-from sal.runtime.warm_servers import Warm, WarmServers
+from sal.runtime.warm_servers import Process, Warm, WarmServers
 
 pytest.importorskip("smg")
 
@@ -224,3 +225,19 @@ def test_servers_that_do_not_start_leave_no_gateway(
     with pytest.raises(LaunchError):
         keep_replicas(broken, 1, warm_servers)
     assert warm_servers.entries() == []
+
+
+def test_servers_that_cannot_join_are_ended_and_the_others_go_on(
+    two: Warm, spec: ServerSpec, warm_servers: WarmServers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(_gateway: str, worker: Process) -> None:
+        if worker not in two.workers:
+            raise LaunchError("the gateway refuses it")
+
+    monkeypatch.setattr(replicated, "_join", refused)
+    with pytest.raises(LaunchError, match="refuses"):
+        keep_replicas(spec, 3, warm_servers)
+    left = warm_servers.get("policy")
+    assert left is not None
+    assert [w.url for w in left.workers if w.alive()] == [w.url for w in two.workers]
+    assert left.alive()

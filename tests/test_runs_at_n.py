@@ -13,7 +13,8 @@ from runs_examples import recipe, row
 from sal.cli.table import at_n_table, summary_table
 from sal.runs.at_n import numbers_at, sizes_up_to
 from sal.runs.registry import STRATEGIES
-from sal.runs.results import AtN, CompletionRow, ResultRow, Summary, summarise
+from sal.runs.results import CompletionRow, ResultRow
+from sal.runs.summary import AtN, Summary, summarise
 
 
 def sample(key: str, weight: float | None = 0.5, finish: str = "eot") -> CompletionRow:

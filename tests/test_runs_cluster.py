@@ -22,11 +22,13 @@ from sal.programs.trace import SearchResult, Trace
 from sal.runs.cluster.drive import RETRIES, Drive, Ended
 from sal.runs.cluster.gather import WORKERS
 from sal.runs.cluster.queue import Item, Queue, State, Wait
+from sal.runs.cluster.ray_cluster import answered
 from sal.runs.cluster.work import own_run, work
 from sal.runs.errors import RunError, ServersLost
 from sal.runs.execute import Outcome, execute
 from sal.runs.folder import RunFolder
 from sal.runs.planned_run import PlannedRun
+from sal.runs.results import failed_row
 from sal.runs.settings import Prepared, Settings, prepare
 
 TOTAL = 24
@@ -306,6 +308,109 @@ def test_problems_of_a_lost_worker_go_to_the_front() -> None:
     assert taken == items[:3]
     queue.done("a", 0)
     assert queue.lost("a", [2]) == [1]
+    assert queue.take("a") == "over"  # as if it had asked before it was gone
     assert (queue.take("b"), queue.take("b"), queue.take("b")) == (items[1], items[3], "wait")
     queue.end()
     assert queue.take("b") == "over"
+
+
+def test_what_cannot_be_copied_stays_with_the_workers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A full disk ends the run; the next session finds what its journal lacks, and asks for none
+    of it again."""
+    path = tmp_path / "run"
+    ours = PlannedRun(prepared(right), path)
+    nodes = Nodes(ours, ["a"], lambda _worker, _id: None)
+    failing = [OSError(28, "No space left on device", str(path / "journal.jsonl"))]
+
+    def full() -> None:
+        if failing:
+            raise failing.pop()
+
+    with ours.open() as folder:
+        monkeypatch.setattr(folder.journal, "sync", full)
+        driven = Drive(
+            ours,
+            folder,
+            nodes,
+            note=lambda _: None,
+            tick=lambda _: None,
+            interrupted=lambda: False,
+            pause=lambda _: time.sleep(0.05),
+        )
+        with pytest.raises(OSError, match="No space left"):
+            driven.search()
+        folder.journal.path.write_bytes(b"")  # as where the disk took nothing of it
+    recorded = list(path.glob(f"{WORKERS}/*/traces/*.json"))
+    assert recorded
+    searched: list[str] = []
+    outcome, *_ = drive(path, lambda _, id: searched.append(id))
+    assert outcome.summary.problems == TOTAL
+    assert len(searched) <= TOTAL - len(recorded)
+
+
+def test_a_queue_that_is_gone_ends_the_run_with_what_was_recorded(tmp_path: Path) -> None:
+    path = tmp_path / "run"
+    ours = PlannedRun(prepared(right), path)
+    seen = threading.Semaphore(0)
+
+    class Losing(Nodes):
+        def state(self) -> State:
+            if len(list(path.glob("traces/*.json"))) >= 1:
+                raise ServersLost("the queue of this run is gone")
+            return super().state()
+
+        def end(self) -> None:
+            super().end()  # whoever asks it learns nothing more
+            raise ServersLost("the queue of this run is gone")
+
+    nodes = Losing(ours, ["a"], lambda _worker, _id: None)
+    with ours.open() as folder, pytest.raises(ServersLost, match="queue"):
+        Drive(
+            ours,
+            folder,
+            nodes,
+            note=lambda _: None,
+            tick=lambda _: None,
+            interrupted=lambda: False,
+            pause=lambda _: seen.acquire(timeout=0.05),
+        ).search()
+    assert nodes.stopped or len(table(path)) == TOTAL
+    assert len(table(path)) >= 1
+
+
+def test_a_problem_that_two_workers_recorded_counts_once(tmp_path: Path) -> None:
+    """One was thought to be gone, and its row came behind the other's."""
+    path = tmp_path / "run"
+    ids = [q.id for q in prepared(right).problems.questions]
+    late = threading.Event()
+
+    def search(worker: str, id: str) -> None:
+        if id == ids[0]:
+            raise RuntimeError("of the first")
+        if id == ids[-1] and not late.is_set():
+            late.set()
+            for other in ("98-001", "99-001"):
+                with own_run(prepared(right), path, other).open() as folder:
+                    folder.write_trace(0, ids[0], {"id": ids[0], "nodes": []})
+                    failed = failed_row(ids[0], "?", "1", f"of {other}")
+                    of = {"type": "problem", "number": 0, "at": 1.0, "row": failed.as_json()}
+                    folder.journal.append(of)
+            time.sleep(0.5)
+
+    outcome, *_ = drive(path, search, ("a",))
+    assert (outcome.summary.problems, outcome.summary.owed) == (TOTAL, 0)
+    assert outcome.summary.failed == 1
+
+
+def test_what_ray_says_of_a_queue_that_is_gone_is_an_error_of_ours() -> None:
+    class RayError(Exception):
+        pass
+
+    def get(_: Any) -> None:
+        raise RayError("The actor died.\nA trace of it")
+
+    ray = SimpleNamespace(get=get, exceptions=SimpleNamespace(RayError=RayError))
+    with pytest.raises(ServersLost, match=r"queue of this run is gone: The actor died\.$"):
+        answered(ray, "future")

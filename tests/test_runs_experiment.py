@@ -23,9 +23,9 @@ from sal.runs.experiment import Experiment
 from sal.runs.outlook import seconds_left
 from sal.runs.planned_run import PlannedRun
 from sal.runs.problems import TINY
-from sal.runs.progress import Snapshot
 from sal.runs.server_plan import plan_servers
 from sal.runs.settings import Settings, prepare
+from sal.runs.snapshot import Snapshot
 from sal.runtime.access import Access
 from sal.runtime.client import Engine
 from sal.runtime.plan import Plan

@@ -15,7 +15,8 @@ from test_cli_display import MIDDLE
 import sal.runs.live as module
 from sal.programs.trace import Node, Trace
 from sal.runs.live import Live, LiveFile, read_live
-from sal.runs.progress import InFlight, Progress, Snapshot, Spent
+from sal.runs.progress import Progress
+from sal.runs.snapshot import InFlight, Snapshot, Spent
 from sal.runtime.retries import Retrying
 from sal.runtime.usage import Usage
 

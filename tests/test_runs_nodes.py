@@ -187,3 +187,32 @@ def test_nodes_of_a_finished_problem_are_removed(planned: PlannedRun) -> None:
     with planned.open() as folder:
         assert finished(planned.prepared, folder) is not None
     assert not left.exists()
+
+
+def test_each_row_has_its_trace_and_is_on_disk_before_it_counts(
+    planned: PlannedRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At each wait for the disk, which is where a kill would come: what docs/resume.md says."""
+    fsync, waits = os.fsync, list[tuple[set[str], set[str], set[str]]]()
+
+    def ids(folder: str) -> set[str]:
+        found = (path.stem.partition("-")[2] for path in (planned.path / folder).iterdir())
+        return {name.replace("a-", "a/") for name in found}
+
+    def synced(handle: int) -> None:
+        name = os.readlink(f"/proc/self/fd/{handle}")
+        assert "/traces/" not in name
+        assert "/nodes/" not in name
+        if name.endswith("journal.jsonl"):
+            written = {record["row"]["id"] for record in records(planned.path, "problem")}
+            waits.append((written, ids("traces"), ids("nodes")))
+        fsync(handle)
+
+    monkeypatch.setattr(os, "fsync", synced)
+    go(planned, Endpoints())
+    last: set[str] = set()
+    for written, traces, nodes in waits:
+        assert written <= traces
+        assert written - last <= nodes  # until its row is on disk
+        last = written
+    assert len(last) == 4

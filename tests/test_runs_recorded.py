@@ -23,8 +23,9 @@ from sal.runs.folder import RunFolder, write_atomically
 from sal.runs.planned_run import PlannedRun
 from sal.runs.progress import Progress
 from sal.runs.recorded import Recorded, is_usable
-from sal.runs.results import ResultRow, summarise
+from sal.runs.results import ResultRow
 from sal.runs.settings import Settings, prepare
+from sal.runs.summary import summarise
 from sal.runtime.model_cost import ModelCost
 from sal.runtime.plan import Plan
 
@@ -164,6 +165,14 @@ def test_failed_rows_are_final_unless_they_are_asked_for_again(tmp_path: Path) -
     assert (after.failed, after.problems, after.accuracy["weighted"].mean) == (0, 3, 1.0)
     seconds = [json.loads(line)["seconds"] for line in (path / "results.jsonl").open()]
     assert seconds == [1.5, 9.0, 1.5]
+
+
+@pytest.mark.parametrize("junk", ["7", 1.5, [], {}])
+def test_a_session_that_does_not_say_how_many_problems_there_are_is_passed_over(junk: Any) -> None:
+    recorded = Recorded()
+    assert recorded.take({"type": "session", "before": 1.0, "problems": 7})
+    assert not recorded.take({"type": "session", "before": 2.0, "problems": junk})
+    assert (recorded.problems, recorded.seconds(), recorded.sessions) == (7, 1.0, 1)
 
 
 def test_a_full_disk_is_named_and_leaves_no_half_file(

@@ -10,7 +10,8 @@ from runs_examples import COST, recipe, row
 
 from sal.cli.table import summary_table
 from sal.runs.problems import Skipped
-from sal.runs.results import Estimate, ResultRow, failed_row, summarise
+from sal.runs.results import ResultRow, failed_row
+from sal.runs.summary import Estimate, summarise
 from sal.runtime.model_cost import ModelCost
 
 

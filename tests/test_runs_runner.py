@@ -16,11 +16,13 @@ from sal.programs.trace import SearchResult, Trace
 from sal.runs.admission import Admission
 from sal.runs.errors import ServersLost
 from sal.runs.judging import judge
+from sal.runs.owed import owed_problems
 from sal.runs.problems import ProblemSet, Question
 from sal.runs.progress import Progress
-from sal.runs.results import ResultRow, summarise
-from sal.runs.runner import Runner, TimeLimit, owed_problems
+from sal.runs.results import ResultRow
+from sal.runs.runner import Runner, TimeLimit
 from sal.runs.shard import Shard
+from sal.runs.summary import summarise
 from sal.runtime.endpoint_errors import Closed, Unreachable
 from sal.runtime.policy import IncompleteReply
 from sal.runtime.usage import Usage

@@ -16,9 +16,10 @@ import sal.runs.experiment as experiment_module
 from sal.programs.trace import Node, Trace
 from sal.runs.display import Begun
 from sal.runs.errors import FolderError, RunError
-from sal.runs.execute import Outcome, trace_json, write_results
+from sal.runs.execute import Outcome
 from sal.runs.experiment import Experiment
 from sal.runs.folder import RunFolder
+from sal.runs.node_records import trace_json
 from sal.runs.planned_run import PlannedRun
 from sal.runs.recipe_file import load
 from sal.runs.recipe_yaml import RecipeError
@@ -38,6 +39,7 @@ from sal.runs.sweep.folder import (
 )
 from sal.runs.sweep.revote import families, vote_again
 from sal.runs.sweep.sweep import Sweep, served_together
+from sal.runs.write_results import write_results
 from sal.runtime.plan import Plan
 from sal.runtime.shared import Replies
 from sal.strategies.aggregate import aggregate

@@ -148,6 +148,19 @@ def test_one_that_joins_is_asked_too(
     assert joined.asked == [("/abort_request", None, {"rid": "x"})]
 
 
+def test_an_abort_reaches_the_workers_of_a_gateway_that_does_not_answer(
+    three: tuple[Fake, Fake, Fake], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gateway, "FRESH_S", 0.0)
+    front, one, two = three
+    with Engine(front.url) as engine:
+        engine.find_replicas()
+        front.says.clear()
+        engine.abort("x")
+    for worker in (one, two):
+        assert ("/abort_request", None, {"rid": "x"}) in worker.asked
+
+
 def test_a_server_is_no_gateway(fakes: Any) -> None:
     alone = fakes({"/server_info": {"dp_size": 1}, "/generate": REPLY, "/abort_request": {}})
     with Engine(alone.url) as engine, requests_of("a"):

@@ -6,6 +6,7 @@ import asyncio
 import json
 import threading
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -17,6 +18,7 @@ from sal.programs.vote import boxed_answers
 from sal.runs.errors import RunError
 from sal.runs.registry import find_strategy
 from sal.runtime.usage import Usage
+from sal.serve.admission import Admission
 from sal.serve.answer import answer_of
 from sal.serve.errors import ApiError
 from sal.serve.keys import Keys, new_key, read_keys
@@ -27,6 +29,7 @@ from sal.serve.queue import PATIENCE, Queue, Room, Waiting
 from sal.serve.read_chat import read_chat
 from sal.serve.searcher import Flight, Recent, Searcher
 from sal.serve.shapes import usage_of
+from sal.serve.streams import Working
 from sal.serve.trace_page import search_page
 from sal.strategies.voting import elect
 
@@ -227,6 +230,46 @@ def test_one_who_goes_away_just_when_it_is_admitted_holds_nothing() -> None:
     asyncio.run(use())
 
 
+def test_a_search_whose_counting_fails_holds_nothing_either() -> None:
+    async def use() -> None:
+        asyncio.get_running_loop().set_exception_handler(lambda *_: None)
+        queue, ledger = Queue(Room(4), 2), Ledger(1000)
+        await queue.enter(4)
+        admission = Admission(ledger, queue, ledger.reserve("a", 100), 4)
+        search: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+        def counted() -> int:
+            raise RuntimeError("a defect")
+
+        admission.held_by(search, counted)
+        search.set_result(None)
+        await asyncio.sleep(0)
+        assert queue.held == 0
+        assert ledger.account("a").unknown == 100
+
+    asyncio.run(use())
+
+
+def test_a_defect_is_counted_as_500() -> None:
+    ended: list[int] = []
+
+    async def broken(_: Any) -> dict[str, Any]:
+        raise RuntimeError("a defect")
+
+    async def use() -> None:
+        async def stays() -> dict[str, Any]:
+            await asyncio.Event().wait()
+            return {}
+
+        async def send(_: Any) -> None: ...
+
+        with pytest.raises(RuntimeError, match="a defect"):
+            await Working(broken, stream=False, ended=ended.append)({}, stays, send)
+
+    asyncio.run(use())
+    assert ended == [500]
+
+
 def test_more_may_search_where_completions_ask_for_little() -> None:
     async def use() -> None:
         queue = Queue(Room(16), 2)
@@ -261,7 +304,7 @@ def test_who_leaves_before_the_policy_has_ended_has_it_aborted() -> None:
         await alone.close()
 
     asyncio.run(use())
-    assert aborted == asked[1:]
+    assert aborted == 2 * asked[1:]
 
 
 def done(text: str, score: float, finish: str = "eot", key: str = "") -> Completion:

@@ -14,7 +14,7 @@ from test_strategies_registry import small
 
 from sal.reports.trace_data import trace_data
 from sal.runs.encoding import json_bytes
-from sal.runs.execute import trace_json
+from sal.runs.node_records import trace_json
 from sal.runs.registry import STRATEGIES
 from sal.runs.results import CompletionRow, ResultRow
 

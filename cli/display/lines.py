@@ -15,7 +15,7 @@ from sal.cli.display.words import (
     usage_line,
 )
 from sal.runs.display import Begun
-from sal.runs.progress import Snapshot
+from sal.runs.snapshot import Snapshot
 
 BUSY_SECONDS = 5.0
 """At most one progress line in this time, however fast problems finish; the first comes then."""

@@ -19,7 +19,7 @@ from sal.cli.display.words import (
     writing,
 )
 from sal.runs.display import Begun
-from sal.runs.progress import Snapshot
+from sal.runs.snapshot import Snapshot
 
 BAR_WIDTH = 24
 MAX_ROWS = 8

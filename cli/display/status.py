@@ -9,8 +9,8 @@ from sal.cli.display.words import cached, count, duration, known, progress_line,
 from sal.cli.display.words import writing as writing_line
 from sal.cli.resume import resume_command
 from sal.cli.table import markdown
-from sal.runs.progress import InFlight, Snapshot
 from sal.runs.recipe import Recipe
+from sal.runs.snapshot import InFlight, Snapshot
 from sal.runs.status import LIVES, RunStatus, shards_together
 from sal.runtime.usage import Usage
 

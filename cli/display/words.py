@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from sal.runs.display import Begun
-from sal.runs.progress import Snapshot
+from sal.runs.snapshot import Snapshot
 from sal.runtime.retries import Retrying
 from sal.runtime.usage import Usage
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -17,11 +18,13 @@ from sal.programs.trace import Trace
 from sal.runs.cluster.gather import Gatherer
 from sal.runs.cluster.queue import Item, State
 from sal.runs.errors import ServersLost
-from sal.runs.execute import Outcome, session_record, write_results
+from sal.runs.execute import Outcome, session_record
 from sal.runs.folder import RunFolder
+from sal.runs.owed import OwedProblems, owed_problems
 from sal.runs.planned_run import PlannedRun
-from sal.runs.progress import Progress, Snapshot
-from sal.runs.runner import OwedProblems, owed_problems
+from sal.runs.progress import Progress
+from sal.runs.snapshot import Snapshot
+from sal.runs.write_results import write_results
 from sal.runtime.model_cost import ModelCost
 
 AHEAD = 5_000
@@ -47,7 +50,10 @@ class Ended:
 
 
 class Cluster(Protocol):
-    """Nodes on which workers can be started, and the queue that they ask."""
+    """Nodes on which workers can be started, and the queue that they ask.
+
+    All that asks the queue raises `ServersLost` where that is gone.
+    """
 
     def nodes(self) -> Collection[str]:
         """Those that live, and on which a worker can be."""
@@ -154,7 +160,8 @@ class Drive:
     def search(self) -> Outcome:
         """Until nothing is owed. Raises `ServersLost` when no worker is left, or what ended them.
 
-        However it ends, all that was recorded anywhere is in the run's results.
+        However it ends, all that was recorded anywhere is in the run's results, unless they cannot
+        be written: that raises OSError, and the next session finds what workers recorded.
         """
         folder, prepared = self._folder, self._run.prepared
         alone = 0.0
@@ -169,7 +176,8 @@ class Drive:
                     self._check_hope(alone)
                 self._tick(self._progress.snapshot())
         finally:
-            self._cluster.end()
+            with suppress(ServersLost):  # the queue may be what was lost
+                self._cluster.end()
             if self._left:
                 self._cluster.kill()
             self._gather()
@@ -207,6 +215,8 @@ class Drive:
 
     def _gather(self) -> None:
         for number, row in self._gatherer.gather():
+            if number in self._recorded:  # searched by two: the first was thought to be gone
+                continue
             self._progress.finish(row)
             self._recorded.add(number)
             self._in_flight.discard(row.id)

@@ -26,6 +26,9 @@ WORKERS = "workers"
 class Gatherer:
     """Reads on, each time, where it ended the last time.
 
+    What could not be written raises OSError then and each time afterwards: the workers' folders
+    stay, and the next session finds in them what the run's own journal lacks.
+
     `begun` is told once, before any row: what the models compute of the first worker that begins.
     """
 
@@ -35,9 +38,19 @@ class Gatherer:
         self._begun: Callable[[dict[str, ModelCost | None]], object] | None = begun
         self._folder = folder
         self._ends: dict[Path, int] = {}
+        self._failed: OSError | None = None
 
     def gather(self) -> list[tuple[int, ResultRow]]:
         """Copy what is new; returns the rows with their problems' numbers. Raises OSError."""
+        if self._failed is not None:
+            raise self._failed
+        try:
+            return self._copied()
+        except OSError as error:
+            self._failed = error
+            raise
+
+    def _copied(self) -> list[tuple[int, ResultRow]]:
         found = []
         for worker in sorted((self._folder.path / WORKERS).glob("*/")):
             for record in self._new(worker):

@@ -31,6 +31,7 @@ class Queue:
 
     _waiting: deque[Item] = field(default_factory=deque)
     _taken: dict[str, dict[int, Item]] = field(default_factory=dict)
+    _gone: set[str] = field(default_factory=set)
     _over: bool = False
     _notes: list[tuple[str, str]] = field(default_factory=list)
 
@@ -39,8 +40,11 @@ class Queue:
         self._waiting.extend(items)
 
     def take(self, worker: str) -> Item | Wait:
-        """The next problem; "wait" when there is none now, "over" when there will be none."""
-        if self._over:
+        """The next problem; "wait" when there is none now, "over" when there will be none.
+
+        A worker that is gone may have asked before, and get its turn now: it is handed nothing.
+        """
+        if self._over or worker in self._gone:
             return "over"
         if not self._waiting:
             return "wait"
@@ -57,6 +61,7 @@ class Queue:
 
         Returns their numbers.
         """
+        self._gone.add(worker)
         had = self._taken.pop(worker, {})
         back = [item for number, item in had.items() if number not in recorded]
         self._waiting.extendleft(reversed(back))

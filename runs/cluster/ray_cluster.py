@@ -17,15 +17,15 @@ from sal.runs.cluster.drive import Drive, Ended
 from sal.runs.cluster.queue import Item, Queue, State
 from sal.runs.cluster.ray_worker import RayWorker, Task
 from sal.runs.display import RunDisplay
-from sal.runs.errors import RunError
+from sal.runs.errors import RunError, ServersLost
 from sal.runs.execute import Outcome
 from sal.runs.experiment import Elsewhere, Interruption
 from sal.runs.folder import RunFolder
 from sal.runs.live import LiveFile
 from sal.runs.planned_run import PlannedRun
-from sal.runs.progress import Snapshot
 from sal.runs.registry import Strategy
 from sal.runs.settings import Prepared
+from sal.runs.snapshot import Snapshot
 from sal.runtime.access import Access
 from sal.runtime.model_files import is_url
 from sal.runtime.plan import Role
@@ -160,23 +160,23 @@ class RayCluster:
         return Ended(worker, node)
 
     def put(self, items: list[Item]) -> None:
-        self._ray.get(self._queue.put.remote(items))
+        answered(self._ray, self._queue.put.remote(items))
 
     def lost(self, worker: str, recorded: list[int]) -> list[int]:
-        back: list[int] = self._ray.get(self._queue.lost.remote(worker, recorded))
+        back: list[int] = answered(self._ray, self._queue.lost.remote(worker, recorded))
         return back
 
     def state(self) -> State:
-        state: State = self._ray.get(self._queue.state.remote())
+        state: State = answered(self._ray, self._queue.state.remote())
         return state
 
     def notes(self) -> list[tuple[str, str]]:
-        notes: list[tuple[str, str]] = self._ray.get(self._queue.notes.remote())
+        notes: list[tuple[str, str]] = answered(self._ray, self._queue.notes.remote())
         return notes
 
     def end(self) -> None:
         """See `Cluster`."""
-        self._ray.get(self._queue.end.remote())
+        answered(self._ray, self._queue.end.remote())
 
     def kill(self) -> None:
         """See `Cluster`."""
@@ -206,6 +206,14 @@ class RayCluster:
         from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
         return NodeAffinitySchedulingStrategy(node_id=node, soft=False)
+
+
+def answered(ray: Any, future: Any) -> Any:
+    """What the queue answers; raises `ServersLost` where it is gone."""
+    try:
+        return ray.get(future)
+    except ray.exceptions.RayError as error:
+        raise ServersLost(f"the queue of this run is gone: {_first_line(error)}") from error
 
 
 def _first_line(error: Exception) -> str:

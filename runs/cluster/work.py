@@ -12,13 +12,15 @@ from sal.runs.cluster.gather import WORKERS
 from sal.runs.cluster.queue import Item, Wait
 from sal.runs.display import Begun
 from sal.runs.errors import RunError
-from sal.runs.execute import Outcome, SearchEndpoints, make_runner, session_record, summary_of
+from sal.runs.execute import Outcome, SearchEndpoints, make_runner, session_record
 from sal.runs.folder import RunFolder
 from sal.runs.nodes import RunNodes
 from sal.runs.planned_run import PlannedRun
-from sal.runs.progress import Progress, Snapshot
+from sal.runs.progress import Progress
 from sal.runs.recipe import read_recipe
 from sal.runs.settings import Prepared
+from sal.runs.snapshot import Snapshot
+from sal.runs.write_results import summary_of
 
 STARTED_ON_NOTHING = 1
 """Threads that look whether there is a problem again, when there was none."""

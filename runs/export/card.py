@@ -8,7 +8,7 @@ from sal.runs.export.markdown import block, page, plain, table, usage_rows
 from sal.runs.export.places import last_name, public_recipe
 from sal.runs.found import FoundRun
 from sal.runs.recipe import Recipe
-from sal.runs.results import Estimate, Summary
+from sal.runs.summary import Estimate, Summary
 
 TAGS = ["test-time-search", "sglang", "sal"]
 

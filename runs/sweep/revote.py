@@ -14,9 +14,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from sal.runs.folder import trace_file
+from sal.runs.owed import owed_problems
 from sal.runs.planned_run import PlannedRun
 from sal.runs.results import ResultRow
-from sal.runs.runner import owed_problems
 from sal.strategies.aggregate import Aggregate, aggregate
 from sal.strategies.voting import elect
 

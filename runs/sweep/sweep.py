@@ -11,7 +11,7 @@ from sal.runs.display import Begun, RunDisplay
 from sal.runs.experiment import Elsewhere, Experiment, Interruption
 from sal.runs.outlook import seconds_left
 from sal.runs.planned_run import PlannedRun
-from sal.runs.results import Summary
+from sal.runs.summary import Summary
 from sal.runs.sweep.cells import Cell
 from sal.runs.sweep.revote import families, vote_again
 from sal.runtime.access import Access
