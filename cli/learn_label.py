@@ -155,6 +155,7 @@ def label(
     from sal.cli.push import push_after
     from sal.learn.files import PARQUET
     from sal.learn.labelled import Labelled
+    from sal.learn.run_labels import labels_of
     from sal.learn.sources import labels_from
     from sal.runs.export.hub import check_push
     from sal.runs.found import read_run
@@ -175,8 +176,8 @@ def label(
         code = roll_out(context, folder, resume, asked, flags, began)
         if code > 1 or flags["dry_run"]:
             return code
-        labelled = labels_from(str(folder))
         made = read_run(folder)
+        labelled = labels_of(made)
         recipe = made.recipe
         spent["policy"] = sum((row.policy for row in made.rows), Usage())
     if judge is not None:
