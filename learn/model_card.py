@@ -26,7 +26,7 @@ class ModelCard:
     sources: Sequence[str]
     data: Mapping[str, str]
     training: Mapping[str, Any]
-    figures: Mapping[str, float]
+    figures: Mapping[str, float | str]
     use: str
 
     def write(self, folder: Path) -> None:
@@ -39,7 +39,10 @@ class ModelCard:
         if licence is not None:
             front["license"] = licence
         settings = {name: str(value) for name, value in self.training.items() if value is not None}
-        shown = {name: f"{value:g}" for name, value in self.figures.items()}
+        shown = {
+            name: value if isinstance(value, str) else f"{value:g}"
+            for name, value in self.figures.items()
+        }
         text = page(
             front,
             f"# {plain(self.title)}",
