@@ -61,7 +61,7 @@ def test_expert_iteration_is_made_of_commands(tmp_path: Path) -> None:
         (there / name).write_text(f'#!/bin/sh\necho "{name} $*" >> {tmp_path}/said\n')
         (there / name).chmod(0o755)
     environment = os.environ | {"PATH": f"{there}:{os.environ['PATH']}", "OUT": "x", "ROUNDS": "2"}
-    subprocess.run(["sh", str(SCRIPT)], env=environment, cwd=tmp_path, check=True)
+    subprocess.run(["bash", str(SCRIPT)], env=environment, cwd=tmp_path, check=True)
     said = (tmp_path / "said").read_text().splitlines()
     kinds = ["greedy", "sal.tiny.fresh", "dvts", "distill", "greedy"]
     for kind, line in zip([*kinds, *kinds[1:], "report"], said, strict=True):
@@ -72,4 +72,4 @@ def test_expert_iteration_is_made_of_commands(tmp_path: Path) -> None:
     assert "--policy tiny " in searches[0]
     assert "--policy x/policy-1 " in searches[1]
     assert "x/search-2 --method sft --base x/policy-1 --out x/policy-2" in said[-3]
-    assert subprocess.run(["sh", "-n", str(SCRIPT)], check=False).returncode == 0
+    assert subprocess.run(["bash", "-n", str(SCRIPT)], check=False).returncode == 0

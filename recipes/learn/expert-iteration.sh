@@ -1,12 +1,12 @@
-#!/bin/sh
+#!/usr/bin/env bash
 # Expert iteration (Anthony et al., arXiv 1705.08439): search problems, teach the policy what was
 # right, and search other problems with the policy that came of it. Killed, it goes on where it was.
 #
-#   sh recipes/learn/expert-iteration.sh                     the tiny suite, on a CPU
-#   POLICY=... PRM=... PROBLEMS='part-%d.jsonl' TEST=... BUDGET=64 SFT='--lora 16' sh recipes/...
+#   recipes/learn/expert-iteration.sh                        the tiny suite, on a CPU
+#   POLICY=... PRM=... PROBLEMS='part-%d.jsonl' TEST=... BUDGET=64 SFT='--lora 16' recipes/learn/...
 #
 # PROBLEMS names a file for each round: none of them may be in TEST.
-set -eu
+set -euo pipefail
 policy=${POLICY:-tiny}
 prm=${PRM:-tiny}
 test=${TEST:-tiny}
