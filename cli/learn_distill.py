@@ -96,10 +96,10 @@ def distill(
     ] = None,
     push_to_hub: options.PushLearned = None,
 ) -> int:
-    """Make examples of what searches found, in TRL's formats, and teach them to a policy.
+    r"""Make examples of what searches found, in TRL's formats, and teach them to a policy.
 
     The policy learns from the very texts that the search sent and was sent. Training needs TRL
-    (pip install 'sal-sglang[learn]'). Stopped or killed, the same command goes on from the last
+    (pip install 'sal-sglang\[learn]'). Stopped or killed, the same command goes on from the last
     checkpoint.
     """
     from sal.runtime.frontend.light import use_light_frontend
