@@ -22,4 +22,6 @@ SUBCOMMANDS = {
 
 for name, words in SUBCOMMANDS.items():
     module = import_module(f"sal.cli.learn_{name}")
-    app.command(name, help=words, epilog=getattr(module, "EPILOG", None))(getattr(module, name))
+    app.command(name, short_help=words, epilog=getattr(module, "EPILOG", None))(
+        getattr(module, name)
+    )

@@ -59,7 +59,8 @@ def bench(
 
     A PRM says which step is the first wrong one; F1 is the harmonic mean of how often that is true
     for solutions with an error, and without one. On PRMBench it judges every step. The folder holds
-    bench.md with a calibration plot, and bench.json. Stopped or killed, the same command goes on.
+    bench.json, and of sets bench.md with a calibration plot. Stopped or killed, the same command
+    goes on.
     """
     from sal.runtime.frontend.light import use_light_frontend
 

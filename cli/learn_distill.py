@@ -83,7 +83,8 @@ def distill(
         ),
     ] = None,
     seed: Annotated[
-        int | None, typer.Option(help="Of the order of the examples; 0.", show_default=False)
+        int | None,
+        typer.Option(min=0, help="Of the order of the examples; 0.", show_default=False),
     ] = None,
     set_: Annotated[
         list[str] | None,
@@ -95,10 +96,10 @@ def distill(
     ] = None,
     push_to_hub: options.PushLearned = None,
 ) -> int:
-    """Make examples of what searches found, in TRL's formats, and teach them to a policy.
+    r"""Make examples of what searches found, in TRL's formats, and teach them to a policy.
 
     The policy learns from the very texts that the search sent and was sent. Training needs TRL
-    (pip install 'sal-sglang[learn]'). Stopped or killed, the same command goes on from the last
+    (pip install 'sal-sglang\[learn]'). Stopped or killed, the same command goes on from the last
     checkpoint.
     """
     from sal.runtime.frontend.light import use_light_frontend
@@ -106,8 +107,8 @@ def distill(
     use_light_frontend()
     from sal.cli.distilling import settings_said, teach, write
     from sal.cli.push import push_after
+    from sal.learn.base import base_model
     from sal.learn.distill.sources import gather
-    from sal.runs.endpoints import model_location
     from sal.runs.export.hub import check_push
 
     settings = settings_said(
@@ -127,7 +128,7 @@ def distill(
     )
     if push_to_hub is not None:
         check_push(push_to_hub)
-    model = model_location(settings.base, "policy")
+    model = None if settings.base is None else base_model(settings.base)
     found = gather(settings.sources, settings.method, model, settings.split, settings.limit)
     if model is None:
         write(found, settings, out)

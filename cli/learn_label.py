@@ -40,8 +40,8 @@ Sources = Annotated[
     list[str] | None,
     typer.Argument(
         metavar="[SOURCE]...",
-        help="Runs, or files and sets with labels: PRM800K, Math-Shepherd, ProcessBench, TRL's "
-        "stepwise. Without one the policy makes rollouts.",
+        help="Runs, or files and sets with labels: PRM800K, Math-Shepherd, ProcessBench, PRMBench, "
+        "TRL's stepwise, or what this command wrote. Without one the policy makes rollouts.",
         show_default=False,
     ),
 ]
@@ -106,9 +106,18 @@ Consensus = Annotated[
         rich_help_panel=LABELS,
     ),
 ]
+Out = Annotated[
+    Path | None,
+    typer.Option(
+        help="A new folder for the labels; runs-out/labels-TIME by default.",
+        envvar="SAL_OUT",
+        rich_help_panel=options.RUN,
+    ),
+]
 NOT_OURS = (
     "strategy", "changes", "recipe", "width", "max_steps", "max_step_tokens", "aggregate", "rule",
     "set_", "prm", "prm_family", "prm_key", "prm_header", "prm_arg", "ns", "push_to_hub", "json",
+    "ray",
 )  # fmt: skip
 
 
@@ -124,7 +133,7 @@ def label(
     judge_family: JudgeFamily = "judge",
     judge_key: JudgeKey = None,
     consensus: Consensus = False,
-    out: options.Out = None,
+    out: Out = None,
     resume: options.Resume = None,
     push_to_hub: options.PushLearned = None,
     **flags: Any,
@@ -155,6 +164,7 @@ def label(
     from sal.cli.push import push_after
     from sal.learn.files import PARQUET
     from sal.learn.labelled import Labelled
+    from sal.learn.run_labels import labels_of
     from sal.learn.sources import labels_from
     from sal.runs.export.hub import check_push
     from sal.runs.found import read_run
@@ -175,8 +185,8 @@ def label(
         code = roll_out(context, folder, resume, asked, flags, began)
         if code > 1 or flags["dry_run"]:
             return code
-        labelled = labels_from(str(folder))
         made = read_run(folder)
+        labelled = labels_of(made)
         recipe = made.recipe
         spent["policy"] = sum((row.policy for row in made.rows), Usage())
     if judge is not None:

@@ -19,8 +19,8 @@ sal learn train labels --base Qwen/Qwen2.5-Math-1.5B-Instruct --family chat-turn
 
 sal learn train labels --base smollm2 --family token-classifier --lora 16 --out prm
 
-accelerate launch --config_file learn/gpus/fsdp.yaml $(which sal) learn train labels --out prm
-"""
+accelerate launch --config_file learn/gpus/fsdp.yaml $(which sal) learn train labels --base MODEL --out prm
+"""  # noqa: E501
 
 
 def train(
@@ -68,21 +68,28 @@ def train(
         float | None, typer.Option(help="Its peak; 1e-5 by default, 1e-4 with --lora.")
     ] = None,
     batch_size: Annotated[int, typer.Option(min=1, help="Solutions per device and batch.")] = 8,
-    max_length: Annotated[int, typer.Option(min=1, help="Tokens of a solution.")] = 2048,
+    max_length: Annotated[
+        int, typer.Option(min=1, help="Tokens of a solution; steps behind are left out.")
+    ] = 2048,
     lora: Annotated[
         int, typer.Option(metavar="RANK", min=0, help="Train a LoRA adapter; 0: all weights.")
     ] = 0,
     evaluate_every: Annotated[
-        int, typer.Option(metavar="STEPS", min=0, help="And keep a checkpoint; 0: ten times.")
+        int,
+        typer.Option(metavar="STEPS", min=0, help="Measure, and keep a checkpoint; 0: ten times."),
     ] = 0,
     patience: Annotated[
-        int, typer.Option(min=0, help="Stop after so many evaluations without a better F1.")
+        int,
+        typer.Option(min=0, help="Stop after so many evaluations that are no better; 0: never."),
     ] = 0,
     aggregate: Annotated[
         Literal["last", "min", "prod", "mean"] | None,
-        typer.Option(help="How searches make one score of its step scores, by default."),
+        typer.Option(
+            help="How searches are to make one score of its step scores; last where it learned "
+            "from rollouts, else min."
+        ),
     ] = None,
-    seed: Annotated[int, typer.Option(help="Of the split, the order and new weights.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Of the split, the order and new weights.")] = 0,
     set_: Annotated[
         list[str] | None,
         typer.Option(
@@ -102,19 +109,19 @@ def train(
 
     use_light_frontend()
     from sal.cli.push import push_after
+    from sal.learn.base import base_model
     from sal.learn.model_card import ModelCard
     from sal.learn.sources import labels_from
     from sal.learn.targets import Targets
     from sal.learn.train import TrainSettings, plan
     from sal.learn.train import train as train_prm
-    from sal.runs.endpoints import model_location
     from sal.runs.export.hub import check_push
 
     if push_to_hub is not None:
         check_push(push_to_hub)
     share, measured_by = _held_out(held_out)
     settings = TrainSettings(
-        base=str(model_location(base, "policy")),
+        base=base_model(base),
         family=family,
         targets=Targets(targets, right_above, after_error=after_error),
         held_out=share,

@@ -36,10 +36,13 @@ OURS = {
     *("load_best_model_at_end", "greater_is_better", "resume_from_checkpoint", "save_strategy"),
     *("eval_strategy", "eval_steps", "save_steps", "num_train_epochs", "learning_rate", "seed"),
     *("per_device_train_batch_size", "per_device_eval_batch_size", "prediction_loss_only"),
-    *("train_sampling_strategy", "ignore_data_skip", "save_only_model"),
+    *("train_sampling_strategy", "ignore_data_skip", "save_only_model", "max_length"),
     "restore_callback_states_from_checkpoint",
 }
 """Fields that are settings of their own, or on which the training here relies."""
+
+COUNTS = ("max_steps", "gradient_accumulation_steps")
+"""Overrides by which steps are counted here, too."""
 
 EVALUATIONS = 10
 WARM_UP = 0.05
@@ -50,14 +53,23 @@ def processes() -> int:
     return int(os.environ.get("WORLD_SIZE", "1"))
 
 
-def check_overrides(overrides: Mapping[str, Any], kind: Any = None) -> None:
-    """Raise `TrainError` for a name that is no field, or is not the user's to say.
+def check_settings(settings: Told, kind: Any = None) -> None:
+    """Raise `TrainError` for numbers with which nothing is trained, and for an override that is no
+    field, or is not the user's to say.
 
     The fields are those of `kind`, of `transformers.TrainingArguments` by default.
     """
     from transformers import TrainingArguments
 
     kind = kind or TrainingArguments
+    overrides = settings.overrides
+    for what, value in (("epochs", settings.epochs), ("the learning rate", settings.rate)):
+        if not 0 < value < math.inf:
+            raise TrainError(f"{what}: {value:g} is no number above 0")
+    for name in COUNTS:
+        value = overrides.get(name, 1)
+        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+            raise TrainError(f"{name}: {value} is no whole number above 0")
     known = {f.name for f in fields(kind)} - OURS
     for name in overrides:
         if name in OURS:
@@ -71,14 +83,13 @@ def check_overrides(overrides: Mapping[str, Any], kind: Any = None) -> None:
 
 def per_step(settings: Told) -> int:
     """How many examples an optimizer step learns from, on all devices."""
-    accumulated = int(settings.overrides.get("gradient_accumulation_steps", 1))
+    accumulated: int = settings.overrides.get("gradient_accumulation_steps", 1)
     return settings.batch_size * processes() * accumulated
 
 
 def checkpoint_every(settings: Told, examples: float) -> int:
     """Steps of a tenth of a training on so many examples, all epochs' together."""
-    asked = int(settings.overrides.get("max_steps", 0))
-    steps = asked or math.ceil(examples / per_step(settings))
+    steps = settings.overrides.get("max_steps") or math.ceil(examples / per_step(settings))
     return max(1, steps // EVALUATIONS)
 
 

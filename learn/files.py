@@ -11,7 +11,6 @@ import pyarrow.parquet as pq
 
 from sal.learn.errors import LabelError
 from sal.learn.rows import Label, StepLabels
-from sal.runs.dataset_rows import read_dataset
 from sal.runs.export.files import without_bars
 from sal.runs.folder import write_atomically
 
@@ -20,24 +19,6 @@ DATASETS = "dataset"
 """In a folder of labels: the file, and the folder that `datasets.load_from_disk` reads."""
 
 _TEXT, _WHOLE = pa.string(), pa.int64()
-
-
-def read_labels(path: str | Path, split: str | None = None) -> list[StepLabels]:
-    """The rows of a folder that `write_labels` wrote, of its parquet file, or of a data set.
-
-    Raises `LabelError` for rows that are none, and `DatasetError` for what cannot be read.
-    """
-    file = Path(path) / PARQUET
-    name = str(file if file.is_file() else path)
-    labelled = []
-    for row in read_dataset(name, split, None, ("question", "steps")).rows:
-        content = row.content
-        if content is None:
-            raise LabelError(f"{row.place(path)}: {row.fault}")
-        if missing := [column for column in ("id", "question", "steps") if column not in content]:
-            raise LabelError(f"{path}: no column {missing[0]!r}: sal learn label brings data in")
-        labelled.append(StepLabels.from_json(content))
-    return labelled
 
 
 def write_labels(rows: Sequence[StepLabels], folder: Path) -> None:

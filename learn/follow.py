@@ -16,7 +16,8 @@ class Follow(TrainerCallback):  # type: ignore[misc]  # transformers is not foll
 
     When `stop` says so, the step in hand is finished, a checkpoint is left, and `stopped` is true.
     The last step is measured, where a training is `measured`, and kept as well. Of a training that
-    is `over` nothing more is: what `Trainer` may do behind its last checkpoint counts for nothing.
+    is `over` nothing more is: what `Trainer` may do behind its last checkpoint counts for nothing,
+    and a step that it takes there moves no weight.
     """
 
     def __init__(
@@ -31,6 +32,18 @@ class Follow(TrainerCallback):  # type: ignore[misc]  # transformers is not foll
         self._began, self._first = time.monotonic(), state.global_step
         if state.global_step:
             self._say(f"going on from step {state.global_step} of {state.max_steps}")
+
+    def on_step_begin(
+        self,
+        args: Any,  # noqa: ARG002
+        state: Any,  # noqa: ARG002
+        control: Any,  # noqa: ARG002
+        optimizer: Any = None,
+        **_: Any,
+    ) -> None:
+        if self._over and optimizer is not None:
+            for group in optimizer.param_groups:
+                group["lr"] = 0.0
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:  # noqa: ARG002
         if self._over:

@@ -8,15 +8,20 @@ from typing import Any
 from sal.learn.errors import TrainError
 
 
+def check_peft() -> None:
+    """Raise `TrainError` where peft is not installed."""
+    _peft()
+
+
 def adapted(model: Any, rank: int, *, causal: bool) -> Any:
-    """`model` with an adapter, which alone is trained; raises `TrainError` without peft."""
+    """`model` with an adapter, which alone is trained."""
     return _peft().get_peft_model(model, lora_config(rank, causal=causal))
 
 
 def lora_config(rank: int, *, causal: bool) -> Any:
     """An adapter on every linear layer, and a new head as a whole, which is saved with it.
 
-    The scale is 2, as alpha = 2 r. Raises `TrainError` without peft.
+    The scale is 2, as alpha = 2 r.
     """
     return _peft().LoraConfig(
         r=rank,

@@ -39,7 +39,10 @@ class ModelCard:
         if licence is not None:
             front["license"] = licence
         settings = {name: str(value) for name, value in self.training.items() if value is not None}
-        shown = {n: v if isinstance(v, str) else f"{v:g}" for n, v in self.figures.items()}
+        shown = {
+            name: value if isinstance(value, str) else f"{value:g}"
+            for name, value in self.figures.items()
+        }
         text = page(
             front,
             f"# {plain(self.title)}",

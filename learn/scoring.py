@@ -43,8 +43,8 @@ def score_all(
     """Score `rows`, a solution in one go; how many requests failed.
 
     A solution that the PRM refuses, as one that is longer than its window, is recorded with the
-    reason and no scores. `tick` is told four times a second. Ends in order when `stop` says so.
-    Raises `ServersLost` when the endpoint itself is at fault.
+    reason and no scores. `tick` is told at least four times a second. Ends in order when `stop`
+    says so. Raises `ServersLost` when the endpoint itself is at fault.
     """
 
     def score(row: StepLabels) -> Record:

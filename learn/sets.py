@@ -81,8 +81,10 @@ def _format_of(dataset: str, content: Content) -> Format:
 def _solution(told: dict[str, Any], source: str) -> Labelled:
     """Its steps stripped; empty ones are none, and their labels go with them."""
     steps = told["steps"]
-    if not all(isinstance(step, str) for step in steps):
-        raise TypeError("a step is not a text")
+    if not isinstance(told["question"], str):
+        raise LabelError("the question is not a text")
+    if not isinstance(steps, list | tuple) or not all(isinstance(step, str) for step in steps):
+        raise LabelError("the steps are not a list of texts")
     kept = [i for i, step in enumerate(steps) if step.strip()]
     if not kept:
         return Labelled(dropped=Counter({NO_STEPS: 1}))
@@ -93,15 +95,27 @@ def _solution(told: dict[str, Any], source: str) -> Labelled:
         told[name] = tuple(items[i] for i in kept) if items else ()
     for label in told["labels"]:
         _check_label(label)
-    if (error := told.get("first_error")) is not None and error >= 0:
-        told["first_error"] = kept.index(error)
+    told["first_error"] = _first_error(told.get("first_error"), kept, len(steps))
     told["steps"] = tuple(steps[i].strip() for i in kept)
     return Labelled([StepLabels(**{"source": source} | told)])
 
 
+def _first_error(said: Any, kept: list[int], steps: int) -> int | None:
+    """Its place among the steps that are kept."""
+    if said is None:
+        return None
+    if isinstance(said, bool) or not isinstance(said, int) or not -1 <= said < steps:
+        raise LabelError(f"the first wrong step is {said!r} of {steps}")
+    if said == -1:
+        return -1
+    if said not in kept:
+        raise LabelError(f"the first wrong step, {said}, is empty")
+    return kept.index(said)
+
+
 def _check_label(label: Label | None) -> None:
     if label is not None and not isinstance(label, bool | int | float):
-        raise TypeError(f"the label {label!r} is neither true or false nor a number")
+        raise LabelError(f"the label {label!r} is neither true or false nor a number")
 
 
 def _prm800k(id: str, content: Content) -> Iterator[dict[str, Any]]:
@@ -196,7 +210,7 @@ def _prmbench(id: str, content: Content) -> Iterator[dict[str, Any]]:  # noqa: A
 
 def _stepwise(id: str, content: Content) -> Iterator[dict[str, Any]]:
     if not isinstance(content["prompt"], str):
-        raise TypeError("its prompt is not a text")
+        raise LabelError("its prompt is not a text")
     labels = content["labels"]
     if len(labels) != len(content["completions"]):
         raise LabelError(f"{len(labels)} labels for {len(content['completions'])} completions")

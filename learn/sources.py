@@ -13,17 +13,20 @@ from sal.runs.found import find_runs
 
 
 def labels_from(source: str, split: str | None = None, limit: int | None = None) -> Labelled:
-    """The labels of a run, of all runs below a folder, of a file, or of a set on the Hub.
+    """The labels in a folder of labels, of a run, of all runs below a folder, of a file, or of a
+    set on the Hub.
 
-    `split` and `limit` are those of a set. Raises `RunError`.
+    A folder of `sal learn label` may be a run, too: what was written there counts, because a judge
+    may have left rows out. `split` and `limit` are those of a set. Raises `RunError`.
     """
     path = Path(source).expanduser()
+    if (labels := path / PARQUET).is_file():
+        return labels_in(str(labels), split, limit)
     if path.is_dir():
         try:
             runs = find_runs(path)
         except FolderError:
-            labels = path / PARQUET
-            return labels_in(str(labels if labels.is_file() else path), split, limit)
+            return labels_in(str(path), split, limit)
         labelled = Labelled()
         for run in runs:
             labelled.add(labels_of(run))

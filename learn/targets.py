@@ -22,7 +22,7 @@ class Targets:
 
     hard: 1 where the value is more than `right_above`, else 0. With 0 of 8 rollouts right as the
     only wrong, that is the rule of Math-Shepherd (arXiv 2312.08935, equation 3) and of
-    Qwen2.5-Math-PRM (arXiv 2501.07301, section 3.1).
+    Qwen2.5-Math-PRM (arXiv 2501.07301, section 2.1).
     soft: the value itself (Math-Shepherd, equation 4).
     progress: 1 where the value is at least `kept` of the one before the step, 0 from the first
     value of 0 on (GenPRM, arXiv 2504.00891, section 3.2).

@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from sal.learn import checkpoints
-from sal.learn.arguments import check_overrides, per_step, processes, training_arguments
+from sal.learn.arguments import check_settings, per_step, processes, training_arguments
 from sal.learn.batch import Collate, Margin, features
 from sal.learn.errors import TrainError
 from sal.learn.examples import Examples, check_classes, make_examples
 from sal.learn.follow import Follow, Say
 from sal.learn.furnish import ADAPTER
 from sal.learn.held_out import HeldOut, split
-from sal.learn.lora import adapted, merged
+from sal.learn.lora import adapted, check_peft, merged
 from sal.learn.order import in_order
 from sal.learn.rows import StepLabels
 from sal.learn.targets import Targets
@@ -55,8 +55,10 @@ class TrainSettings:
 
     @property
     def rate(self) -> float:
-        """The peak of the learning rate: TRL's for a PRM, ten times that for LoRA."""
-        return self.learning_rate or (1e-4 if self.rank else 1e-5)
+        """The peak of the learning rate: that of TRL's PRM trainer, ten times that for LoRA."""
+        if self.learning_rate is not None:
+            return self.learning_rate
+        return 1e-4 if self.rank else 1e-5
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +83,9 @@ class Planned:
     def about(self) -> dict[str, Any]:
         """What the PRM's config.json says beside its family.
 
-        A value says whether the solution can still end right, so the last one counts; a verdict on
-        a step says whether that step is right, so the least does (arXiv 2501.07301, section 4).
+        A value says whether the solution can still end right, so the last one counts, also where
+        hard labels of rollouts were learned up to the first 0 alone; a verdict on a step says
+        whether that step is right, so the least does (arXiv 2501.07301, sections 2.1 and 3.2.4).
         """
         value = self.counted and self.settings.targets.kind != "progress"
         default = "last" if value else "min"
@@ -101,7 +104,9 @@ def plan(
 
     Without rows of their own, a share of the questions is held out. Raises `TrainError`.
     """
-    check_overrides(settings.overrides)
+    check_settings(settings)
+    if settings.rank:
+        check_peft()
     taught = plan_prm(settings.base, settings.family)
     longest = min(settings.max_length, taught.window or settings.max_length)
     if held_out is None:

@@ -16,6 +16,7 @@ from prm_models import SIZES, llama_tokenizer, qwen_tokenizer
 from runs_examples import recipe, written_run
 
 from sal.cli.main import main
+from sal.learn.distill import train as module
 from sal.learn.distill.examples import METHODS, Example, Method
 from sal.learn.distill.rendered import GROWN_TOGETHER, TOO_LONG
 from sal.learn.distill.settings import DistillSettings
@@ -228,6 +229,27 @@ def test_a_training_that_was_stopped_goes_on_to_the_same_weights(
         train(other, out)
 
 
+def test_a_training_that_had_ended_when_it_was_killed_learns_nothing_more(
+    models: dict[str, Path], run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the midst of an epoch, at a rate that does not end at 0: one more step would be seen."""
+    ends = {"max_steps": 3, "lr_scheduler_type": "constant"}
+    rows = gather([str(run)], "sft").rows
+    planned = plan(settings("sft", set=ends), str(models["plain"]), rows)
+    whole = train(planned, tmp_path / "whole", lambda _: None)
+
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "_finish", killed)
+        with pytest.raises(KeyboardInterrupt):
+            train(planned, tmp_path / "killed", lambda _: None)
+    assert train(planned, tmp_path / "killed", lambda _: None) == whole
+    ours, theirs = weights(tmp_path / "killed"), weights(tmp_path / "whole")
+    assert all(torch.equal(ours[name], theirs[name]) for name in ours)
+
+
 @pytest.mark.parametrize("method", ["sft", "dpo"])
 def test_an_adapter_is_kept_and_added(
     models: dict[str, Path], run: Path, tmp_path: Path, method: Method
@@ -254,6 +276,10 @@ def test_an_adapter_is_kept_and_added(
     [
         ({"set": {"bet": 1}}, r"bet is no field of trl.DPOConfig \(did you mean beta\?\)"),
         ({"set": {"num_train_epochs": 1}}, "num_train_epochs cannot be set"),
+        ({"set": {"max_length": 3}}, "max_length cannot be set"),
+        ({"set": {"max_steps": "abc"}}, "max_steps: abc is no whole number above 0"),
+        ({"epochs": float("nan")}, "epochs: nan is no number above 0"),
+        ({"learning_rate": 0.0}, "the learning rate: 0 is no number above 0"),
         ({"max_length": 10}, f"nothing to learn from in 10 tokens: 16 {TOO_LONG}"),
         ({"method": "kto", "batch_size": 1}, "--batch-size 2 or more"),
     ],
@@ -283,8 +309,6 @@ def test_models_that_cannot_be_asked_so(
         (tmp_path / "other" / "config.json").write_text(json.dumps(config))
         with pytest.raises(TrainError, match=said):
             plan(settings("sft"), str(tmp_path / "other"), examples("sft", chat=False))
-    with pytest.raises(TrainError, match="an address; name a model's folder"):
-        settings("sft", base="http://127.0.0.1:30000")
     merged = [Example(id="0", prompt="1", reply="2"), Example(id="1", prompt="a", reply="2")]
     planned = plan(settings("sft"), str(models["plain"]), merged)  # 12 is one token
     assert planned.rendered.dropped == {GROWN_TOGETHER: 1}

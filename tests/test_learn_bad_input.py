@@ -128,6 +128,31 @@ def test_a_tokenizer_without_the_step_token_is_refused(
     assert "the step tag 'ки' is not one token in the PRM's tokenizer" in err
 
 
+@pytest.mark.parametrize(
+    ("base", "says"),
+    [
+        ("http://127.0.0.1:30000", "an address; name a model's folder or Hub name"),
+        ("./nowhere.gguf", "nowhere.gguf: No such file or directory"),
+        ("./nowhere", "./nowhere has no config.json, here or on the Hub"),
+    ],
+)
+@pytest.mark.parametrize("command", ["train", "distill"])
+def test_a_base_that_is_none_is_told(
+    command: str, base: str, says: str, folder: Path, tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    source = folder / "good"
+    if command == "distill":
+        source = tmp_path / "pairs.jsonl"
+        source.write_text('{"prompt": "?", "completion": "a"}\n')
+        says = says.replace("/nowhere has no config.json,", "/nowhere: has no config.json and")
+    words = [command, str(source), "--base", base, "--out", str(tmp_path / "out")]
+    code, _, err = sal(capsys, *words)
+    assert (code, err.count("\n")) == (2, 1), err
+    assert says.partition(" here")[0] in err
+    assert not (tmp_path / "out").exists()
+
+
 def test_labels_that_are_not_there_are_told(
     folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -14,9 +14,9 @@ from judge_stand_in import KEY, JudgeApi
 
 from sal.cli.main import main
 from sal.learn.consensus import DISAGREED, JOURNAL, UNJUDGED, Judging, agreed, judged
-from sal.learn.files import read_labels
 from sal.learn.labelled import Labelled
 from sal.learn.rows import StepLabels
+from sal.learn.sources import labels_from
 from sal.runtime.endpoint_errors import Denied, EndpointError, Unreachable
 from sal.runtime.usage import Usage
 from sal.verifiers.interface import Scored
@@ -146,7 +146,7 @@ def test_the_command_keeps_the_rows_on_which_a_judge_agrees(
         code = label(str(file), "--out", str(out), *judge, "--judge-key", KEY, "--consensus")
         assert len(api.asked) == 3
     assert code == 0
-    rows = read_labels(out)
+    rows = labels_from(str(out)).rows
     assert [(r.steps, r.labels, r.judged) for r in rows] == [
         (("a", "wrong"), (True, False), (0.9, 0.1)),
         (("a", "b"), (True, True), (0.9, 0.9)),

@@ -16,7 +16,8 @@ import pytest
 from learn_examples import base_model, labelled
 
 from sal.learn import checkpoints
-from sal.learn.files import read_labels, write_labels
+from sal.learn.files import write_labels
+from sal.learn.sources import labels_from
 from sal.learn.train import TrainSettings, plan, train
 from sal.learn.weights import weights_digest
 
@@ -54,7 +55,7 @@ def work(
                 os.kill(os.getpid(), signal.SIGKILL)
 
     sys.addaudithook(touch)
-    train(plan(settings(base, **told), read_labels(labels)), Path(out), lambda _: None)
+    train(plan(settings(base, **told), labels_from(labels).rows), Path(out), lambda _: None)
     Path(f"{out}-spent").write_text(json.dumps([time.process_time(), seen]))
 
 

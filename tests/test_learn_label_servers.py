@@ -12,7 +12,7 @@ from runs_terminal import Terminal, records
 from test_runs_servers import sal
 
 from sal.grading.grader import Grader
-from sal.learn.files import read_labels
+from sal.learn.sources import labels_from
 from sal.programs.step_rollouts import StepRolloutsParams, step_rollouts
 from sal.runs.export.files import Traces
 from sal.runs.found import read_run
@@ -53,7 +53,7 @@ def labelled(
 
 def test_the_labels_are_counts_of_what_is_in_the_traces(labelled: tuple[Path, str]) -> None:
     folder, out = labelled
-    rows = read_labels(folder)
+    rows = labels_from(str(folder)).rows
     assert rows
     assert {row.source for row in rows} == {"step-rollouts of policy"}
     for row in rows:
@@ -81,7 +81,7 @@ def test_the_labels_are_counts_of_what_is_in_the_traces(labelled: tuple[Path, st
 def test_a_right_prefix_is_finished_right_more_often(labelled: tuple[Path, str]) -> None:
     """By the exact judge of the task, which labelling knows nothing of."""
     shares: dict[bool, list[float]] = {True: [], False: []}
-    for row in read_labels(labelled[0]):
+    for row in labels_from(str(labelled[0])).rows:
         truth = step_labels(row.question, row.steps)
         for right, n, good in zip(row.right, row.rollouts, truth, strict=True):
             shares[good].append(right / n)
@@ -103,7 +103,8 @@ def test_a_killed_run_goes_on_and_comes_to_the_labels_of_one_that_nobody_touched
     second = sal(["learn", "label", "--resume", str(folder)], tmp_path)
     assert second.returncode == 0, second.stderr
     assert len(records(folder, "problem")) == 12
-    assert read_labels(folder) == read_labels(labelled[0])
+    ours, theirs = (labels_from(str(of)).rows for of in (folder, labelled[0]))
+    assert ours == theirs
     third = sal(["learn", "label", "--resume", str(folder)], tmp_path)
     assert third.returncode == 0
     assert len(records(folder, "problem")) == 12

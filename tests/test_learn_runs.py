@@ -13,7 +13,7 @@ from test_programs_step_rollouts import RIGHT, TWO, WRONG, Answers
 
 from sal.cli.main import main
 from sal.learn.errors import LabelError
-from sal.learn.files import read_labels
+from sal.learn.files import write_labels
 from sal.learn.rows import StepLabels
 from sal.learn.run_labels import (
     ALL_RIGHT,
@@ -195,6 +195,15 @@ def test_a_source_is_a_run_or_a_folder_of_runs(tmp_path: Path) -> None:
     assert len(labels_from(str(tmp_path)).rows) == 4
 
 
+def test_labels_that_were_written_count_before_the_run_that_they_are_of(tmp_path: Path) -> None:
+    """A judge may have left some out, whom `sal learn train` must not see again."""
+    both = problem(completion("a", RIGHT), completion("b", WRONG, right=False))
+    written_run(tmp_path, recipe(strategy="best-of-n"), [both])
+    kept = labels_from(str(tmp_path)).rows[:1]
+    write_labels(kept, tmp_path)
+    assert labels_from(str(tmp_path)).rows == kept
+
+
 def test_the_command_tells_what_it_made_and_what_it_left_out(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -205,7 +214,7 @@ def test_the_command_tells_what_it_made_and_what_it_left_out(
     with pytest.raises(SystemExit) as ended:
         main(["learn", "label", str(tmp_path / "run"), "--out", str(out)])
     assert not ended.value.code
-    assert [r.right for r in read_labels(out)] == [(1, 1), (1, 0)]
+    assert [r.right for r in labels_from(str(out)).rows] == [(1, 1), (1, 0)]
     said = capsys.readouterr().out
     for line in ("solutions | 2", "problems | 1", "steps | 4", "rollouts | 6"):
         assert f"| {line} |" in said

@@ -11,7 +11,6 @@ from sal.learn.distill.examples import Method
 from sal.learn.errors import TrainError
 from sal.runs.recipe_schema import checked, hints, nearest
 from sal.runs.recipe_yaml import RecipeError, read_file
-from sal.runtime.model_files import is_url
 
 RATES: dict[Method, tuple[float, float]] = {
     "sft": (2e-5, 2e-4),
@@ -48,13 +47,13 @@ class DistillSettings:
             raise TrainError("name a run, or a set with examples")
         if min(self.epochs, self.batch_size, self.max_length) <= 0 or self.lora < 0:
             raise TrainError("epochs, batch size and length are above 0, and a rank is not below")
-        if self.base is not None and is_url(self.base):
-            raise TrainError(f"--base {self.base}: an address; name a model's folder or Hub name")
 
     @property
     def rate(self) -> float:
         """The peak of the learning rate: TRL's for the method, ten times that for LoRA."""
-        return self.learning_rate or RATES[self.method][self.lora > 0]
+        if self.learning_rate is not None:
+            return self.learning_rate
+        return RATES[self.method][self.lora > 0]
 
     @property
     def overrides(self) -> Mapping[str, Any]:

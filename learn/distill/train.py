@@ -13,7 +13,7 @@ from typing import Any
 
 from sal.learn import checkpoints
 from sal.learn.arguments import (
-    check_overrides,
+    check_settings,
     checkpoint_every,
     made,
     processes,
@@ -26,7 +26,7 @@ from sal.learn.distill.trl import Trl, trl_for
 from sal.learn.errors import TrainError
 from sal.learn.follow import Follow, Say
 from sal.learn.furnish import ADAPTER, furnish
-from sal.learn.lora import lora_config, merged
+from sal.learn.lora import check_peft, lora_config, merged
 from sal.runs.export.files import without_bars
 from sal.runtime.model_files import model_file
 from sal.runtime.tokenizer import Tokenizer
@@ -58,7 +58,9 @@ def plan(settings: DistillSettings, base: str, examples: Sequence[Example]) -> P
     installed.
     """
     trl = trl_for(settings.method)
-    check_overrides(settings.set, trl.config)
+    check_settings(settings, trl.config)
+    if settings.lora:
+        check_peft()
     config = read_config(base)
     tokenizer = Tokenizer.load(base)
     if not config or tokenizer is None:
@@ -112,8 +114,9 @@ def train(
         record = checkpoints.begin(out, _recorded(planned))
         last = checkpoints.last_whole(where)
     if "figures" in record:
+        shutil.rmtree(where, ignore_errors=True)
         return dict(record["figures"])
-    follow = Follow(say, stop, measured=False)
+    follow = Follow(say, stop, measured=False, over=checkpoints.is_over(last, patience=0))
     trainer = make_trainer(planned, arguments, [follow])
     trainer.train(resume_from_checkpoint=None if last is None else str(last))
     if follow.stopped:

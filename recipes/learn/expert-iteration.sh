@@ -2,8 +2,8 @@
 # Expert iteration (Anthony et al., arXiv 1705.08439): search problems, teach the policy what was
 # right, and search other problems with the policy that came of it. Killed, it goes on where it was.
 #
-#   recipes/learn/expert-iteration.sh                     the tiny suite, on a CPU
-#   POLICY=... PRM=... PROBLEMS='part-%d.jsonl' TEST=... BUDGET=64 SFT='--lora 16' recipes/...
+#   recipes/learn/expert-iteration.sh                        the tiny suite, on a CPU
+#   POLICY=... PRM=... PROBLEMS='part-%d.jsonl' TEST=... BUDGET=64 SFT='--lora 16' recipes/learn/...
 #
 # PROBLEMS names a file for each round: none of them may be in TEST.
 set -euo pipefail

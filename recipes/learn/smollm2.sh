@@ -5,7 +5,7 @@ set -euo pipefail
 out=${1:-runs-out/smollm2}
 
 # 1. step labels by people: ProcessBench's solutions of MATH
-[ -e "$out/labels" ] || sal learn label Qwen/ProcessBench --split math --out "$out/labels"
+[ -e "$out/labels/labels.parquet" ] || sal learn label Qwen/ProcessBench --split math --out "$out/labels"
 
 # 2. an adapter
 sal learn train "$out/labels" --base smollm2 --family step-token --lora 16 --learning-rate 5e-4 --max-length 256 --batch-size 8 --set max_steps=24 --evaluate-every 8 --held-out 0.1 --out "$out/prm"

@@ -13,7 +13,7 @@ mkdir -p "$out"
 
 # 2. step labels: 16 solutions of each problem; those that begin with the same steps are rollouts from there
 sal run majority --budget 16 --dataset "$out/train.jsonl" --resume "$out/samples"
-[ -e "$out/labels" ] || sal learn label "$out/samples" --out "$out/labels"
+[ -e "$out/labels/labels.parquet" ] || sal learn label "$out/samples" --out "$out/labels"
 
 # 3. a PRM that begins with the policy's own weights
 sal learn train "$out/labels" --base tiny --targets soft --after-error --epochs 4 --batch-size 32 --learning-rate 6e-4 --out "$out/prm"
