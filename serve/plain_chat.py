@@ -1,6 +1,7 @@
 """Chats with a policy that has no chat template: its server goes on behind them as texts.
 
-So they read as a search's do, and what is asked of the text (JSON, a stop) is honoured there.
+So they read as a search's do. SGLang's server in Rust passes over a form that is asked of a text,
+so that JSON is refused here.
 """
 
 from __future__ import annotations
@@ -13,7 +14,10 @@ from sal.serve.errors import wrong
 
 TEXTS = "/v1/completions"
 
-_OF_CHATS = ("messages", "tool_choice", "parallel_tool_calls", "max_completion_tokens")
+_OF_CHATS = (
+    *("messages", "tool_choice", "parallel_tool_calls", "max_completion_tokens"),
+    "response_format",
+)
 _ASKS_FOR_A_TEMPLATE = ("tools", "functions", "logprobs", "top_logprobs")
 
 
@@ -22,6 +26,8 @@ def text_body(body: Mapping[str, Any], prompt: str) -> dict[str, Any]:
     for name in _ASKS_FOR_A_TEMPLATE:
         if body.get(name):
             raise wrong(name, "the policy has no chat template, so it only goes on behind texts")
+    if (body.get("response_format") or {"type": "text"})["type"] != "text":
+        raise wrong("response_format", "the policy has no chat template, so it gives no JSON")
     text = {name: value for name, value in body.items() if name not in _OF_CHATS}
     longest = body.get("max_completion_tokens") or body.get("max_tokens")
     return {**text, "prompt": prompt, "max_tokens": longest}

@@ -15,8 +15,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import openai
 import pytest
 import torch
+from serving import sal_serve
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from sal.programs.beam import BeamParams, beam
@@ -375,3 +377,39 @@ def test_a_prompt_beyond_its_context_fails_with_the_reason(
     }
     assert "8192" in found["long"]["error"]
     assert found["short"]["error"] is None
+
+
+FORM: Any = {
+    "type": "json_schema",
+    "json_schema": {
+        "name": "sum",
+        "schema": {
+            "type": "object",
+            "properties": {"sum": {"enum": [1, 2, 3]}},
+            "required": ["sum"],
+            "additionalProperties": False,
+        },
+    },
+}
+
+
+def test_json_is_voted_over_by_the_gateway(server: str, tmp_path: Path) -> None:
+    flags = ("--budget", "4", "--prm-family", "chat-turn")
+    with (
+        sal_serve((server, server), tmp_path, "majority", *flags) as url,
+        openai.OpenAI(base_url=f"{url}/v1", api_key="none", max_retries=0) as client,
+    ):
+        raw = client.chat.completions.with_raw_response.create(
+            model="majority@4",
+            messages=[{"role": "user", "content": QUESTIONS[2]}],
+            response_format=FORM,
+            max_tokens=50,
+        )
+    assert raw.headers["x-search"] == "majority; response_format"
+    reply = raw.parse()
+    assert set(json.loads(reply.choices[0].message.content or "")) == {"sum"}
+    told = (reply.model_extra or {})["sal"]
+    assert told["solutions"] == 4
+    assert 1 <= told["votes"] <= 4
+    assert reply.usage is not None
+    assert reply.usage.completion_tokens > 4
