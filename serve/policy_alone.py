@@ -84,7 +84,7 @@ class PolicyAlone:
         self, path: str, body: Mapping[str, Any]
     ) -> tuple[str, Mapping[str, Any], AsChat | None]:
         """What is sent, and what makes a chat of the reply where a text is asked for instead."""
-        if self.text_of is None or "messages" not in body:
+        if self.text_of is None or path == TEXTS:
             return path, body, None
         return TEXTS, text_body(body, self.text_of(body["messages"])), AsChat()
 

@@ -94,8 +94,9 @@ def hostile(dice: random.Random) -> tuple[str, bytes, dict[str, str]]:
         return path, dice.choice(RAW), headers
     known = RESPONSE if path.endswith("responses") else BODY
     needed = "input" if known is RESPONSE else dice.choice(["messages", "prompt"])
+    short = "max_output_tokens" if known is RESPONSE else "max_tokens"  # the engines are real ones
     keys = dice.sample(sorted(known), dice.randrange(1, len(known)))
-    body = {k: known[k] for k in {*keys, needed}} | {"model": dice.choice(MODELS)}
+    body = {k: known[k] for k in {*keys, needed, short}} | {"model": dice.choice(MODELS)}
     if dice.random() < 0.2:
         body[needed] = [*dice.sample(ITEMS, 2), {"role": "user", "content": "Hello?"}]
     for _ in range(dice.choice([0, 1, 1, 2])):

@@ -82,7 +82,7 @@ def test_nothing_on_the_wire_breaks_the_gateway() -> None:
                     wire.sendall(data)
                     wire.shutdown(socket.SHUT_WR)
                     answer = b"".join(iter(lambda: wire.recv(1 << 20), b""))
-                except (ConnectionError, BrokenPipeError):
+                except OSError:
                     answer = b""  # it was cut off
             assert not answer or answer.startswith(b"HTTP/1.1 "), data[:100]
             assert b" 500 " not in answer[:20], data[:100]
