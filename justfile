@@ -26,9 +26,9 @@ setup:
 demo *ARGS: setup
     {{ bin }}/sal run dvts --budget 128 {{ ARGS }}
 
-# every test, real servers included
+# every test, real servers included, in two processes
 test *ARGS: setup _clients
-    {{ bin }}/python -m pytest {{ ARGS }}
+    {{ bin }}/python -m pytest -n 2 --dist loadgroup {{ ARGS }}
 
 # the clients that the gateway is tested with, in an environment of their own
 _clients: setup

@@ -44,6 +44,13 @@ def tiny_plan(*policy_args: str) -> Plan:
     return make_plan(CPU_ONLY, policy, prm, policy_args=policy_args)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """For several processes (`just test`): a file is of one, and all with the two servers of one."""
+    for item in items:
+        shared = "server_urls" in getattr(item, "fixturenames", ())
+        item.add_marker(pytest.mark.xdist_group("servers" if shared else item.location[0]))
+
+
 @pytest.fixture(scope="session")
 def server_urls(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]]:
     """URLs of the policy's and the PRM's server."""
