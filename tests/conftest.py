@@ -44,6 +44,7 @@ def tiny_plan(*policy_args: str) -> Plan:
     return make_plan(CPU_ONLY, policy, prm, policy_args=policy_args)
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist looks for the marks
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """For several processes (`just test`): a file is of one, and all with the two servers of one."""
     for item in items:
