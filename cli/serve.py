@@ -198,6 +198,7 @@ def _serve(
             app, host=host, port=port, log_level="warning", ws="none", timeout_graceful_shutdown=5
         )
         socket = config.bind_socket()
+        socket.listen(config.backlog)  # who reads the URL may ask at once
         shown = socket.getsockname()[1]
         print(f"http://{host}:{shown}/v1  (Ctrl-C ends it)", flush=True)
         try:

@@ -46,10 +46,11 @@ def tiny_plan(*policy_args: str) -> Plan:
 
 @pytest.hookimpl(tryfirst=True)  # before xdist looks for the marks
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """For several processes (`just test`): a file is of one, and all with the two servers of one."""
+    """For several processes (`just test`): a file is of one, and all servers are of one: two
+    processes with servers of their own would take more than 16 GB."""
     for item in items:
-        shared = "server_urls" in getattr(item, "fixturenames", ())
-        item.add_marker(pytest.mark.xdist_group("servers" if shared else item.location[0]))
+        own = any(map(item.get_closest_marker, ("servers", "smollm2")))
+        item.add_marker(pytest.mark.xdist_group("servers" if own else item.location[0]))
 
 
 @pytest.fixture(scope="session")

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,13 @@ RULES = ("naive", "weighted", "majority", "pass")
 WIDE = ["--budget", "64", "--max-tokens", "200"]
 """Four problems are in flight at first, for a server that runs 256 requests is full then: of `six`,
 some are done while others are not."""
+
+
+def words_of(process: psutil.Process) -> str:
+    """What it was started with; nothing of one that has ended."""
+    with suppress(psutil.NoSuchProcess):  # a zombie is one, too
+        return " ".join(process.cmdline())
+    return ""
 
 
 def sal(words: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
@@ -161,7 +169,7 @@ def test_a_run_leaves_a_whole_folder_and_nothing_else(
             thread.join(30)
             assert not thread.is_alive(), thread.name
     started = set(psutil.Process().children(recursive=True)) - children
-    assert not [p for p in started if "launch_server" in str(p.cmdline())]
+    assert not [p for p in started if "launch_server" in words_of(p)]
 
 
 @pytest.fixture
@@ -346,7 +354,7 @@ def test_a_stopped_run_leaves_no_server_of_ours_behind(
     whole = psutil.Process(terminal.process.pid)
 
     def servers() -> list[psutil.Process]:
-        return [p for p in whole.children(recursive=True) if "launch_server" in str(p.cmdline())]
+        return [p for p in whole.children(recursive=True) if "launch_server" in words_of(p)]
 
     def searching() -> bool:
         return bool(records(run, "session"))
@@ -380,7 +388,7 @@ def test_servers_that_are_killed_cost_nothing_that_is_found(
     whole = psutil.Process(terminal.process.pid)
 
     def groups() -> set[int]:
-        found = [p for p in whole.children(recursive=True) if "launch_server" in str(p.cmdline())]
+        found = [p for p in whole.children(recursive=True) if "launch_server" in words_of(p)]
         return {os.getpgid(p.pid) for p in found}
 
     def nodes() -> int:
@@ -392,7 +400,7 @@ def test_servers_that_are_killed_cost_nothing_that_is_found(
         os.killpg(group, signal.SIGKILL)
     before = nodes()
     terminal.until(lambda: nodes() > before + 5)
-    policy = next(p for p in whole.children(recursive=True) if "tiny/policy" in str(p.cmdline()))
+    policy = next(p for p in whole.children(recursive=True) if "tiny/policy" in words_of(p))
     os.killpg(os.getpgid(policy.pid), signal.SIGKILL)
     assert terminal.wait() == 1
     assert "the policy server died twice" in terminal.shown

@@ -67,7 +67,11 @@ class Gatherer:
 
     def clear(self) -> None:
         """Remove the workers' folders: all that they recorded is in the run's."""
-        shutil.rmtree(self._folder.path / WORKERS, ignore_errors=True)
+        # Renamed first: a worker that was thought lost may still write, and finds no folder then.
+        ended = self._folder.path / f".{WORKERS}"
+        with suppress(FileNotFoundError):
+            (self._folder.path / WORKERS).rename(ended)
+        shutil.rmtree(ended, ignore_errors=True)
 
     def _new(self, worker: Path) -> Iterator[Record]:
         journal = worker / "journal.jsonl"
