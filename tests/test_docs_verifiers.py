@@ -16,8 +16,10 @@ from sal.verifiers.head import HeadFamily
 from sal.verifiers.registry import OWN, find_family
 
 PAGE = (Path(__file__).parent.parent / "docs" / "verifiers.md").read_text()
+FAMILIES = PAGE.partition("## The families")[2].partition("\n## ")[0]
 ROWS = [
-    [cell.strip() for cell in row.split(" | ")] for row in re.findall(r"^\| (`.*)\|$", PAGE, re.M)
+    [cell.strip() for cell in row.split(" | ")]
+    for row in re.findall(r"^\| (`.*)\|$", FAMILIES, re.M)
 ]
 LLAMA = ("step-token", "er-prm", "versa-prm", "chat-turn", "reasoneval")
 PIECES = ("llemma",)
