@@ -43,17 +43,22 @@ SHARES, FIRST_WORDS = "best-of-n@1", "best-of-n@4"
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A model for both roles, the tokens of a first turn and of the others', and of a solution."""
+    """A model for both roles, the tokens of a first turn and of the others', and of a solution.
+
+    A chat model ends without a word behind problems alone: `wish` is what it has an answer to."""
 
     model: str
     tokens: int
     others: int
     solution: int
+    wish: str = ""
 
 
 CASES = {
     "tiny": Case("tiny", tokens=3500, others=3500, solution=16),
-    "smollm2": Case("smollm2", tokens=6000, others=200, solution=16),
+    "smollm2": Case(
+        "smollm2", tokens=6000, others=200, solution=16, wish="Write a sentence about apples."
+    ),
 }
 
 
@@ -111,7 +116,7 @@ class Talks:
         text = next(self._problems).question
         while len(self.tokenizer.encode(text)) < tokens:
             text += " " + next(self._problems).question
-        return text
+        return f"{text} {self.case.wish}".strip()
 
     def others(self) -> None:
         for _ in range(OTHERS):
