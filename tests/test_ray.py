@@ -110,7 +110,8 @@ def test_a_worker_and_a_node_are_killed_and_every_problem_is_searched(
     finally:
         process.kill()
     said = (tmp_path / "said").read_text()
-    assert said.count("is gone") >= 2, said  # a dead node may be thought to live for a while
+    # The worker may be that node's, and a dead node may be thought to live until the run's end.
+    assert said.count("is gone") >= 1, said
     assert said.count("go back to the queue") >= 1, said
     found = rows(run)
     assert len({row["id"] for row in found}) == len(found) == PROBLEMS
