@@ -9,9 +9,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from typer.main import get_command
+from commands import understood
 
-from sal.cli.main import build
 from sal.learn.distill.examples import METHODS
 from sal.learn.distill.sets import FORMATS
 from sal.learn.distill.trl import PINNED
@@ -22,15 +21,6 @@ BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```", PAGE, flags=re.M | re.S)
 LINES = [line for kind, block in BLOCKS if kind == "sh" for line in block.splitlines()]
 COMMANDS = [line for line in LINES if line.startswith("sal ")]
 SCRIPT = ROOT / "recipes" / "learn" / "expert-iteration.sh"
-
-
-def understood(words: list[str]) -> None:
-    """Raises for a command or a flag that is not there."""
-    command = get_command(build(words)).commands[words[0]]  # type: ignore[attr-defined]
-    if words[0] == "learn":
-        words = words[1:]
-        command = command.commands[words[0]]
-    command.make_context(words[0], words[1:])
 
 
 @pytest.mark.parametrize("command", COMMANDS)

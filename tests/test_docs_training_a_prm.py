@@ -7,10 +7,9 @@ import shlex
 from pathlib import Path
 
 import pytest
+from commands import understood
 from test_learn_ids import TRAINED
-from typer.main import get_command
 
-from sal.cli.main import build
 from sal.learn.arguments import EVALUATIONS
 from sal.learn.targets import Targets
 from sal.learn.taught import DEFAULT
@@ -25,10 +24,7 @@ COMMANDS = [line.partition("$(which sal) ")[2] or line[4:] for line in LINES if 
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_its_commands_are_understood(command: str) -> None:
-    words = shlex.split(command, comments=True)
-    group = get_command(build(words)).commands["learn"]  # type: ignore[attr-defined]
-    context = group.commands[words[1]].make_context(words[1], words[2:])
-    assert context.params["out"] is not None
+    assert understood(shlex.split(command, comments=True))["out"] is not None
 
 
 def test_it_names_every_family_that_is_trained_and_the_default() -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from distill_examples import solution as completion
 from programs_scripted import Say, ScriptedPolicy, Tree, end
 from runs_examples import recipe, row, written_run
 from test_programs_step_rollouts import RIGHT, TWO, WRONG, Answers
@@ -32,19 +33,6 @@ from sal.runs.folder import RunFolder
 from sal.runs.found import read_run
 from sal.runs.node_records import trace_json
 from sal.runs.results import CompletionRow, ResultRow
-
-
-def completion(*steps: str, right: bool = True, **more: Any) -> CompletionRow:
-    told: dict[str, Any] = {
-        "text": "\n\n".join(steps),
-        "steps": steps,
-        "scores": (),
-        "tokens": 3,
-        "finish": "eot",
-        "key": "1" if right else "2",
-        "verdict": "match" if right else "mismatch",
-    }
-    return CompletionRow(**(told | more))
 
 
 def problem(*completions: CompletionRow, id: str = "q") -> ResultRow:

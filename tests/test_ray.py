@@ -29,11 +29,12 @@ PAUSE_S = 0.3
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """Three nodes on this machine."""
-    utils = pytest.importorskip("ray.cluster_utils", reason="Ray is not installed: .[ray]")
+    from ray.cluster_utils import Cluster  # slow
+
     state = tmp_path_factory.mktemp("state")
     before = dict(os.environ)
     os.environ.update(environment(state), RAY_DISABLE_IMPORT_WARNING="1")
-    made = utils.Cluster()
+    made = Cluster()
     try:
         for head in (True, False, False):
             patiently(made.add_node, num_cpus=1, **({"include_dashboard": False} if head else {}))
@@ -153,6 +154,5 @@ def test_a_driver_that_is_killed_loses_nothing_that_a_worker_recorded(
 
 
 def test_no_cluster_is_said_in_one_line() -> None:
-    pytest.importorskip("ray", reason="Ray is not installed: .[ray]")
     with pytest.raises(RunError, match=r"--ray 127\.0\.0\.1:1: "):
         connect("127.0.0.1:1")

@@ -7,9 +7,8 @@ import shlex
 from pathlib import Path
 
 import pytest
-from typer.main import get_command
+from commands import understood
 
-from sal.cli.main import build
 from sal.learn.bench import bench, read_sets
 from sal.learn.bench_prm import BenchSettings
 from sal.learn.chance import uniform
@@ -26,13 +25,7 @@ COMMANDS = [
 
 @pytest.mark.parametrize(("file", "command"), COMMANDS)
 def test_its_commands_are_understood(file: str, command: str) -> None:
-    words = shlex.split(command)
-    app = get_command(build(words))
-    while name := words.pop(0):
-        app = app.commands[name]  # type: ignore[attr-defined]
-        if not hasattr(app, "commands"):
-            break
-    told = app.make_context(name, words).params
+    told = understood(shlex.split(command))
     assert told.get("resume") or told["out"]  # what was begun goes on
 
 

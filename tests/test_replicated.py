@@ -29,8 +29,6 @@ from sal.runtime.replicated import healthy, keep_replicas
 from sal.runtime.server_spec import ServerSpec
 from sal.runtime.warm_servers import Process, Warm, WarmServers
 
-pytest.importorskip("smg")
-
 WORKER = textwrap.dedent(
     """
     import json, sys, threading

@@ -154,6 +154,16 @@ class Nodes:
         self.stopped = True
 
 
+def driver(ours: PlannedRun, folder: RunFolder, nodes: Nodes, **how: Any) -> Drive:
+    usual: dict[str, Any] = {
+        "note": lambda _: None,
+        "tick": lambda _: None,
+        "interrupted": lambda: False,
+        "pause": lambda _: time.sleep(0.02),
+    }
+    return Drive(ours, folder, nodes, **(usual | how))
+
+
 def drive(
     path: Path,
     search: Search = lambda _worker, _id: None,
@@ -165,15 +175,7 @@ def drive(
     ours = PlannedRun(prepared(right), path, **run)
     nodes = Nodes(ours, list(names), search)
     with ours.open() as folder:
-        driven = Drive(
-            ours,
-            folder,
-            nodes,
-            note=notes.append,
-            tick=lambda _: None,
-            interrupted=interrupted,
-            pause=lambda _: time.sleep(0.02),
-        )
+        driven = driver(ours, folder, nodes, note=notes.append, interrupted=interrupted)
         return driven.search(), nodes, notes
 
 
@@ -248,15 +250,7 @@ def test_a_node_that_loses_worker_after_worker_is_left_alone(tmp_path: Path) -> 
 
     nodes.start = named  # type: ignore[method-assign]
     with ours.open() as folder:
-        outcome = Drive(
-            ours,
-            folder,
-            nodes,
-            note=lambda _: None,
-            tick=lambda _: None,
-            interrupted=lambda: False,
-            pause=lambda _: time.sleep(0.02),
-        ).search()
+        outcome = driver(ours, folder, nodes).search()
     assert outcome.summary.problems == TOTAL
     assert [node for node, _ in nodes.started].count("bad") <= RETRIES + 1
 
@@ -330,15 +324,7 @@ def test_what_cannot_be_copied_stays_with_the_workers(
 
     with ours.open() as folder:
         monkeypatch.setattr(folder.journal, "sync", full)
-        driven = Drive(
-            ours,
-            folder,
-            nodes,
-            note=lambda _: None,
-            tick=lambda _: None,
-            interrupted=lambda: False,
-            pause=lambda _: time.sleep(0.05),
-        )
+        driven = driver(ours, folder, nodes, pause=lambda _: time.sleep(0.05))
         with pytest.raises(OSError, match="No space left"):
             driven.search()
         folder.journal.path.write_bytes(b"")  # as where the disk took nothing of it
@@ -367,15 +353,7 @@ def test_a_queue_that_is_gone_ends_the_run_with_what_was_recorded(tmp_path: Path
 
     nodes = Losing(ours, ["a"], lambda _worker, _id: None)
     with ours.open() as folder, pytest.raises(ServersLost, match="queue"):
-        Drive(
-            ours,
-            folder,
-            nodes,
-            note=lambda _: None,
-            tick=lambda _: None,
-            interrupted=lambda: False,
-            pause=lambda _: seen.acquire(timeout=0.05),
-        ).search()
+        driver(ours, folder, nodes, pause=lambda _: seen.acquire(timeout=0.05)).search()
     assert nodes.stopped or len(table(path)) == TOTAL
     assert len(table(path)) >= 1
 
