@@ -169,7 +169,7 @@ def _serve(
     from sal.runtime.placement import beside
     from sal.runtime.session import Servers
     from sal.serve.app import make_app
-    from sal.serve.start import REQUESTS, limits_of, make_gateway, page_of
+    from sal.serve.start import REQUESTS, bound, limits_of, make_gateway, page_of
 
     hardware = detect()
     display = choose_display("auto")
@@ -197,8 +197,7 @@ def _serve(
         config = uvicorn.Config(
             app, host=host, port=port, log_level="warning", ws="none", timeout_graceful_shutdown=5
         )
-        socket = config.bind_socket()
-        socket.listen(config.backlog)  # who reads the URL may ask at once
+        socket = bound(config)
         shown = socket.getsockname()[1]
         print(f"http://{host}:{shown}/v1  (Ctrl-C ends it)", flush=True)
         try:

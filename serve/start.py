@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import socket
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from functools import partial
 from pathlib import PurePath
+from typing import TYPE_CHECKING
 
 from sal.grading.graders import AnyGrader
 from sal.runs.endpoints import RunEndpoints
@@ -26,6 +28,9 @@ from sal.serve.policy_alone import PolicyAlone
 from sal.serve.queue import Queue, Room
 from sal.serve.searcher import Flight, Searcher
 from sal.serve.trace_page import search_page
+
+if TYPE_CHECKING:
+    import uvicorn
 
 REQUESTS = ProblemSet((), "requests", "", "", "")
 """What a gateway's recipe has for problems: they are yet to come."""
@@ -116,3 +121,10 @@ def make_gateway(
 def page_of(prepared: Prepared, endpoints: RunEndpoints) -> Callable[[Flight], str]:
     """What shows a search of this gateway."""
     return partial(search_page, recipe=prepared.recipe, models=endpoints.models)
+
+
+def bound(config: uvicorn.Config) -> socket.socket:
+    """Where the server will answer. Who is told its address may ask at once: they wait."""
+    made = config.bind_socket()
+    made.listen(config.backlog)
+    return made

@@ -20,7 +20,7 @@ from sal.grading.graders import make_grader
 from sal.programs.problem import Problem
 from sal.programs.trace import SearchResult, Trace
 from sal.runs.cluster.drive import RETRIES, Drive, Ended
-from sal.runs.cluster.gather import WORKERS
+from sal.runs.cluster.gather import WORKERS, Gatherer
 from sal.runs.cluster.queue import Item, Queue, State, Wait
 from sal.runs.cluster.ray_cluster import answered
 from sal.runs.cluster.work import own_run, work
@@ -392,3 +392,19 @@ def test_what_ray_says_of_a_queue_that_is_gone_is_an_error_of_ours() -> None:
     ray = SimpleNamespace(get=get, exceptions=SimpleNamespace(RayError=RayError))
     with pytest.raises(ServersLost, match=r"queue of this run is gone: The actor died\.$"):
         answered(ray, "future")
+
+
+def test_a_worker_that_was_thought_lost_finds_no_folder_when_the_run_has_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with PlannedRun(prepared(right), tmp_path / "run").open() as folder:
+        of_worker = folder.path / WORKERS / "01"
+        of_worker.mkdir(parents=True)
+
+        def writes_meanwhile(*_: Any, **__: Any) -> None:
+            (of_worker / "journal.jsonl").write_text("{}")
+
+        monkeypatch.setattr("shutil.rmtree", writes_meanwhile)
+        with pytest.raises(FileNotFoundError):
+            Gatherer(folder, lambda _: None).clear()
+        assert not (folder.path / WORKERS).exists()

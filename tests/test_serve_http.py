@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ from typing import Any
 import httpx
 import openai
 import pytest
+import uvicorn
 from serve_scripted import PATIENCE, Held, Writer, gateway, listening, page, strict
 from starlette.testclient import TestClient
 
@@ -23,6 +25,7 @@ from sal.serve.app import LARGEST, make_app
 from sal.serve.gateway import Gateway
 from sal.serve.keys import new_key, read_keys
 from sal.serve.limits import Limits
+from sal.serve.start import bound
 
 HELLO = [{"role": "user", "content": "Hello?"}]
 ANSWER = "First I count.\n\nIt is \\boxed{5}."
@@ -529,3 +532,9 @@ def test_openais_own_client_reads_refusals(url: str) -> None:
                 model="dvts", messages=[{"role": "user", "content": "Hello?"}], n=3
             )
         assert (refused.value.param, refused.value.code) == ("n", "unsupported_parameter")
+
+
+def test_who_is_told_the_address_may_ask_before_the_server_runs() -> None:
+    config = uvicorn.Config(make_app(gateway(), page), port=0, log_level="warning")
+    with bound(config) as made:
+        socket.create_connection(made.getsockname(), timeout=PATIENCE).close()
