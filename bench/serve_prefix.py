@@ -142,7 +142,7 @@ def measure(talks: Talks, engines: Sequence[Engine]) -> dict[str, Any]:
     one, two, _ = talks.two_turns(SHARES)
     firsts = {"policy": one.tokens, "prm": one.engines["prm"]["prompt_tokens"]}
     shares = {
-        role: round(two.engines[role]["cached_tokens"] / tokens, 3)
+        role: round(two.engines[role]["cached_tokens"] / two.engines[role]["requests"] / tokens, 3)
         for role, tokens in firsts.items()
     }
     ours.flush(*engines)
@@ -152,7 +152,7 @@ def measure(talks: Talks, engines: Sequence[Engine]) -> dict[str, Any]:
     return {
         "tokens of the first turn": firsts,
         "requests of the second": {role: two.engines[role]["requests"] for role in firsts},
-        "cached of them in the second turn": shares,
+        "cached of them for each request of the second": shares,
         "first words, s": {"warm": round(warm.first, 2), "cold": round(cold.first, 2)},
         "cold / warm": round(cold.first / warm.first, 2),
     }

@@ -1,9 +1,10 @@
 """`just bench-verifiers`: the PRM families that are read at a position, on real servers.
 
-Of each family: the largest difference of a score to its authors' code with transformers (the odd
-steps of `tests/prm_conformance.py`), tokens prefilled of each distinct one in a beam search, and
-scores a second in subtrees of DVTS, eight problems side by side, from a cold cache. The weights are
-tiny: the rate is what client and server take without a model to speak of.
+Of each family: the largest difference of a score to a reference with transformers, written here
+after the authors' code (the odd steps of `tests/prm_conformance.py`), tokens prefilled of each
+distinct one in a beam search, and scores a second in subtrees of DVTS, eight problems side by side,
+from a cold cache. The weights are tiny: the rate is what client and server take without a model to
+speak of.
 
 Then ratios, alternating in one run, of a causal PRM and of one with a head: what it is worth that a
 problem's first request goes alone, and siblings in one call to `/v1/score`. With families' names

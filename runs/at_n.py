@@ -9,7 +9,7 @@ from itertools import groupby
 
 from sal.runs.results import ResultRow
 from sal.runs.summary import AtN, Estimate
-from sal.strategies.at_n import DRAWN, Ballots, naive_at, pass_at, subsets, voted_at_each
+from sal.strategies.at_n import DRAWN, Ballots, naive_at, pass_at, subsets, voted_at
 
 RULES = ("naive", "weighted", "majority")
 
@@ -132,7 +132,7 @@ class SampleValues:
         together = max(1, TOGETHER // chosen.rows.size)
         for at in range(0, len(ballots), together):
             part = ballots[at : at + together]
-            self._values[rule][n].extend(voted_at_each(rule, part, chosen))
+            self._values[rule][n].extend(voted_at(rule, part, chosen))
 
 
 def values_at(

@@ -117,17 +117,13 @@ class Ballots:
         )
 
 
-def voted_at(rule: str, ballots: Ballots, chosen: Subsets) -> float:
-    """The share of subsets in which `rule` ("naive", "weighted", "majority") is right.
+def voted_at(rule: str, problems: Sequence[Ballots], chosen: Subsets) -> list[float]:
+    """Of each problem the share of subsets in which `rule` ("naive", "weighted", "majority") is
+    right; all have as many samples.
 
     Rules and ties are those of `sal.strategies.voting`. For the majority all must weigh the same,
     for then the best of an answer is its first.
     """
-    return voted_at_each(rule, [ballots], chosen)[0]
-
-
-def voted_at_each(rule: str, problems: Sequence[Ballots], chosen: Subsets) -> list[float]:
-    """`voted_at` for each of the problems, which have as many samples."""
     rows, total = chosen.rows, problems[0].total
     voters = [len(ballots.answers) for ballots in problems]
     width = max((int(b.answers.max()) for b in problems if len(b.answers)), default=-1) + 2

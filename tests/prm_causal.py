@@ -1,4 +1,4 @@
-"""Causal PRM families with their authors' own read-outs, on the tiny PRM's weights."""
+"""Causal PRM families, read as by their authors' code, on the tiny PRM's weights."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Causal PRM families on a real server: ids and scores are those of their authors' own code."""
+"""Causal PRM families on a real server: ids and scores are those of a reference with
+transformers, written after their authors' code."""
 
 from __future__ import annotations
 

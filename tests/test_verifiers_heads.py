@@ -1,4 +1,5 @@
-"""PRMs with heads on stock SGLang servers: ids and scores are those of their authors' own code."""
+"""PRMs with heads on stock SGLang servers: ids and scores are those of a
+reference with transformers, written after their authors' code."""
 
 from __future__ import annotations
 
