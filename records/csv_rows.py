@@ -24,7 +24,6 @@ def csv_rows(path: Path, file: io.BufferedReader, *, tabs: bool) -> Iterator[Row
     A cell that is empty is None; one that holds an object or a list of objects, as JSON or as
     Python writes it, is that. A row with another number of cells has a fault.
     """
-    csv.field_size_limit(LIMIT)
     text = io.TextIOWrapper(as_utf8(path, file), "utf-8", "surrogateescape", newline="")
     head, above = text.readline(LIMIT), 0
     while head and head.isspace():
@@ -36,7 +35,7 @@ def csv_rows(path: Path, file: io.BufferedReader, *, tabs: bool) -> Iterator[Row
     line = above + 1
     while True:
         try:
-            cells = next(reader, None)
+            cells = _next(reader)
         except csv.Error as error:
             if names is None:
                 raise RecordsError(f"{path}:{line}: not a CSV header ({error})") from error
@@ -51,6 +50,16 @@ def csv_rows(path: Path, file: io.BufferedReader, *, tabs: bool) -> Iterator[Row
             yield _row(number, names, cells, line)
             number += 1
         line = above + reader.line_num + 1
+
+
+def _next(reader: Iterator[list[str]]) -> list[str] | None:
+    """The next row, its cells as long as a line may be; the limit is the whole process's, and is
+    left as it was."""
+    before = csv.field_size_limit(LIMIT)
+    try:
+        return next(reader, None)
+    finally:
+        csv.field_size_limit(before)
 
 
 def _lines(path: Path, head: str, text: io.TextIOWrapper) -> Iterator[str]:

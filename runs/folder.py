@@ -30,15 +30,16 @@ class RunFolder:
 
     A folder that is not there yet is made. One that holds a run is opened only with `resume`, and
     only under the same recipe; a run whose servers never came up left nothing, and is forgotten.
-    Raises `FolderError` otherwise.
+    Without `parents` only the folder itself is made, in one that is there. Raises `FolderError`
+    otherwise.
     """
 
-    def __init__(self, path: Path, recipe: Recipe, *, resume: bool) -> None:
+    def __init__(self, path: Path, recipe: Recipe, *, resume: bool, parents: bool = True) -> None:
         self.path = path
         self.recipe_path = path / "recipe.yaml"
         check_folder(path, recipe, resume=resume)
         try:
-            path.mkdir(parents=True, exist_ok=True)
+            path.mkdir(parents=parents, exist_ok=True)
             self.recorded = Recorded()
             self.journal = Journal(path / "journal.jsonl", self.recorded.take)
         except OSError as error:

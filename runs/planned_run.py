@@ -41,8 +41,11 @@ class PlannedRun:
         return self.prepared.budget * len(self.prepared.problems.questions)
 
     def open(self) -> RunFolder:
-        """Its folder, for writing, with what workers left there; raises `FolderError`."""
-        folder = RunFolder(self.path, self.prepared.recipe, resume=self.resume)
+        """Its folder, for writing, with what workers left there; raises `FolderError`, for a part
+        also where the run that it is a part of has ended."""
+        folder = RunFolder(
+            self.path, self.prepared.recipe, resume=self.resume, parents=not self.part
+        )
         try:
             gather_rest(folder)
         except BaseException:

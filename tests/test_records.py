@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import gzip
 import json
 from pathlib import Path
@@ -89,8 +90,10 @@ def test_what_is_too_long_to_be_a_row_is_not_read_to_its_end(
     monkeypatch.setattr(csv_rows, "LIMIT", 100)
     encoding = "utf-16" if name.startswith("q") else "utf-8"
     (tmp_path / name).write_text(text, encoding=encoding)
+    before = csv.field_size_limit()
     with pytest.raises(RecordsError, match="more than 0 MiB"):
         list(read_rows(tmp_path / name))
+    assert csv.field_size_limit() == before  # the whole process's
 
 
 def test_a_file_that_may_not_be_read_is_told(

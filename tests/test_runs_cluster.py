@@ -24,7 +24,7 @@ from sal.runs.cluster.gather import WORKERS, Gatherer
 from sal.runs.cluster.queue import Item, Queue, State, Wait
 from sal.runs.cluster.ray_cluster import answered
 from sal.runs.cluster.work import own_run, work
-from sal.runs.errors import RunError, ServersLost
+from sal.runs.errors import FolderError, RunError, ServersLost
 from sal.runs.execute import Outcome, execute
 from sal.runs.folder import RunFolder
 from sal.runs.planned_run import PlannedRun
@@ -271,6 +271,7 @@ def test_what_workers_recorded_is_not_lost_with_their_driver(tmp_path: Path) -> 
     outcome, nodes, _ = drive(path, interrupted=lambda: True)
     assert (outcome.interrupted, outcome.summary.problems, nodes.stopped) == (True, 0, True)
     ours = PlannedRun(prepared(right), path)
+    (path / WORKERS).mkdir()
     part = own_run(ours.prepared, path, "01-001")
     ids = [q.id for q in ours.prepared.problems.questions]
     with part.open() as folder:
@@ -407,4 +408,16 @@ def test_a_worker_that_was_thought_lost_finds_no_folder_when_the_run_has_ended(
         monkeypatch.setattr("shutil.rmtree", writes_meanwhile)
         with pytest.raises(FileNotFoundError):
             Gatherer(folder, lambda _: None).clear()
+        assert not (folder.path / WORKERS).exists()
+
+
+def test_a_worker_that_begins_when_the_run_has_ended_makes_no_folder(tmp_path: Path) -> None:
+    of_run = prepared(right)
+    with PlannedRun(of_run, tmp_path / "run").open() as folder:
+        gatherer = Gatherer(folder, lambda _: None)
+        gatherer.begin()
+        own_run(of_run, folder.path, "01").open().journal.close()
+        gatherer.clear()
+        with pytest.raises(FolderError):
+            own_run(of_run, folder.path, "02").open()
         assert not (folder.path / WORKERS).exists()

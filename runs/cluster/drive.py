@@ -165,6 +165,7 @@ class Drive:
         """
         folder, prepared = self._folder, self._run.prepared
         alone = 0.0
+        self._gatherer.begin()
         try:
             while self._left and not self._interrupted():
                 self._workers.start()

@@ -40,6 +40,10 @@ class Gatherer:
         self._ends: dict[Path, int] = {}
         self._failed: OSError | None = None
 
+    def begin(self) -> None:
+        """Have workers begin: they make folders of their own where this made one for them."""
+        (self._folder.path / WORKERS).mkdir(exist_ok=True)
+
     def gather(self) -> list[tuple[int, ResultRow]]:
         """Copy what is new; returns the rows with their problems' numbers. Raises OSError."""
         if self._failed is not None:
@@ -69,6 +73,7 @@ class Gatherer:
         """Remove the workers' folders: all that they recorded is in the run's."""
         # Renamed first: a worker that was thought lost may still write, and finds no folder then.
         ended = self._folder.path / f".{WORKERS}"
+        shutil.rmtree(ended, ignore_errors=True)
         with suppress(FileNotFoundError):
             (self._folder.path / WORKERS).rename(ended)
         shutil.rmtree(ended, ignore_errors=True)
