@@ -25,7 +25,7 @@ FIGURES, PAGE, PLOT = "bench.json", "bench.md", "calibration.svg"
 class BenchFolder:
     """What was scored so far, by one PRM on the same solutions; a context manager.
 
-    Raises `FolderError` for a folder with another benchmark.
+    Raises `FolderError` for a folder with scores of another benchmark.
     """
 
     def __init__(self, path: Path, settings: BenchSettings, rows: Sequence[StepLabels]) -> None:
@@ -35,15 +35,17 @@ class BenchFolder:
         self._settings, self._rows = settings, rows
         told = {"prm": settings.prm, "family": settings.family, "solutions": _digest(rows)}
         weights = weights_of(settings)
-        begun = next((r for r in self.journal.records if r.get("type") == "bench"), told)
         self._look()
-        names = [k for k, v in told.items() if begun.get(k) != v]
-        if names or (None not in (weights, self.weights) and weights != self.weights):
+        differ = [k for k, v in told.items() if self._begun.get(k) != v]
+        if not differ and None not in (weights, self.weights) and weights != self.weights:
+            differ = ["weights"]
+        if differ and self.known:
             self.journal.close()
-            other = ", ".join(names or ["weights"])
+            other = ", ".join(differ)
             raise FolderError(f"{path} holds a benchmark of other {other}: name another --out")
-        if begun is told:
+        if differ:  # a PRM that could not be served, mistyped perhaps, leaves nothing to keep
             self.journal.append({"type": "bench"} | told)
+            self._look()
         self._note(weights)
 
     def __enter__(self) -> BenchFolder:
@@ -104,7 +106,10 @@ class BenchFolder:
         """How the PRM's own step scores are reduced; None before it was asked."""
         self.weights: str | None = None
         """The digest of the PRM's (`sal.learn.weights`); None while they are not here."""
+        self._begun: Mapping[str, Any] = {}
         for record in records:
+            if record.get("type") == "bench":
+                self._begun, self.weights, self.aggregate = record, None, None
             self.aggregate = record.get("aggregate", self.aggregate)
             self.weights = record.get("weights", self.weights)
 

@@ -125,12 +125,24 @@ def test_it_ends_in_order_when_it_is_asked_to(tmp_path: Path) -> None:
 
 
 def test_another_benchmark_in_the_folder_is_refused(tmp_path: Path) -> None:
-    BenchFolder(tmp_path, SETTINGS, ROWS).journal.close()
+    with BenchFolder(tmp_path, SETTINGS, ROWS) as folder:
+        folder.score(Oracle(), 4)
     with pytest.raises(FolderError, match="a benchmark of other solutions: name another --out"):
         BenchFolder(tmp_path, SETTINGS, ROWS[1:])
     other = BenchSettings(prm="http://other", family="chat-turn")
     with pytest.raises(FolderError, match="a benchmark of other prm, family"):
         BenchFolder(tmp_path, other, ROWS)
+
+
+def test_a_prm_that_scored_nothing_is_not_remembered(tmp_path: Path) -> None:
+    """As one whose name was mistyped, and that no server could be started with."""
+    for settings in (BenchSettings(prm="http://mistyped"), SETTINGS):
+        with BenchFolder(tmp_path, settings, ROWS) as folder:
+            assert folder.known == {}
+    with BenchFolder(tmp_path, SETTINGS, ROWS) as folder:
+        folder.score(Oracle(), 4)
+    with pytest.raises(FolderError, match="a benchmark of other prm"):
+        BenchFolder(tmp_path, BenchSettings(prm="http://mistyped"), ROWS)
 
 
 def test_other_weights_under_the_same_name_are_refused(tmp_path: Path) -> None:
