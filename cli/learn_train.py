@@ -63,6 +63,15 @@ def train(
             help="What to measure by: a share of the questions, or labelled solutions.",
         ),
     ] = "0.05",
+    leave_out: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--without",
+            metavar="SET",
+            help="Learn nothing about the questions of a set that the PRM will be measured on, as "
+            "sal learn bench names it; those of --held-out LABELS are left out anyway.",
+        ),
+    ] = None,
     epochs: Annotated[float, typer.Option(help="Passes over the labels.")] = 1.0,
     learning_rate: Annotated[
         float | None, typer.Option(help="Its peak; 1e-5 by default, 1e-4 with --lora.")
@@ -110,8 +119,9 @@ def train(
     use_light_frontend()
     from sal.cli.push import push_after
     from sal.learn.base import base_model
+    from sal.learn.held_out import without
     from sal.learn.model_card import ModelCard
-    from sal.learn.sources import labels_from
+    from sal.learn.sources import labels_from, solutions_in
     from sal.learn.targets import Targets
     from sal.learn.train import TrainSettings, plan
     from sal.learn.train import train as train_prm
@@ -136,10 +146,14 @@ def train(
         aggregate=aggregate,
         overrides=parameters_said(set_ or ()),
     )
-    rows = [row for source in labels for row in labels_from(source).rows]
-    apart = None if measured_by is None else labels_from(measured_by).rows
+    found = [row for source in labels for row in labels_from(source).rows]
+    apart = None if measured_by is None else solutions_in(measured_by)
+    unseen = [row for name in leave_out or () for row in solutions_in(name)]
+    rows = without(found, [*(apart or ()), *unseen])
     planned = plan(settings, rows, apart)
     say = _say if os.environ.get("RANK", "0") == "0" else lambda _: None  # one of many processes
+    if asked := len(found) - len(rows):
+        say(f"{asked:,} solutions are left out: the PRM is to be measured on their questions")
     for name, examples in (("train", planned.train), ("held out", planned.held_out)):
         left = "".join(f", {n:,} {why}" for why, n in sorted(examples.dropped.items()))
         say(

@@ -16,10 +16,9 @@ from sal.learn.bench_table import bench_page
 from sal.learn.calibration_svg import calibration_svg
 from sal.learn.errors import LabelError
 from sal.learn.prmbench_figures import prmbench_figures
-from sal.learn.processbench import SUBSETS, read_subset
 from sal.learn.rows import StepLabels
 from sal.learn.scoring import known_error, measured
-from sal.learn.sources import labels_from
+from sal.learn.sources import solutions_in
 
 Sets = Mapping[str, Sequence[StepLabels]]
 
@@ -39,7 +38,7 @@ def read_sets(
         if name == prmbench.NAME:
             found[name] = prmbench.read_prmbench(limit)
             continue
-        rows = read_subset(name) if name in SUBSETS else labels_from(name).rows
+        rows = solutions_in(name)
         known = [row for row in rows if known_error(row) is not None]
         if len(known) < len(rows):
             unknown = len(rows) - len(known)

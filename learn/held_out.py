@@ -37,6 +37,15 @@ def split(
     return parts
 
 
+def without(rows: Sequence[StepLabels], measured: Sequence[StepLabels]) -> list[StepLabels]:
+    """The rows whose questions are not among those that a PRM is `measured` by, blanks aside.
+
+    Qwen's authors leave the questions of ProcessBench out of PRM800K so (arXiv 2501.07301).
+    """
+    asked = {" ".join(row.question.split()) for row in measured}
+    return [row for row in rows if " ".join(row.question.split()) not in asked]
+
+
 @dataclass(frozen=True, slots=True)
 class HeldOut:
     """Figures of an evaluation: `f1`, `error`, `correct`, `best_f1`, `threshold`, `auc`, `rank`.

@@ -1,8 +1,8 @@
 """Step labels that are there already, in the formats of their sets, which their columns tell.
 
 PRM800K (Lightman et al., arXiv 2305.20050), Math-Shepherd (arXiv 2312.08935), ProcessBench
-(arXiv 2412.06559), PRMBench (arXiv 2501.03124), TRL's stepwise supervision, and our own. Labels
-stay what they are.
+(arXiv 2412.06559), MR-GSM8K (arXiv 2312.17080), PRMBench (arXiv 2501.03124), TRL's stepwise
+supervision, and our own. Labels stay what they are.
 """
 
 from __future__ import annotations
@@ -186,6 +186,24 @@ def _processbench(id: str, content: Content) -> Iterator[dict[str, Any]]:
     }
 
 
+def _mr_gsm8k(id: str, content: Content) -> Iterator[dict[str, Any]]:  # noqa: ARG001 - has its own
+    """Its first wrong step is counted from 1, of a solution that people hold wrong."""
+    judged = content["model_output_solution_correctness"]
+    if judged not in ("correct", "wrong"):
+        raise ValueError(f"its solution is {judged!r}, neither correct nor wrong")
+    first = 0 if judged == "correct" else int(content["model_output_solution_first_error_step"])
+    if judged == "wrong" and first < 1:
+        raise ValueError(f"its first wrong step is step {first}")
+    yield {
+        "id": content["uuid"],
+        "question": content["question"],
+        "steps": content["model_output_steps"],
+        "first_error": first - 1,
+        "correct": content["model_output_answer_correctness"] == "correct",
+        "answer": str(content.get("ground_truth_answer") or ""),
+    }
+
+
 def _prmbench(id: str, content: Content) -> Iterator[dict[str, Any]]:  # noqa: ARG001 - has its own
     """A solution into which one kind of error was put; with one of the kinds, also as it was."""
     kind = content["classification"]
@@ -230,6 +248,14 @@ FORMATS = (
     Format("PRM800K", ("labeler", "question", "label"), _prm800k),
     Format("Math-Shepherd", ("input", "label"), _math_shepherd),
     Format("ProcessBench", ("problem", "steps", "label"), _processbench),
+    Format(
+        "MR-GSM8K",
+        (
+            *("uuid", "question", "model_output_steps", "model_output_answer_correctness"),
+            *("model_output_solution_correctness", "model_output_solution_first_error_step"),
+        ),
+        _mr_gsm8k,
+    ),
     Format(
         "PRMBench",
         ("original_process", "modified_process", "error_steps", "classification"),

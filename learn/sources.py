@@ -6,6 +6,8 @@ from pathlib import Path
 
 from sal.learn.files import PARQUET
 from sal.learn.labelled import Labelled
+from sal.learn.processbench import SUBSETS, read_subset
+from sal.learn.rows import StepLabels
 from sal.learn.run_labels import labels_of
 from sal.learn.sets import labels_in
 from sal.runs.errors import FolderError
@@ -32,3 +34,8 @@ def labels_from(source: str, split: str | None = None, limit: int | None = None)
             labelled.add(labels_of(run))
         return labelled
     return labels_in(source, split, limit)
+
+
+def solutions_in(source: str) -> list[StepLabels]:
+    """What a PRM is measured by: a subset of ProcessBench by its name, or else `labels_from`."""
+    return read_subset(source) if source in SUBSETS else labels_from(source).rows

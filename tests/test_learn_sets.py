@@ -113,6 +113,27 @@ def test_processbench_has_first_errors(tmp_path: Path) -> None:
     ]
 
 
+def mr_gsm8k(judged: str, error: Any) -> dict[str, Any]:
+    return {
+        "uuid": "u-1",
+        "question": "?",
+        "ground_truth_answer": 17,
+        "model_output_steps": ["Step 1: a", "Step 2: b"],
+        "model_output_answer_correctness": "correct",
+        "model_output_solution_correctness": judged,
+        "model_output_solution_first_error_step": error,
+        "question_type": "original",
+    }
+
+
+def test_mr_gsm8k_counts_from_one(tmp_path: Path) -> None:
+    found = read(tmp_path, mr_gsm8k("wrong", 2), mr_gsm8k("correct", "N/A"))
+    assert [(r.id, r.steps, r.first_error, r.correct, r.answer) for r in found.rows] == [
+        ("u-1", ("Step 1: a", "Step 2: b"), 1, True, "17"),
+        ("u-1", ("Step 1: a", "Step 2: b"), -1, True, "17"),
+    ]
+
+
 @pytest.mark.parametrize("labels", [[True, False], [1, -1], [0.9, 0.25]])
 def test_trls_labels_stay_what_they_are(labels: list[Any], tmp_path: Path) -> None:
     (row,) = read(tmp_path, {"prompt": "? ", "completions": ["a\n", " b"], "labels": labels}).rows
@@ -142,6 +163,10 @@ def test_an_empty_step_goes_with_its_label(tmp_path: Path) -> None:
         ({"problem": "?", "steps": ["a"], "label": 1}, "set.jsonl:1: the first wrong step is 1 of"),
         ({"problem": "?", "steps": ["a"], "label": "0"}, "the first wrong step is '0' of 1"),
         ({"problem": "?", "steps": ["a", ""], "label": 1}, "the first wrong step, 1, is empty"),
+        (mr_gsm8k("maybe", 1), "no row of MR-GSM8K"),
+        (mr_gsm8k("wrong", "N/A"), "no row of MR-GSM8K"),
+        (mr_gsm8k("wrong", 3), "the first wrong step is 2 of 2"),
+        (mr_gsm8k("wrong", 0), "first wrong step"),
         ({"labeler": "x", "question": {}, "label": {"finish_reason": ""}}, "no row of PRM800K"),
         ({"question": "?", "answer": "4"}, "no labels in the columns question, answer"),
     ],

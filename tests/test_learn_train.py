@@ -271,6 +271,18 @@ def test_all_solutions_of_a_question_are_on_one_side() -> None:
     assert split(rows[:90], 0.3, 0)[1] == [row for row in rows[:90] if row.question in theirs]
 
 
+def test_nothing_is_learned_about_a_question_that_is_measured() -> None:
+    from sal.learn.held_out import without
+
+    rows = labelled(80)
+    asked = [replace(row, id="other", question=f" {row.question}\n") for row in rows[:7]]
+    left = without(rows, asked)
+    assert {row.question for row in left} == {r.question for r in rows} - {
+        r.question for r in rows[:7]
+    }
+    assert without(rows, []) == rows
+
+
 def test_the_aggregate_follows_what_the_labels_are(base: str) -> None:
     """Values of prefixes are ranked by the last one, verdicts on steps by the least.
 
