@@ -33,15 +33,18 @@ def test_labels_become_a_prm_and_a_prm_its_figures(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     write_labels(labelled(240), tmp_path / "labels")
-    write_labels(labelled(60, seed=1), tmp_path / "others")
+    write_labels(labelled(300, seed=1)[240:], tmp_path / "others")
+    write_labels(labelled(5), tmp_path / "asked")
     base = base_model(tmp_path / "base")
     told = ["--base", str(base), "--out", str(tmp_path / "prm"), "--learning-rate", "4e-3"]
     told += ["--held-out", str(tmp_path / "others"), "--epochs", "3", "--batch-size", "16"]
     code, out, err = sal(
-        capsys, "train", str(tmp_path / "labels"), *told, "--set", "optim=adamw_torch"
+        *(capsys, "train", str(tmp_path / "labels"), *told, "--set", "optim=adamw_torch"),
+        *("--without", str(tmp_path / "asked")),
     )
     assert code == 0, err
-    assert err.startswith("train: 240 solutions, ")
+    assert err.startswith("5 solutions are left out: the PRM is to be measured on their questions")
+    assert "\ntrain: 235 solutions, " in err
     assert "held out: 60 solutions, " in err
     figures = json.loads(out)
     assert figures["best_f1"] > 0.9
