@@ -39,7 +39,8 @@ def test_labels_become_a_prm_and_a_prm_its_figures(
     told = ["--base", str(base), "--out", str(tmp_path / "prm"), "--learning-rate", "4e-3"]
     told += ["--held-out", str(tmp_path / "others"), "--epochs", "3", "--batch-size", "16"]
     code, out, err = sal(
-        *(capsys, "train", str(tmp_path / "labels"), *told, "--set", "optim=adamw_torch"),
+        capsys,
+        *("train", str(tmp_path / "labels"), *told, "--set", "optim=adamw_torch"),
         *("--without", str(tmp_path / "asked")),
     )
     assert code == 0, err
