@@ -16,7 +16,7 @@ completion is correct."""
 
 def by_name(record: Any) -> dict[str, Any]:
     """The fields of a dataclass as they are: `asdict` would copy every token id."""
-    return {name: getattr(record, name) for name in _names(type(record))}
+    return {name: getattr(record, name) for name in _names(record.__class__)}
 
 
 @cache
