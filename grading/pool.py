@@ -64,9 +64,9 @@ class GradingPool:
     """`workers` processes that compare answers; started on first use, safe to share by threads.
 
     `soft_seconds` of CPU time bound one comparison, `hard_seconds` by the clock are what a worker
-    may take before it is killed, `memory_bytes` is its address space (None: unlimited). `algebra`
-    loads it when a worker starts. Close the pool, or use it as a context manager; the workers also
-    end with the interpreter, however it ends.
+    may take before it is killed, `memory_bytes` of address space it may take beside what it began
+    with (None: unlimited). `algebra` loads it when a worker starts. Close the pool, or use it as a
+    context manager; the workers also end with the interpreter, however it ends.
     """
 
     def __init__(

@@ -20,14 +20,18 @@ class SoftTimeout(BaseException):
 
 
 def start(memory_bytes: int | None, algebra: bool) -> None:
-    """Prepare this process: cap its address space, follow the parent's death, load the algebra."""
+    """Prepare this process: cap its address space, follow the parent's death, load the algebra.
+
+    `memory_bytes` come on top of what it begins with: that is what its fork server has loaded.
+    """
     try:
         import resource
     except ImportError:  # Windows has no such limit
         pass
     else:
         if memory_bytes is not None:
-            resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
+            most = _mapped() + memory_bytes
+            resource.setrlimit(resource.RLIMIT_AS, (most, most))
     parent = parent_process()
     if parent is not None:
         # A parent that was killed closes nothing politely; do not outlive it.
@@ -37,6 +41,15 @@ def start(memory_bytes: int | None, algebra: bool) -> None:
     from sal.grading.compare import same
 
     same(r"\frac{\sqrt{3}}{3}", r"\frac{1}{\sqrt{3}}")  # the first comparison is slow
+
+
+def _mapped() -> int:
+    """Bytes of this process's address space; 0 where the system does not tell."""
+    try:
+        with open("/proc/self/statm", "rb") as told:
+            return int(told.read().split()[0]) * os.sysconf("SC_PAGE_SIZE")
+    except OSError:
+        return 0
 
 
 def compare(

@@ -55,6 +55,7 @@ def open_page(browser: Browser) -> Iterator[Opener]:
             color_scheme="dark" if dark else "light",
         )
         contexts.append(context)
+        context.set_default_timeout(240_000)
         opened = Opened(context.new_page())
         own = url.partition("#")[0]
         page = opened.page

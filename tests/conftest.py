@@ -5,6 +5,7 @@ For quick local turns, `sal up` once and set SAL_TEST_POLICY_URL and SAL_TEST_PR
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -49,8 +50,20 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """For several processes (`just test`): a file is of one, and all servers are of one: two
     processes with servers of their own would take more than 16 GB."""
     for item in items:
+        if "server_urls" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.servers)
         own = any(map(item.get_closest_marker, ("servers", "smollm2")))
         item.add_marker(pytest.mark.xdist_group("servers" if own else item.location[0]))
+
+
+@pytest.fixture(autouse=True)
+def collector_as_before() -> Iterator[None]:
+    """A run in this process collects rarely, and would for all that follow it."""
+    before = gc.get_threshold()
+    yield
+    if gc.get_threshold() != before:
+        gc.set_threshold(*before)
+        gc.unfreeze()
 
 
 @pytest.fixture(scope="session")

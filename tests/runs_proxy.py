@@ -17,6 +17,8 @@ class Proxy:
         self._target = (parts.hostname, parts.port)
         self.port = 0
         self.requests = 0
+        self.most: int | None = None
+        """Requests behind so many are not passed on: what waits for them does not end."""
         self._writers: set[asyncio.StreamWriter] = set()
         self._loop = asyncio.new_event_loop()
         threading.Thread(target=self._loop.run_forever, daemon=True).start()
@@ -53,6 +55,10 @@ class Proxy:
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(OSError):
             there, back = await asyncio.open_connection(*self._target)
+            if not self._server.is_serving():  # cut meanwhile
+                back.transport.abort()
+                writer.transport.abort()
+                return
             ends = {writer, back}
             self._writers |= ends
             await asyncio.gather(
@@ -67,6 +73,10 @@ class Proxy:
             while data := await reader.read(65536):
                 if count:
                     self.requests += data.count(b"POST /generate ")
+                    while self.most is not None and self.requests > self.most:
+                        if reader.at_eof() or writer.is_closing():
+                            raise ConnectionError
+                        await asyncio.sleep(0.01)
                 writer.write(data)
                 await writer.drain()
         writer.close()

@@ -14,6 +14,9 @@ class ScriptedServer:
 
     def __init__(self, pause_s: float = 0.0, requests: int = 4) -> None:
         self.asked = 0
+        self.go = threading.Event()
+        """Answers wait for it, where it is cleared."""
+        self.go.set()
         self._lock = threading.Lock()
         served = self
 
@@ -36,6 +39,7 @@ class ScriptedServer:
                     return
                 with served._lock:
                     served.asked += 1
+                served.go.wait(120)
                 time.sleep(pause_s)
                 sampling = json.loads(body)["sampling_params"]
                 answer = sampling.get("sampling_seed", 0) % 3

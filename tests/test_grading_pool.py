@@ -115,7 +115,8 @@ def test_a_killed_worker_in_words_of_the_grader(make: Make) -> None:
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux enforces RLIMIT_AS")
 def test_memory_is_limited_and_the_worker_survives(make: Make) -> None:
     pool, worker = make(soft_seconds=60, hard_seconds=60, memory_bytes=400 << 20)
-    assert worker.rlimit(psutil.RLIMIT_AS) == (400 << 20, 400 << 20)
+    most, _ = worker.rlimit(psutil.RLIMIT_AS)
+    assert 400 << 20 < most <= (400 << 20) + worker.memory_info().vms  # beside what it began with
     assert pool.compare([HUNGRY]) == ["error"]
     assert pool.compare([EASY]) == ["match"]
     assert worker.is_running()

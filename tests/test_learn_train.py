@@ -351,7 +351,7 @@ def test_two_processes_train_one_prm(base: str, tmp_path: Path) -> None:
     words += [str(command), "learn", "train", str(tmp_path / "labels"), "--base", base]
     words += ["--out", str(tmp_path / "prm"), "--held-out", "0.2", "--learning-rate", "4e-3"]
     words += ["--epochs", "4", "--batch-size", "8", "--set", "use_cpu=true"]
-    done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=280)
+    done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=1200)
     assert done.returncode == 0, done.stderr
     (figures,) = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
     assert figures["best_f1"] > 0.9

@@ -290,12 +290,12 @@ def test_a_command_is_followed_and_ends_with_its_follower() -> None:
     script = "import sys, time; print('one', flush=True); print('oh', file=sys.stderr); {}"
     said: list[str] = []
     ended = follow(
-        [sys.executable, "-c", script.format("time.sleep(1); print('two'); sys.exit(4)")],
+        [sys.executable, "-c", script.format("time.sleep(3); print('two'); sys.exit(4)")],
         {},
         lambda text, _: said.append(text),
     )
     assert ended == (4, "two", "oh")
-    assert said[-1] == "one"
+    assert "one" in said
 
     def interrupt(text: str, _: float) -> None:
         if text:

@@ -172,6 +172,7 @@ def test_the_error_of_a_request_is_that_of_its_equals_or_of_all(equal: bool) -> 
     (first,) = asking.ask(long)
     prm.sent(1)
     (second,) = asking.ask(long if equal else ((), ("x",)))
+    assert prm.sent(1) == [long]
     prm.answer(long, error=Rejected("too long") if equal else Unreachable("gone", at_fault=True))
     for asked in (first, second):
         with pytest.raises((Rejected, Unreachable)):

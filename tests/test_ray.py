@@ -19,6 +19,7 @@ from scripted_server import ScriptedServer
 from sal.runs.cluster.gather import WORKERS
 from sal.runs.cluster.ray_cluster import connect
 from sal.runs.errors import RunError
+from sal.runs.live import read_live
 
 PROBLEMS = 60
 
@@ -64,10 +65,10 @@ def words(cluster: Any, run: Path, policy: str, *more: str) -> list[str]:
 
 
 @pytest.fixture
-def policy() -> Iterator[str]:
-    """The URL of a scripted policy, of which each worker has room for four requests at a time."""
+def policy() -> Iterator[ScriptedServer]:
+    """A scripted policy, of which each worker has room for four requests at a time."""
     with ScriptedServer(PAUSE_S) as server:
-        yield server.url
+        yield server
 
 
 def until(condition: Callable[[], Any], limit_s: float = 180.0) -> Any:
@@ -87,28 +88,37 @@ def workers() -> list[psutil.Process]:
     return found
 
 
+def searches(worker: Path) -> bool:
+    """Whether the worker with this folder has a problem in flight."""
+    live = read_live(worker)
+    return live is not None and live.snapshot is not None and bool(live.snapshot.in_flight)
+
+
 def rows(run: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (run / "results.jsonl").read_text().splitlines()]
 
 
 def test_a_worker_and_a_node_are_killed_and_every_problem_is_searched(
-    cluster: Any, policy: str, tmp_path: Path
+    cluster: Any, policy: ScriptedServer, tmp_path: Path
 ) -> None:
     run = tmp_path / "run"
     process = subprocess.Popen(
-        words(cluster, run, policy, "--display", "plain"),
+        words(cluster, run, policy.url, "--display", "plain"),
         cwd=tmp_path,
         stdout=subprocess.DEVNULL,
         stderr=(tmp_path / "said").open("wb"),
     )
     try:
-        until(lambda: len(list((run / WORKERS).glob("*/journal.jsonl"))) == 3)
         until(lambda: len(records(run, "problem")) >= 2)
+        policy.go.clear()  # the queue does not run dry, and what is searched stays so
+        until(lambda: sum(map(searches, (run / WORKERS).glob("*/"))) == 3)
         first = workers()
         first[0].send_signal(signal.SIGKILL)
         cluster.remove_node(cluster.worker_nodes.copy().pop(), allow_graceful=False)
+        policy.go.set()
         assert process.wait(240) == 0
     finally:
+        policy.go.set()
         process.kill()
     said = (tmp_path / "said").read_text()
     # The worker may be that node's, and a dead node may be thought to live until the run's end.
@@ -122,7 +132,7 @@ def test_a_worker_and_a_node_are_killed_and_every_problem_is_searched(
     assert not (run / WORKERS).exists()
 
     alone = tmp_path / "alone"
-    command = words(cluster, alone, policy)
+    command = words(cluster, alone, policy.url)
     at = command.index("--ray")
     del command[at : at + 2]
     subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
@@ -135,10 +145,10 @@ def told(row: dict[str, Any]) -> Any:
 
 
 def test_a_driver_that_is_killed_loses_nothing_that_a_worker_recorded(
-    cluster: Any, policy: str, tmp_path: Path
+    cluster: Any, policy: ScriptedServer, tmp_path: Path
 ) -> None:
     run = tmp_path / "run"
-    command = words(cluster, run, policy)
+    command = words(cluster, run, policy.url)
     process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.DEVNULL)
     until(lambda: len(records(run, "problem")) >= 2)
     process.send_signal(signal.SIGKILL)

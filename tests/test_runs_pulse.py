@@ -150,6 +150,7 @@ def test_a_router_or_another_engine_does_not_tell() -> None:
 def test_a_real_server_counts_during_one_long_request(policy: Engine) -> None:
     sampling = {"max_new_tokens": 1500, "ignore_eos": True}
     with ThreadPoolExecutor(1) as threads, Pulse(policy.generated, period_s=0.1) as pulse:
+        assert pulse.look()  # what is counted from
         writing = threads.submit(
             policy.generate, {"text": "Let p=12.\n\n", "sampling_params": sampling}
         )

@@ -188,7 +188,7 @@ def test_the_runner_samples_what_is_in_flight() -> None:
     )
     bench.runner.run()
     assert [row.error for row in bench.rows] == [""] * 10
-    assert (2, 2, 0) in seen
+    assert any(requests == problems <= 2 and not silent for requests, problems, silent in seen)
 
 
 def test_an_interrupt_drops_what_is_in_flight_and_keeps_what_is_done() -> None:

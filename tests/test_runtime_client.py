@@ -154,7 +154,7 @@ def test_a_wrong_request_fails_at_once_with_the_servers_words(
 def test_a_server_that_only_fails_is_at_fault_after_a_while(
     stub: Stub, engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("sal.runtime.retries._FAILING_LIMIT_S", 1.0)
+    monkeypatch.setattr("sal.runtime.retries._FAILING_LIMIT_S", 3.0)
     stub.answers = [says({"error": "boom"}, 500)]
     with pytest.raises(Failing, match="HTTP 500: boom") as caught:
         engine.generate({"text": ""})
@@ -187,10 +187,14 @@ def test_a_request_that_fails_where_others_are_answered_is_itself_at_fault(
 
 
 def test_a_queue_that_stays_full_is_overloaded(stub: Stub) -> None:
-    stub.answers = [says({"error": "queue is full"}, 503)]
-    with Engine(stub.url, deadline_s=0.5) as engine, pytest.raises(Overloaded, match="queue"):
+    async def for_long(_: web.Request) -> web.StreamResponse:
+        told = {"Retry-After": "60"}
+        return web.json_response({"error": "queue is full"}, status=503, headers=told)
+
+    stub.answers = [says({"error": "queue is full"}, 503), for_long]
+    with Engine(stub.url, deadline_s=20) as engine, pytest.raises(Overloaded, match="queue"):
         engine.generate({"text": ""})
-    assert len(stub.seen) > 1
+    assert len(stub.seen) == 2
 
 
 def test_a_server_that_hangs_meets_the_deadline(stub: Stub) -> None:

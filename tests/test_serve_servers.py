@@ -28,13 +28,13 @@ from sal.runs.settings import Settings, prepare
 from sal.runtime.session import Servers
 from sal.serve.app import make_app
 from sal.serve.gateway import Gateway
-from sal.serve.start import REQUESTS, Operator, make_gateway, page_of
+from sal.serve.start import REQUESTS, Operator, bound, make_gateway, page_of
 from sal.strategies.answers import last_boxed
 from sal.tiny.fresh import fresh_problems
 
 pytestmark = pytest.mark.servers
 
-ABORTED_S = 10.0
+ABORTED_S = 20.0
 """Until nothing of a search runs any more: well under one on a machine that does nothing else."""
 
 HOSTILE = int(os.environ.get("SAL_TEST_HOSTILE", "200"))
@@ -58,7 +58,7 @@ def serving(server_urls: tuple[str, str], grader: Grader) -> Iterator[tuple[str,
         config = uvicorn.Config(
             make_app(gateway, page_of(prepared, endpoints)), port=0, log_level="warning"
         )
-        socket = config.bind_socket()
+        socket = bound(config)
         server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run, args=([socket],), daemon=True)
         thread.start()
@@ -214,6 +214,7 @@ def test_who_goes_away_leaves_nothing_running_at_either_engine(
         assert running(policy_server)
         reply.close()
         gone = time.monotonic()
+    until = gone + PATIENCE
     while running(policy_server) + running(prm_server) and time.monotonic() < until:
         time.sleep(0.02)
     assert time.monotonic() - gone < ABORTED_S
@@ -225,7 +226,7 @@ def test_who_goes_away_leaves_nothing_running_at_either_engine(
 
 def running(url: str) -> int:
     """Requests that a server has, running or waiting."""
-    loads = httpx.get(f"{url}/v1/loads?include=core").json()["loads"]
+    loads = httpx.get(f"{url}/v1/loads?include=core", timeout=PATIENCE).json()["loads"]
     return sum(load["num_running_reqs"] + load["num_waiting_reqs"] for load in loads)
 
 

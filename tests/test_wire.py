@@ -59,7 +59,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
     assert defaults is not None
     monkeypatch.setitem(defaults, "deadline_s", 6.0)
     monkeypatch.setattr(retries, "_FAILING_LIMIT_S", 6.0)
-    monkeypatch.setattr(client, "_INFO_LIMIT_S", 2.0)
+    monkeypatch.setattr(client, "_INFO_LIMIT_S", 10.0)
 
     def run(policy: str, prm: str, *words: str) -> tuple[int, str]:
         target = [] if "--resume" in words else ["--out", str(tmp_path / "run")]
@@ -181,7 +181,11 @@ RETRIED = ("policy 500", "prm 500", "policy 503", "policy 429", "policy closed",
 
 @pytest.mark.parametrize("kind", MIDDLE)
 def test_a_fault_in_the_middle_stops_the_run_which_goes_on_when_it_is_mended(
-    kind: str, fronts: tuple[Gateway, Gateway], run: Run, tmp_path: Path
+    kind: str,
+    fronts: tuple[Gateway, Gateway],
+    run: Run,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     role, fault, words = MIDDLE[kind]
     policy, prm = fronts
@@ -203,6 +207,9 @@ def test_a_fault_in_the_middle_stops_the_run_which_goes_on_when_it_is_mended(
     assert json.loads((folder / "summary.json").read_text())["failed"] == 0
 
     front.faults.clear()
+    defaults = Wire.__init__.__kwdefaults__
+    assert defaults is not None
+    monkeypatch.setitem(defaults, "deadline_s", 60.0)  # a busy machine is no fault
     with pytest.raises(SystemExit) as end:
         main(shlex.split(command)[1:])
     assert end.value.code == 0
