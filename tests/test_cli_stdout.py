@@ -36,7 +36,8 @@ def test_a_stdout_that_cannot_be_written_is_told(
     words: str, redirection: str, tmp_path: Path
 ) -> None:
     unbuffered = "1" if words == "--version" else ""
-    done = shell(f"{SAL} {words} {redirection}", tmp_path, PYTHONUNBUFFERED=unbuffered)
+    line = f"{{ sleep 2; {SAL} {words}; }} {redirection}"  # the pipe's reader is gone by then
+    done = shell(line, tmp_path, PYTHONUNBUFFERED=unbuffered)
     why = REDIRECTIONS[redirection]
     assert done.stderr == f"sal: cannot write to stdout: {why}; what is on disk is whole\n"
     assert done.returncode == 1
