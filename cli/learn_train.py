@@ -150,10 +150,10 @@ def train(
     apart = None if measured_by is None else solutions_in(measured_by)
     unseen = [row for name in leave_out or () for row in solutions_in(name)]
     rows = without(found, [*(apart or ()), *unseen])
-    planned = plan(settings, rows, apart)
     say = _say if os.environ.get("RANK", "0") == "0" else lambda _: None  # one of many processes
     if asked := len(found) - len(rows):
         say(f"{asked:,} solutions are left out: the PRM is to be measured on their questions")
+    planned = plan(settings, rows, apart)
     for name, examples in (("train", planned.train), ("held out", planned.held_out)):
         left = "".join(f", {n:,} {why}" for why, n in sorted(examples.dropped.items()))
         say(

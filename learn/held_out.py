@@ -40,10 +40,14 @@ def split(
 def without(rows: Sequence[StepLabels], measured: Sequence[StepLabels]) -> list[StepLabels]:
     """The rows whose questions are not among those that a PRM is `measured` by, blanks aside.
 
-    Qwen's authors leave the questions of ProcessBench out of PRM800K so (arXiv 2501.07301).
+    So were the questions of ProcessBench left out of PRM800K for Qwen2.5-Math-7B-PRM800K.
     """
-    asked = {" ".join(row.question.split()) for row in measured}
-    return [row for row in rows if " ".join(row.question.split()) not in asked]
+    asked = set(map(_words, measured))
+    return [row for row in rows if _words(row) not in asked]
+
+
+def _words(row: StepLabels) -> tuple[str, ...]:
+    return tuple(row.question.split())
 
 
 @dataclass(frozen=True, slots=True)

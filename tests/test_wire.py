@@ -50,14 +50,19 @@ def fronts(policy_server: str, prm_server: str) -> Iterator[tuple[Gateway, Gatew
         yield policy, prm
 
 
+def wait_for_replies(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
+    """Have every request wait so long for its reply."""
+    defaults = Wire.__init__.__kwdefaults__
+    assert defaults is not None
+    monkeypatch.setitem(defaults, "deadline_s", seconds)
+
+
 @pytest.fixture
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
     """`sal run ...` into tmp_path/run with short patience; its exit code and stderr."""
     monkeypatch.setattr(hardware, "detect", lambda: CPU_ONLY)
     monkeypatch.setenv("SAL_STATE", str(tmp_path / "state"))
-    defaults = Wire.__init__.__kwdefaults__
-    assert defaults is not None
-    monkeypatch.setitem(defaults, "deadline_s", 6.0)
+    wait_for_replies(monkeypatch, 6.0)
     monkeypatch.setattr(retries, "_FAILING_LIMIT_S", 6.0)
     monkeypatch.setattr(client, "_INFO_LIMIT_S", 10.0)
 
@@ -207,9 +212,7 @@ def test_a_fault_in_the_middle_stops_the_run_which_goes_on_when_it_is_mended(
     assert json.loads((folder / "summary.json").read_text())["failed"] == 0
 
     front.faults.clear()
-    defaults = Wire.__init__.__kwdefaults__
-    assert defaults is not None
-    monkeypatch.setitem(defaults, "deadline_s", 60.0)  # a busy machine is no fault
+    wait_for_replies(monkeypatch, 60.0)  # a busy machine is no fault
     with pytest.raises(SystemExit) as end:
         main(shlex.split(command)[1:])
     assert end.value.code == 0
